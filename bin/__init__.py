@@ -1,0 +1,1 @@
+"""Entry points: parse arguments, read the configuration, call one function."""

@@ -1,0 +1,1 @@
+"""SQLite files that account and container servers share: layout, pending rows, replication."""

@@ -1,0 +1,43 @@
+"""Where a name lives: MD5 of the salted path, as OpenStack Swift computes it.
+
+    /account/container/object ──▶ path_hash() ──▶ partition (ring) and directory (disk)
+
+The salt keeps strangers from choosing names that fall into one partition. Whoever changes it loses
+the way to all data, so it is read from the cluster's configuration and refused when empty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class HashSalt:
+    """The cluster-wide prefix and suffix that surround each path before hashing."""
+
+    prefix: bytes = b""
+    suffix: bytes = b""
+    _start: hashlib._Hash = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse to hash without a salt, and hash the constant prefix once."""
+        if not (self.prefix or self.suffix):
+            raise ValueError("swift_hash_path_prefix and swift_hash_path_suffix are both empty: set one")
+        object.__setattr__(self, "_start", hashlib.md5(self.prefix + b"/"))
+
+    def path_hash(self, account: str, container: str | None = None, obj: str | None = None) -> str:
+        """Return the 32 hex digits of the path; `obj` needs `container`."""
+        assert obj is None or container is not None
+        path = account
+        if container is not None:
+            path = f"{account}/{container}" if obj is None else f"{account}/{container}/{obj}"
+        digest = self._start.copy()
+        digest.update(path.encode("utf-8", "surrogateescape"))
+        digest.update(self.suffix)
+        return digest.hexdigest()
+
+
+def storage_directory(datadir: str, partition: int, path_hash: str) -> str:
+    """Return `datadir/PARTITION/SUFFIX/HASH`, relative to a device; the suffix is the last three digits."""
+    return f"{datadir}/{partition}/{path_hash[-3:]}/{path_hash}"

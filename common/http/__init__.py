@@ -1,0 +1,1 @@
+"""The HTTP engine: server, client and what flows between them."""

@@ -1,0 +1,79 @@
+"""The few stock formats that are pickles, read without trusting them.
+
+    bytes from disk or a peer ──▶ loads() ──▶ plain containers and scalars, or Corrupt
+    plain values ──▶ dumps() ──▶ protocol 2, as stock Swift writes
+
+A pickle can name any callable. This reader resolves no names but those a caller lists, so that a
+crafted file can at worst be refused. This is the only module that may load a pickle.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import Corrupt
+
+PROTOCOL = 2  # What stock Swift writes, and what Python 2 era tools of an operator still read.
+SIZE_MAX = (
+    1 << 30
+)  # A builder file of a million partitions is tens of megabytes; beyond this it is no honest file.
+
+
+class _Reader(pickle.Unpickler):
+    """Resolves only the names it was given."""
+
+    def __init__(self, data: bytes, allowed: Mapping[tuple[str, str], Any]) -> None:
+        super().__init__(io.BytesIO(data), encoding="latin-1")
+        self._allowed = allowed
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what the caller listed under (module, name); anything else is refused."""
+        try:
+            return self._allowed[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"{module}.{name} is not allowed here") from None
+
+    def persistent_load(self, pid: Any) -> Any:
+        """Refuse references to outside objects."""
+        raise pickle.UnpicklingError(f"persistent reference {pid!r}")
+
+
+def _latin1_bytes(text: str, encoding: str) -> bytes:
+    """Stand in for `_codecs.encode`, by which Python 3 writes bytes in protocol 2."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"bytes in {encoding!r}")
+    return text.encode("latin-1")
+
+
+def _empty_bytes() -> bytes:
+    """Stand in for `bytes()`, by which Python 3 writes b"" in protocol 2."""
+    return b""
+
+
+_ALWAYS: dict[tuple[str, str], Any] = {
+    ("_codecs", "encode"): _latin1_bytes,
+    ("__builtin__", "bytes"): _empty_bytes,
+    ("builtins", "bytes"): _empty_bytes,
+}
+
+
+def loads(data: bytes, *, allowed: Mapping[tuple[str, str], Any] | None = None) -> Any:
+    """Return the plain value in a pickle; `allowed` maps (module, name) to what may stand for it.
+
+    Raises:
+        Corrupt: when it is no pickle, is too large, or names anything else.
+    """
+    if len(data) > SIZE_MAX:
+        raise Corrupt(f"a pickle of {len(data)} bytes is larger than {SIZE_MAX}")
+    try:
+        return _Reader(data, {**_ALWAYS, **(allowed or {})}).load()
+    except Exception as problem:  # noqa: BLE001 - a hostile pickle can raise anything from its opcodes
+        raise Corrupt(f"unreadable pickle: {problem}") from problem
+
+
+def dumps(value: object) -> bytes:
+    """Return the pickle of a plain value in the protocol that stock Swift reads."""
+    return pickle.dumps(value, protocol=PROTOCOL)

@@ -1,0 +1,1 @@
+"""The container service: which objects a container has."""

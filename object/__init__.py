@@ -1,0 +1,1 @@
+"""The object service: bytes and their metadata on disk."""

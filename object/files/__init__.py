@@ -1,0 +1,1 @@
+"""The file-per-object engine, in OpenStack Swift's on-disk layout."""

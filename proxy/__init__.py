@@ -1,0 +1,1 @@
+"""The front: stateless, finds the replicas, asks them, decides."""

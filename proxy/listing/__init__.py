@@ -1,0 +1,1 @@
+"""A container listing that agrees with what was acknowledged."""

@@ -1,0 +1,1 @@
+"""What makes copies agree: database replication and object replication."""

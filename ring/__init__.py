@@ -1,0 +1,1 @@
+"""Which devices hold a partition: the ring file, its lookup and its builder."""
