@@ -1,0 +1,67 @@
+# The commands of doc "contract": install what is missing, then do one thing.
+# Everything installed is remembered in .stamps/, so a second run starts at once.
+
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+AIO := bin/apus-aio
+export APUS_STOCK_VENV ?= $(CURDIR)/.venv-stock
+
+# What runs in seconds and starts no daemon: everything but the folders that start a cluster or a long search.
+WITH_DAEMONS := functional probe interop chaos simulation
+UNIT := $(foreach folder,$(WITH_DAEMONS),--ignore=test/$(folder))
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status test unit lint bench clean sim chaos interop install install-tests install-stock samples
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 18
+
+up: install  ## install what is missing, start a whole store on this machine and prove that it works
+	@$(AIO) up
+
+down:  ## stop the store; its data stays
+	@$(AIO) down
+
+status:  ## say what runs
+	@$(AIO) status
+
+test: install-tests install-stock  ## run every test that a change must pass
+	$(PYTEST) -q $(ARGS)
+
+unit: install-tests  ## run the tests that need no cluster
+	$(PYTEST) -q $(UNIT) $(ARGS)
+
+lint: install-tests  ## ruff, mypy --strict and the import rules
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy --strict --exclude '^(test|bench)/' .
+	.venv/bin/mypy --strict --explicit-package-bases test bench
+	.venv/bin/lint-imports
+
+sim: install-tests  ## the simulation, a thousand seeds
+	APUS_SIMULATION_SEEDS=$${APUS_SIMULATION_SEEDS:-1000} $(PYTEST) -q test/simulation $(ARGS)
+
+chaos: install-tests  ## two hundred kills in a mixed load
+	APUS_CHAOS_KILLS=$${APUS_CHAOS_KILLS:-200} $(PYTEST) -q -s test/chaos $(ARGS)
+
+interop: install-tests install-stock  ## everything that runs against or beside stock OpenStack Swift
+	APUS_INTEROP=full $(PYTEST) -q test/interop $(ARGS)
+
+bench: install-tests install-stock  ## the side-by-side figures
+	$(PYTHON) bench/side_by_side.py $(ARGS)
+
+samples: install  ## write etc/*.sample anew from the configuration classes
+	$(PYTHON) -m apus.bin.samples
+
+clean:  ## remove .venv and the state folder, after asking
+	@.ci/clean
+
+install:
+	@.ci/install run
+
+install-tests:
+	@.ci/install test
+
+install-stock:
+	@.ci/install stock

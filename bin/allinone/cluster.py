@@ -1,0 +1,226 @@
+"""What can be done to an all-in-one cluster: bring it up, take it down, break it, grow it.
+
+    Layout ──▶ Cluster.up(), down(), kill(), start(), wipe(), add_node(), remove_node(), once()
+
+Each method does one thing to rings, confs and processes and returns what happened, as words or
+values; printing is aio.py's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...common.errors import ApusError, Refused
+from . import confs, processes, rings
+from .layout import DAEMONS, Layout, Node, Service
+from .proof import prove
+
+REPLICATORS = ("account-replicator", "container-replicator", "object-replicator")
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Risen:
+    """What `up` did."""
+
+    started: tuple[Service, ...]
+    proved_bytes: int
+
+
+class Cluster:
+    """One all-in-one cluster; everything it knows is on disk in its home."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+
+    @classmethod
+    def at(cls, home: Path) -> Cluster | None:
+        """The cluster that lives in the folder, or None."""
+        try:
+            return cls(Layout.from_json(home, (home / "cluster.json").read_text()))
+        except FileNotFoundError:
+            return None
+
+    @property
+    def _ips(self) -> dict[str, str]:
+        storage = {node.name: "127.0.0.1" for node in self.layout.nodes}
+        return {**storage, "proxy": self.layout.reachable_ip}
+
+    def users(self) -> dict[str, str]:
+        """Who may log in: the home's users.conf, or else the well-known test users."""
+        try:
+            text = self.layout.users_file.read_text()
+        except FileNotFoundError:
+            return dict(confs.TEST_USERS)
+        try:
+            return confs.parse_users(text)
+        except ValueError as problem:
+            raise Refused(f"{self.layout.users_file}, {problem}") from problem
+
+    def first_user(self) -> tuple[str, str]:
+        """The name and key to try the store with; the test tester, where it exists."""
+        users = self.users()
+        if not users:
+            raise Refused(f"{self.layout.users_file} names no user")
+        chosen = "user_test_tester" if "user_test_tester" in users else next(iter(users))
+        _, account, name = chosen.split("_", 2)
+        return f"{account}:{name}", users[chosen].split()[0]
+
+    def up(self) -> Risen:
+        """Make what is missing, start what does not run, and prove that the whole works."""
+        self._refuse_open_doors()
+        with self._alone():
+            if not self.layout.state_file.exists():
+                self._create()
+            alive = processes.running(self.layout.services)
+            missing = tuple(service for service in self.layout.services if service not in alive)
+            if not missing:
+                return Risen((), 0)
+            self._write_proxy_conf()
+            processes.start(missing, ip_of=self._ips)
+        return Risen(missing, prove(self.layout.endpoint, *self.first_user()))
+
+    def down(self) -> int:
+        """End every process; return how many ran."""
+        with self._alone():
+            return processes.stop(self.layout.services)
+
+    def kill(self, name: str) -> int:
+        """SIGKILL every process of a node; return how many ran."""
+        return processes.kill(self.layout.services_of(self._node(name)))
+
+    def start(self, name: str) -> int:
+        """Start the processes of a node; return how many were missing."""
+        with self._alone():
+            return self._start(list(self.layout.services_of(self._node(name))))
+
+    def wipe(self, name: str) -> Path:
+        """Swap a device ("node1/d1") for an empty one; return its path."""
+        node_name, _, device = name.partition("/")
+        node = self._node(node_name)
+        if device != node.device:
+            raise Refused(f"no device {name!r}; {node.name} has {node.name}/{node.device}")
+        with self._alone():
+            gone = node.folder / "swapped-out"
+            shutil.rmtree(gone, ignore_errors=True)
+            node.device_path.rename(gone)
+            node.device_path.mkdir()
+            shutil.rmtree(gone, ignore_errors=True)
+        return node.device_path
+
+    def add_node(self) -> Node:
+        """Grow by one node: ring, confs, processes."""
+        try:
+            grown = self.layout.grown()
+        except ValueError as problem:
+            raise Refused(str(problem)) from problem
+        with self._alone():
+            node = grown.nodes[-1]
+            node.device_path.mkdir(parents=True, exist_ok=True)
+            _write(confs.node_files(grown, node))
+            self._save(grown)
+            self._start(list(grown.services_of(node)))
+            rings.add(grown, node)
+        return node
+
+    def remove_node(self, name: str) -> Node:
+        """Shrink by one node: its partitions move to the others first, then it leaves the ring and stops."""
+        node = self._node(name)
+        if len(self.layout.numbers) <= self.layout.replicas:
+            raise Refused(
+                f"{len(self.layout.numbers)} nodes are needed for {self.layout.replicas} copies of everything"
+            )
+        with self._alone():
+            rings.drain(self.layout, node)
+        for _ in range(2):  # The second pass removes what the first one could not yet prove to be elsewhere.
+            failed = [service for service, status in self.once(REPLICATORS) if status]
+            if failed:
+                raise ApusError(
+                    f"{failed[0].place}'s {failed[0].role} failed while {node.name} was emptied; it is kept, "
+                    f"at weight 0; see {failed[0].log} and try again"
+                )
+        with self._alone():
+            rings.remove(self.layout, node)
+            processes.stop(self.layout.services_of(node))
+            self._save(self.layout.shrunk(node))
+        return node
+
+    def once(self, daemons: Sequence[str]) -> list[tuple[Service, int]]:
+        """Run daemons to their end on all live nodes, in that order; their twins in the background rest."""
+        for daemon in daemons:
+            if daemon not in DAEMONS:
+                raise Refused(f"no daemon {daemon!r}; there are {', '.join(DAEMONS)}")
+        with self._alone():
+            live = [self.layout.node(name) for name in processes.live_nodes(self.layout)]
+            groups = [[_service(self.layout, node, daemon) for node in live] for daemon in daemons]
+            twins = list(processes.running({service for group in groups for service in group}))
+            processes.stop(twins)
+            try:
+                return processes.run(groups, ["--once"])
+            finally:
+                processes.start(twins, ip_of=self._ips)
+
+    def _node(self, name: str) -> Node:
+        try:
+            return self.layout.node(name)
+        except KeyError as problem:
+            raise Refused(str(problem.args[0])) from problem
+
+    def _start(self, services: Sequence[Service]) -> int:
+        missing = len(services) - len(processes.running(services))
+        processes.start(services, ip_of=self._ips)
+        return missing
+
+    def _create(self) -> None:
+        for node in self.layout.nodes:
+            node.device_path.mkdir(parents=True, exist_ok=True)
+        salt = {"prefix": secrets.token_hex(8), "suffix": secrets.token_hex(8)}
+        _write(confs.files(self.layout, self.users(), **salt))
+        rings.create(self.layout)
+        self._save(self.layout)
+
+    def _write_proxy_conf(self) -> None:
+        """Take over changed users; everything else of the conf a person may have edited by hand."""
+        users_file, conf = self.layout.users_file, self.layout.proxy.conf
+        if users_file.exists() and users_file.stat().st_mtime > conf.stat().st_mtime:
+            conf.write_text(confs.proxy_conf(self.layout, self.users()))
+
+    def _save(self, layout: Layout) -> None:
+        self.layout = layout
+        draft = layout.state_file.with_suffix(".new")
+        draft.write_text(layout.to_json())
+        draft.rename(layout.state_file)
+
+    def _refuse_open_doors(self) -> None:
+        known = confs.well_known(self.users())
+        if known and not self.layout.bind_ip.startswith(_LOOPBACK):
+            raise Refused(
+                f"I will not listen on {self.layout.bind_ip} with the test credentials that everybody knows. "
+                f"Write users of your own into {self.layout.users_file}, one a line, and run it again:\n"
+                "    user_ACCOUNT_NAME = KEY .admin"
+            )
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the home's lock: two commands must not start or stop the same processes at once."""
+        self.layout.home.mkdir(parents=True, exist_ok=True)
+        with (self.layout.home / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _service(layout: Layout, node: Node, role: str) -> Service:
+    return next(service for service in layout.services_of(node) if service.role == role)
+
+
+def _write(texts: dict[Path, str]) -> None:
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o600)

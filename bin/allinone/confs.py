@@ -1,0 +1,153 @@
+"""The configuration files of an all-in-one cluster, as text.
+
+    Layout, users ──▶ files() ──▶ {path: text} of cluster, proxy and storage nodes
+
+Pure: who calls it writes the files, once; a person may edit them afterwards. Intervals are a laptop's:
+short enough to watch the daemons work, long enough to leave the machine idle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from .layout import KINDS, Layout, Node
+
+TEST_USERS: Mapping[str, str] = {
+    "user_admin_admin": "admin .admin .reseller_admin",
+    "user_test_tester": "testing .admin",
+    "user_test_tester3": "testing3",
+    "user_test2_tester2": "testing2 .admin",
+    "user_test5_tester5": "testing5 service",
+}
+PIPELINE = (
+    "catch_errors gatekeeper healthcheck metrics proxy_logging cache listing_formats tempauth proxy-server"
+)
+STORAGE_PIPELINE = "healthcheck metrics recon"
+
+_PROXY_FILTERS = (
+    "catch_errors",
+    "gatekeeper",
+    "healthcheck",
+    "metrics",
+    "proxy_logging",
+    "cache",
+    "listing_formats",
+)
+_SECTIONS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "object": {
+        "object-replicator": {"interval": "30"},
+        "object-auditor": {"interval": "300", "files_per_second": "20", "bytes_per_second": "20000000"},
+        "object-updater": {"interval": "15"},
+        "object-expirer": {"interval": "60"},
+    },
+    "container": {
+        "container-replicator": {"interval": "30"},
+        "container-auditor": {"interval": "300"},
+        "container-updater": {"interval": "15"},
+    },
+    "account": {
+        "account-replicator": {"interval": "30"},
+        "account-auditor": {"interval": "300"},
+        "account-reaper": {"interval": "60"},
+    },
+}
+
+
+def cluster_conf(*, prefix: str, suffix: str) -> str:
+    """What all processes agree on; the salt is the cluster's own and must never change."""
+    return _ini(
+        {
+            "swift-hash": {"swift_hash_path_prefix": prefix, "swift_hash_path_suffix": suffix},
+            "storage-policy:0": {"name": "gold", "policy_type": "replication", "default": "yes"},
+        }
+    )
+
+
+def proxy_conf(layout: Layout, users: Mapping[str, str]) -> str:
+    """The proxy's pipeline, open to these users."""
+    filters: dict[str, dict[str, str]] = {
+        f"filter:{name}": {"use": f"egg:apus#{name}"} for name in _PROXY_FILTERS
+    }
+    filters["filter:tempauth"] = {"use": "egg:apus#tempauth", "reseller_prefix": "AUTH", **users}
+    return _ini(
+        {
+            "DEFAULT": {
+                "bind_ip": layout.bind_ip,
+                "bind_port": str(layout.port),
+                "workers": str(layout.workers),
+                "swift_dir": str(layout.etc),
+            },
+            "pipeline:main": {"pipeline": PIPELINE},
+            "app:proxy-server": {
+                "use": "egg:apus#proxy",
+                "account_autocreate": "true",
+                "allow_account_management": "true",
+            },
+            **filters,
+        }
+    )
+
+
+def storage_conf(layout: Layout, node: Node, kind: str) -> str:
+    """The conf of one node's object, container or account server and of its daemons."""
+    return _ini(
+        {
+            "DEFAULT": {
+                "bind_ip": "127.0.0.1",
+                "bind_port": str(node.port(kind)),
+                "workers": str(layout.workers),
+                "swift_dir": str(layout.etc),
+                "devices": str(node.devices),
+                "mount_check": "false",
+                "recon_cache_path": str(node.folder / "cache"),
+            },
+            "pipeline:main": {"pipeline": f"{STORAGE_PIPELINE} {kind}-server"},
+            f"app:{kind}-server": {"use": f"egg:apus#{kind}"},
+            **{f"filter:{name}": {"use": f"egg:apus#{name}"} for name in STORAGE_PIPELINE.split()},
+            **_SECTIONS[kind],
+        }
+    )
+
+
+def node_files(layout: Layout, node: Node) -> dict[Path, str]:
+    """All confs of one storage node."""
+    return {node.conf(kind): storage_conf(layout, node, kind) for kind in KINDS}
+
+
+def files(layout: Layout, users: Mapping[str, str], *, prefix: str, suffix: str) -> dict[Path, str]:
+    """All confs of the cluster."""
+    texts = {
+        layout.etc / "swift.conf": cluster_conf(prefix=prefix, suffix=suffix),
+        layout.proxy.conf: proxy_conf(layout, users),
+    }
+    for node in layout.nodes:
+        texts.update(node_files(layout, node))
+    return texts
+
+
+def parse_users(text: str) -> dict[str, str]:
+    """The users of a users.conf: lines of `user_ACCOUNT_NAME = KEY [ROLE…]`; ValueError names a bad one."""
+    users = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if not stripped or stripped[0] in "#;[":
+            continue
+        name, equals, value = (part.strip() for part in stripped.partition("="))
+        if not equals or not value or name.count("_") < 2 or not name.startswith("user_"):
+            raise ValueError(f"line {number}: expected user_ACCOUNT_NAME = KEY [ROLE…], not {stripped!r}")
+        users[name] = value
+    return users
+
+
+def well_known(users: Mapping[str, str]) -> list[str]:
+    """Those users whose name and key anybody can read in our documents."""
+    keys = {name: value.split()[0] for name, value in TEST_USERS.items()}
+    return [name for name, value in users.items() if keys.get(name) == value.split()[0]]
+
+
+def _ini(sections: Mapping[str, Mapping[str, str]]) -> str:
+    blocks = []
+    for section, options in sections.items():
+        blocks.append("\n".join([f"[{section}]", *(f"{name} = {value}" for name, value in options.items())]))
+    return "\n\n".join(blocks) + "\n"

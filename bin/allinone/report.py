@@ -1,0 +1,95 @@
+"""What apus-aio tells: for people in a table, for scripts as JSON.
+
+Cluster ──▶ status() ──▶ the contract's dictionary ──▶ table() or json
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from . import processes
+from .cluster import Cluster, Risen
+from .layout import SERVERS, Layout
+
+_NOT_RUNNING = ("s3", "identity", "image", "volume", "compute", "network")
+
+
+def status(cluster: Cluster) -> dict[str, Any]:
+    """What runs, in the shape that the contract promises to scripts."""
+    layout = cluster.layout
+    alive = processes.running(layout.services)
+    proxy_runs = layout.proxy in alive
+    return {
+        "endpoint": layout.endpoint if proxy_runs else None,
+        "auth_v1": f"{layout.endpoint}/auth/v1.0" if proxy_runs else None,
+        **dict.fromkeys(_NOT_RUNNING),
+        "processes": [
+            {
+                "role": service.role,
+                "node": service.node.name if service.node else None,
+                "pid": identity.pid,
+                "port": service.port,
+            }
+            for service, identity in alive.items()
+        ],
+        "devices": [
+            {"node": node.name, "device": node.device, "path": str(node.device_path)} for node in layout.nodes
+        ],
+    }
+
+
+def table(cluster: Cluster, console: Console) -> None:
+    """Print the state of the cluster, one line a machine."""
+    layout = cluster.layout
+    alive = processes.running(layout.services)
+    grid = Table("machine", "servers", "daemons", "ports", "device", box=None, pad_edge=False)
+    for node in layout.nodes:
+        services = list(layout.services_of(node))
+        servers = [service for service in services if service.role in SERVERS]
+        daemons = [service for service in services if service.role not in SERVERS]
+        grid.add_row(
+            node.name,
+            _count(sum(service in alive for service in servers), len(servers)),
+            _count(sum(service in alive for service in daemons), len(daemons)),
+            f"{node.first_port}–{node.first_port + len(servers) - 1}",
+            str(node.device_path),
+        )
+    grid.add_row("proxy", _count(int(layout.proxy in alive), 1), "", str(layout.port), "")
+    console.print(grid)
+
+
+def _count(alive: int, wanted: int) -> str:
+    if alive == wanted:
+        return f"{alive} run"
+    return f"{alive} of {wanted} run" if alive else "down"
+
+
+def risen(cluster: Cluster, what: Risen, console: Console) -> None:
+    """Print what a person needs next."""
+    layout = cluster.layout
+    user, key = cluster.first_user()
+    if not what.started:
+        console.print(f"The store already runs; nothing changed. Endpoint: {layout.endpoint}")
+    else:
+        console.print(
+            f"The store runs: {len(what.started)} processes started, {len(layout.nodes)} storage nodes and a "
+            f"proxy; {what.proved_bytes // 1024} KiB were uploaded and came back identical."
+        )
+    console.print(f"\n  endpoint   {layout.endpoint}/auth/v1.0   (auth v1)")
+    console.print(f"  user       {user}   key  {key}")
+    console.print("\nTry:")
+    for command in _next_commands(layout, user, key):
+        console.print(f"  {command}", soft_wrap=True)
+
+
+def _next_commands(layout: Layout, user: str, key: str) -> tuple[str, str, str]:
+    credentials = f"ST_AUTH={layout.endpoint}/auth/v1.0 ST_USER={user} ST_KEY={key}"
+    last = f"node{layout.numbers[-1]}"
+    return (
+        f"export {credentials}",
+        ".venv/bin/swift upload documents README.md && .venv/bin/swift list documents --long",
+        f"bin/apus-aio kill {last} && .venv/bin/swift download documents README.md --output -",
+    )
