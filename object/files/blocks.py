@@ -1,0 +1,140 @@
+"""A checksum per block, so that a part of an object can be trusted without reading the whole.
+
+    body ──update()──▶ BlockSums ──encode()──▶ attribute user.apus.blocks: version, block size, CRC32Cs
+                                                        │
+    some blocks of the body ──Blocks.check()────────────┘──▶ True: as written
+
+Blocks start at 64 KiB and double until 512 of them cover the body, so the attribute stays under 2 KiB
+and fits, beside the metadata, in what ext4 allows. Two neighbours' checksums combine into the one of
+both, so the body need not be read again when blocks double, and its length need not be known before.
+
+It does not know files: it is told bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import google_crc32c
+
+from ...common.errors import Corrupt
+
+ATTRIBUTE = "user.apus.blocks"
+BLOCK_BYTES_MIN = 64 << 10
+BLOCKS_MAX = 512
+_VERSION = 1
+_HEAD = struct.Struct(">BBQ")  # Version, binary logarithm of the block size, length of the body.
+_POLYNOMIAL = 0x82F63B78  # Castagnoli's, bit-reflected.
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """The checksums of a stored body."""
+
+    block_bytes: int
+    length: int
+    sums: tuple[int, ...]
+
+    def check(self, index: int, block: bytes) -> bool:
+        """Whether the bytes are those that were stored as this block."""
+        return int(google_crc32c.value(block)) == self.sums[index]
+
+    def cover(self, start: int, end: int) -> range:
+        """Return the indices of the blocks that hold bytes [start, end)."""
+        return range(start // self.block_bytes, -(-end // self.block_bytes))
+
+
+class BlockSums:
+    """The checksums of a body on its way in; feed it all bytes in order."""
+
+    __slots__ = ("_block_bytes", "_crc", "_filled", "_length", "_sums")
+
+    def __init__(self) -> None:
+        self._block_bytes = BLOCK_BYTES_MIN
+        self._sums: list[int] = []
+        self._crc = 0
+        self._filled = 0
+        self._length = 0
+
+    def update(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        self._length += len(data)
+        if self._filled + len(data) <= self._block_bytes:
+            self._take(data)
+            return
+        rest = memoryview(data)
+        while rest:
+            room = self._block_bytes - self._filled
+            self._take(bytes(rest[:room]))
+            rest = rest[room:]
+
+    def _take(self, piece: bytes) -> None:
+        self._crc = google_crc32c.extend(self._crc, piece)
+        self._filled += len(piece)
+        if self._filled == self._block_bytes:
+            self._sums.append(self._crc)
+            self._crc = self._filled = 0
+            if len(self._sums) == BLOCKS_MAX:
+                self._double()
+
+    def _double(self) -> None:
+        pairs = zip(self._sums[::2], self._sums[1::2], strict=True)
+        self._sums = [combine(left, right, self._block_bytes) for left, right in pairs]
+        self._block_bytes *= 2
+
+    def encode(self) -> bytes:
+        """Return the attribute's value for the body fed so far."""
+        sums = [*self._sums, self._crc] if self._filled else self._sums
+        assert len(sums) <= BLOCKS_MAX
+        head = _HEAD.pack(_VERSION, self._block_bytes.bit_length() - 1, self._length)
+        return head + struct.pack(f">{len(sums)}I", *sums)
+
+
+def decode(value: bytes, length: int) -> Blocks:
+    """Return the checksums in an attribute's value, for a body of `length` bytes.
+
+    Raises:
+        Corrupt: when the value is damaged or belongs to another body.
+    """
+    try:
+        version, exponent, stored_length = _HEAD.unpack_from(value)
+        sums = struct.unpack_from(f">{(len(value) - _HEAD.size) // 4}I", value, _HEAD.size)
+    except struct.error as problem:
+        raise Corrupt("block checksums are cut short") from problem
+    if version != _VERSION or not 16 <= exponent < 48:
+        raise Corrupt(f"block checksums of version {version} and size 2^{exponent}")
+    if stored_length != length or len(sums) != -(-length // (1 << exponent)):
+        raise Corrupt(f"{len(sums)} block checksums of a body of {stored_length} bytes, which has {length}")
+    return Blocks(1 << exponent, length, sums)
+
+
+def combine(left: int, right: int, right_bytes: int) -> int:
+    """Return the CRC32C of two pieces after one another, from the pieces' own CRC32Cs."""
+    shift = _zeros(right_bytes)
+    return _times(shift, left) ^ right
+
+
+def _times(matrix: Sequence[int], vector: int) -> int:
+    """Multiply over GF(2): each set bit of the vector selects a column."""
+    product = 0
+    for column in matrix:
+        if vector & 1:
+            product ^= column
+        vector >>= 1
+    return product
+
+
+@lru_cache(maxsize=64)
+def _zeros(length: int) -> tuple[int, ...]:
+    """Return the matrix that a CRC is multiplied with when `length` zero bytes follow; a power of two."""
+    assert length.bit_count() == 1
+    if length == 1:
+        matrix: tuple[int, ...] = (_POLYNOMIAL, *(1 << bit for bit in range(31)))
+        for _ in range(3):
+            matrix = tuple(_times(matrix, column) for column in matrix)
+        return matrix
+    half = _zeros(length // 2)
+    return tuple(_times(half, column) for column in half)

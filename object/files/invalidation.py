@@ -1,0 +1,30 @@
+"""Noting that something under a suffix changed, so that its hash is computed again.
+
+    PUT, POST, DELETE, quarantine ──invalidate()──▶ one line in PARTITION/hashes.invalid
+
+Cheap, because each write pays for it; `hashes` folds the lines into hashes.pkl when a replicator asks.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .locks import locked
+
+INVALID_FILE = "hashes.invalid"
+
+
+def invalidate(suffix_directory: str) -> None:
+    """Note that something under this suffix changed; silent when the partition is gone."""
+    partition_directory, suffix = os.path.split(suffix_directory)
+    try:
+        with locked(partition_directory):
+            descriptor = os.open(
+                f"{partition_directory}/{INVALID_FILE}", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644
+            )
+            try:
+                os.write(descriptor, suffix.encode("ascii") + b"\n")
+            finally:
+                os.close(descriptor)
+    except FileNotFoundError:
+        return
