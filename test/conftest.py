@@ -1,0 +1,47 @@
+"""What every test may ask for: a store to talk to, and clusters of its own to break."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from clusters import AllInOne, all_in_one
+from store import Client, Store
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AllInOne]:
+    """One all-in-one cluster for all tests that leave it whole."""
+    with all_in_one(tmp_path_factory.mktemp("shared-cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def store(request: pytest.FixtureRequest) -> Store:
+    """The store under test: APUS_TEST_ENDPOINT (and APUS_TEST_PROXY=stock), or else the shared cluster."""
+    endpoint = os.environ.get("APUS_TEST_ENDPOINT")
+    if endpoint:
+        return Store(endpoint.rstrip("/"), os.environ.get("APUS_TEST_PROXY", "apus"))
+    cluster: AllInOne = request.getfixturevalue("shared_cluster")
+    return cluster.store
+
+
+@pytest.fixture
+def client(store: Store) -> Client:
+    """A client of the account that test:tester administers."""
+    return store.client()
+
+
+@pytest.fixture
+def container(client: Client) -> Iterator[str]:
+    """A container of the test's own."""
+    with client.container() as name:
+        yield name
+
+
+@pytest.fixture
+def apus_proxy(store: Store) -> None:
+    """Skip where the answers come from stock OpenStack Swift's proxy, for what it does differently."""
+    if store.proxy != "apus":
+        pytest.skip("stock OpenStack Swift's proxy does this differently")

@@ -1,0 +1,143 @@
+"""All-in-one clusters for tests: each in a folder and on ports of its own, gone when the test is.
+
+    AllInOne(home, port).up() ──▶ .store, .status(), .kill("node2"), .once("object-replicator") …
+
+Everything goes through `bin/apus-aio`, as a person's would; what a test does to processes itself, it does by pid.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from store import Store
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+COMMAND = ROOT / "bin" / "apus-aio"
+FIRST_PORT, LAST_PORT = 12000, 31000  # Below the kernel's ephemeral ports, which clients are given.
+COMMAND_TIMEOUT_SECONDS = 600
+
+
+class CommandFailed(AssertionError):
+    """apus-aio exited with another code than it should have."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllInOne:
+    """One cluster."""
+
+    home: Path
+    port: int
+    nodes: int = 4
+    workers: int = 1
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What apus-aio reads."""
+        return {
+            **os.environ,
+            "APUS_HOME": str(self.home),
+            "APUS_PORT": str(self.port),
+            "APUS_WORKERS": str(self.workers),
+        }
+
+    @property
+    def store(self) -> Store:
+        """The cluster as its users see it."""
+        return Store(f"http://127.0.0.1:{self.port}")
+
+    def run(
+        self, *words: str, codes: tuple[int, ...] = (0,), variables: Mapping[str, str] | None = None
+    ) -> str:
+        """Run apus-aio; return what it printed."""
+        done = subprocess.run(
+            [str(COMMAND), *words],
+            env={**self.environment, **(variables or {})},
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_SECONDS,
+            check=False,
+        )
+        if done.returncode not in codes:
+            raise CommandFailed(
+                f"apus-aio {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+            )
+        return done.stdout + done.stderr
+
+    def up(self) -> AllInOne:
+        """Bring it up."""
+        exists = (self.home / "cluster.json").exists()
+        self.run("up", variables={} if exists else {"APUS_NODES": str(self.nodes)})
+        return self
+
+    def down(self) -> None:
+        """Take it down."""
+        self.run("down")
+
+    def status(self) -> dict[str, Any]:
+        """What `status --json` says."""
+        facts: dict[str, Any] = json.loads(self.run("status", "--json", codes=(0, 1, 3)))
+        return facts
+
+    def kill(self, node: str) -> None:
+        """SIGKILL every process of the node."""
+        self.run("kill", node)
+
+    def start(self, node: str) -> None:
+        """Start the node again."""
+        self.run("start", node)
+
+    def wipe(self, device: str) -> None:
+        """Swap the device for an empty one."""
+        self.run("wipe", device)
+
+    def once(self, *daemons: str) -> None:
+        """Run daemons once on all live nodes."""
+        self.run("once", *daemons)
+
+    def pids(self, role: str, node: str | None = None) -> list[int]:
+        """The processes of that role (of that node)."""
+        return [
+            process["pid"]
+            for process in self.status()["processes"]
+            if process["role"] == role and node in (None, process["node"])
+        ]
+
+
+@contextmanager
+def all_in_one(home: Path, *, nodes: int = 4, workers: int = 1) -> Iterator[AllInOne]:
+    """A cluster that is up, and down again afterwards."""
+    cluster = AllInOne(home, free_port_block(10 * (nodes + 4)), nodes, workers)
+    try:
+        yield cluster.up()
+    finally:
+        if (home / "cluster.json").exists():
+            cluster.down()
+
+
+def free_port_block(length: int) -> int:
+    """The first of that many consecutive ports on which nobody listens."""
+    rng = random.Random(os.urandom(8))
+    for _ in range(200):
+        first = rng.randrange(FIRST_PORT, LAST_PORT - length, 10)
+        if all(_is_free(port) for port in range(first, first + length)):
+            return first
+    raise AssertionError(f"no {length} consecutive free ports between {FIRST_PORT} and {LAST_PORT}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
