@@ -67,6 +67,16 @@ def original(module: str) -> Any:
     return eventlet.patcher.original(module)
 
 
+def current_hub() -> Any:
+    """Return this thread's event loop, for `http/`, which waits for sockets in its own way."""
+    return eventlet.hubs.get_hub()
+
+
+def wait_readable(descriptor: int) -> None:
+    """Sleep until there is something to read from, or to accept on, the descriptor."""
+    eventlet.hubs.trampoline(descriptor, read=True)
+
+
 def start_afresh() -> None:
     """Give a forked child its own hub; green threads of the parent do not run in it."""
     eventlet.hubs.use_hub()

@@ -1,0 +1,139 @@
+"""Reading the head of an HTTP message, strictly and in one pass.
+
+    bytes so far ──head_end──▶ -1: more is needed      (or BadFraming: it can never become a head)
+                       └─────▶ end ──request_line, header_lines──▶ method, target, version, headers
+                                 └──status_line, header_lines──▶ status, reason, version, headers
+
+httptools (llhttp) splits the header lines. Request lines are split here, because llhttp knows a fixed list
+of methods and REPLICATE is none of them. It also refuses names with bytes above 127, which Swift's clients
+do send in metadata; `header_lines_plainly` reads those, and says what is wrong with what llhttp refuses.
+
+Decisions, fixed: lines end with CRLF, a bare LF or CR is refused; a folded line is refused; empty lines
+before a request line are skipped; a request line or header line of 8192 bytes with its CRLF is too long
+(414, 400), more than 126 headers are too many (431); a head is at most 64 KiB. No socket here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from httptools import HttpParserError, HttpRequestParser
+
+from .errors import BadFraming
+
+Headers = list[tuple[bytes, bytes]]
+
+LINE_BYTES_MAX = 8192  # Stock Swift's figure for request line and header line, CRLF included.
+HEADERS_MAX = 126  # Stock Swift's: 90 of metadata and 36 others.
+HEAD_BYTES_MAX = 65536  # Stock Swift's bound for all header lines together.
+
+_TOKEN = rb"!#$%&'*+\-.^_`|~0-9A-Za-z"
+_REQUEST_LINE = re.compile(rb"([" + _TOKEN + rb"]+) ([^\x00-\x20\x7f]+) HTTP/1\.([01])")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9][0-9])(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?")
+_VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
+_HEADER_LINE = re.compile(rb"([" + _TOKEN + rb"\x80-\xff]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
+_BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
+
+
+class _Collector(list[tuple[bytes, bytes]]):
+    """The list that llhttp fills."""
+
+    __slots__ = ()
+
+    def on_header(self, *header: bytes) -> None:
+        self.append(header)  # type: ignore[arg-type]  # llhttp gives a name and a value
+
+
+def head_end(data: bytes) -> int:
+    """Return where the head ends, past its empty line, or -1 while it is incomplete.
+
+    Raises:
+        BadFraming: as soon as no continuation could make it acceptable.
+    """
+    end = data.find(b"\r\n\r\n") + 4
+    if end > 3 and end <= LINE_BYTES_MAX:
+        return end
+    return _long_head_end(data, end if end > 3 else -1)
+
+
+def _long_head_end(data: bytes, end: int) -> int:
+    """Look closer at a head that is incomplete or large."""
+    head = data if end < 0 else data[:end]
+    first = head.find(b"\r\n")
+    if first + 2 >= LINE_BYTES_MAX or (first < 0 and len(head) >= LINE_BYTES_MAX):
+        raise BadFraming("Request Line Too Long", 414)
+    if max(map(len, head.split(b"\r\n"))) + 2 >= LINE_BYTES_MAX:
+        raise BadFraming("Header Line Too Long")
+    if len(head) - first > HEAD_BYTES_MAX:
+        raise BadFraming("Headers Too Large")
+    if _BARE_LINE_FEED.search(head):
+        raise BadFraming("A line ends without a carriage return")
+    return end
+
+
+def request_line(line: bytes) -> tuple[str, bytes, int]:
+    """Return method, target as sent, and the minor version; HTTP/1.2 and above are taken as 1.1."""
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is not None:
+        method, target, minor = match.groups()
+        return method.decode("ascii"), target, 1 if minor == b"1" else 0
+    words = line.split(b" ")
+    version = _VERSION.fullmatch(words[-1])
+    if len(words) == 3 and version is not None:
+        if version[1] != b"1":
+            raise BadFraming("This HTTP version is not spoken here", 505)
+        if version[2] not in b"01":
+            return request_line(b" ".join((words[0], words[1], b"HTTP/1.1")))
+    raise BadFraming("The request line is not METHOD TARGET HTTP/1.1")
+
+
+def status_line(line: bytes) -> tuple[int, str, int]:
+    """Return status, reason and minor version of an answer."""
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        raise BadFraming("The status line is not HTTP/1.1 STATUS REASON")
+    return int(match[2]), (match[3] or b"").decode("latin-1"), int(match[1])
+
+
+def header_lines(block: bytes) -> Headers:
+    """Return the headers of a block of lines, each of which ends with CRLF, as they were sent.
+
+    Raises:
+        BadFraming: when a line is no header line.
+    """
+    if not block:
+        return []
+    headers = _Collector()
+    try:
+        # The letter behind the block makes the parser give out the last header but judge no body.
+        HttpRequestParser(headers).feed_data(b"GET / HTTP/1.1\r\n" + block + b"A")
+    except HttpParserError as problem:
+        plain = header_lines_plainly(block)
+        if block.isascii() and not _is_about_length(plain):
+            raise BadFraming(f"The headers are malformed: {problem}") from problem
+        return plain
+    if len(headers) != block.count(b"\n"):
+        raise BadFraming("The headers are malformed")
+    if len(headers) > HEADERS_MAX:
+        raise BadFraming("Too many headers", 431)
+    return headers
+
+
+def header_lines_plainly(block: bytes) -> Headers:
+    """Do the same without llhttp; names may hold bytes above 127."""
+    assert block.endswith(b"\r\n")
+    lines = block[:-2].split(b"\r\n")
+    if len(lines) > HEADERS_MAX:
+        raise BadFraming("Too many headers", 431)
+    headers = []
+    for line in lines:
+        match = _HEADER_LINE.fullmatch(line)
+        if match is None:
+            raise BadFraming("A header line is not NAME: VALUE")
+        headers.append((match[1], match[2]))
+    return headers
+
+
+def _is_about_length(headers: Headers) -> bool:
+    """Whether llhttp may have refused the length headers, which are `framing`'s to judge."""
+    return any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers)

@@ -1,0 +1,237 @@
+"""Sending one answer: its head and body in as few system calls as can be, its length kept honest.
+
+    start_response ──▶ status, headers ┐
+    send(piece)… finish()              ├─▶ head + first piece in one send ──▶ further pieces
+    transfer(body's own way)           ┘
+
+HEAD, 204 and 304 carry no body. A body without Content-Length is chunked for HTTP/1.1 and ends with the
+connection for HTTP/1.0. After a body that is shorter or longer than announced the connection is closed.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Any
+
+from .errors import ClientTimeout
+from .framing import BODILESS, keeps_alive
+from .input import BodyInput
+from .settings import ServerConfig
+from .wire import Wire, WireTimeout
+from .wsgi import Environ
+
+log = logging.getLogger(__name__)
+
+JOIN_BYTES_MAX = 65536  # Joining head and body copies; above this two buffers in one call are cheaper.
+
+_UNKNOWN = -1
+_CHUNKED = -2
+
+
+class Reply:
+    """The answer to one request."""
+
+    __slots__ = (
+        "_bodiless",
+        "_config",
+        "_headers",
+        "_is_http_1_1",
+        "_left",
+        "_length",
+        "_source",
+        "_status",
+        "_wire",
+        "head_sent",
+        "is_sending",
+        "keep",
+    )
+
+    def __init__(
+        self, wire: Wire, environ: Environ, source: BodyInput, config: ServerConfig, *, keep: bool
+    ) -> None:
+        self._wire = wire
+        self._source = source
+        self._config = config
+        self._status: str | None = None
+        self._headers: list[tuple[str, str]] = []
+        self._bodiless = environ["REQUEST_METHOD"] == "HEAD"
+        self._is_http_1_1 = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+        self._length = _UNKNOWN
+        self._left = 0  # Bytes that the announced length still allows.
+        self.keep = keep
+        self.head_sent = False
+        self.is_sending = False  # An OSError now is the connection's, not the application's.
+
+    @property
+    def takes_transfer(self) -> bool:
+        """Whether a body may move itself to the wire; not before the application has begun its answer."""
+        return self._status is not None and not self._bodiless
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], object]:
+        """WSGI's start_response."""
+        if exc_info is not None and self.head_sent:
+            raise exc_info[1].with_traceback(exc_info[2])
+        if self._status is not None and exc_info is None:
+            raise AssertionError("start_response was called twice")
+        self._status = status
+        self._headers = headers
+        if status[:3] in _BODILESS_STATUSES:
+            self._bodiless = True
+        return self.send
+
+    def send_only(self, body: bytes) -> None:
+        """Send an answer whose body is this and nothing more."""
+        if not self.head_sent:
+            self._begin(len(body))
+            self._send_first(body)
+        else:
+            self.send(body)
+        self.finish()
+
+    def send(self, piece: bytes) -> bool:
+        """Send the next piece of the body; return False when no further one is wanted."""
+        if self._bodiless:
+            return self._status is None
+        if not piece:
+            return True
+        if not self.head_sent:
+            self._begin(_UNKNOWN)
+            self._send_first(piece)
+        else:
+            self._send_parts(self._framed(piece))
+        return True
+
+    def finish(self) -> None:
+        """Complete the answer."""
+        if not self.head_sent:
+            self._begin(0)
+            self._send_first(b"")
+        if self._bodiless:
+            return
+        if self._length == _CHUNKED:
+            self._send_parts([b"0\r\n\r\n"])
+        elif self._length == _UNKNOWN:
+            self.keep = False
+        elif self._left:
+            log.error("an answer was shorter than announced", extra={"missing": self._left})
+            self.keep = False
+
+    def transfer(self, move: Callable[[Wire], int]) -> None:
+        """Send the head and let the body move itself."""
+        self._begin(_UNKNOWN)
+        if self._length == _CHUNKED:
+            raise AssertionError("a body that moves itself needs a Content-Length")
+        self._send_raw(self._head(), socket.MSG_MORE if self._left else 0)
+        if self._left:
+            self._wire.patience_seconds = self._config.client_timeout_seconds
+            self._left -= move(self._wire)
+        if self._left:
+            log.error("an answer was shorter than announced", extra={"missing": self._left})
+            self.keep = False
+
+    def _begin(self, known: int) -> None:
+        """Settle the framing; `known` is the body's length where the server can tell."""
+        assert self._status is not None, "the application sent a body before it called start_response"
+        length = None
+        for name, value in self._headers:
+            folded = name.lower()
+            if folded == "content-length":
+                length = int(value)
+            elif folded == "connection":
+                self.keep = self.keep and keeps_alive(value, int(self._is_http_1_1))
+        if self.keep and not self._source.is_drainable(self._config.drain_bytes_max):
+            self.keep = False
+        if self._bodiless:
+            return
+        if length is None:
+            length = self._choose_length(known)
+        self._length = length
+        self._left = max(0, length)
+
+    def _choose_length(self, known: int) -> int:
+        if known >= 0:
+            self._headers = [*self._headers, ("Content-Length", str(known))]
+            return known
+        if self._is_http_1_1:
+            self._headers = [*self._headers, ("Transfer-Encoding", "chunked")]
+            return _CHUNKED
+        self.keep = False
+        return _UNKNOWN
+
+    def _head(self) -> bytes:
+        """Return the head; a header that would break out of its line is our own fault and fails."""
+        lines = [f"HTTP/1.1 {self._status}\r\n"]
+        dated = False
+        for name, value in self._headers:
+            if name in ("Connection", "connection"):
+                continue
+            if name in ("Date", "date"):
+                dated = True
+            lines.append(f"{name}: {value}\r\n")
+        if not dated:
+            lines.append(date_line())
+        if not self.keep:
+            lines.append("Connection: close\r\n")
+        elif not self._is_http_1_1:
+            lines.append("Connection: keep-alive\r\n")
+        head = "".join(lines)
+        if head.count("\n") != len(lines) or head.count("\r") != len(lines):
+            raise AssertionError("a header of the answer contains a line break")
+        return head.encode("latin-1") + b"\r\n"
+
+    def _send_first(self, piece: bytes) -> None:
+        head = self._head()
+        if not piece or self._bodiless:
+            self._send_raw(head)
+        elif len(piece) <= JOIN_BYTES_MAX:
+            self._send_raw(head + b"".join(self._framed(piece)))
+        else:
+            self._send_parts([head, *self._framed(piece)])
+
+    def _framed(self, piece: bytes) -> list[bytes]:
+        """Return the piece as the wire is to see it, and count it."""
+        if self._length == _CHUNKED:
+            return [b"%x\r\n" % len(piece), piece, b"\r\n"]
+        if self._length == _UNKNOWN:
+            return [piece]
+        if len(piece) > self._left:
+            log.error("an answer was longer than announced", extra={"surplus": len(piece) - self._left})
+            self.keep = False
+            piece = piece[: self._left]
+        self._left -= len(piece)
+        return [piece]
+
+    def _send_raw(self, data: bytes, flags: int = 0) -> None:
+        self.head_sent = self.is_sending = True
+        try:
+            self._wire.send(data, self._config.client_timeout_seconds, flags)
+        except WireTimeout as silence:
+            raise ClientTimeout("the client does not take its answer") from silence
+        self.is_sending = False
+
+    def _send_parts(self, parts: list[bytes]) -> None:
+        self.head_sent = self.is_sending = True
+        try:
+            self._wire.send_parts(parts, self._config.client_timeout_seconds)
+        except WireTimeout as silence:
+            raise ClientTimeout("the client does not take its answer") from silence
+        self.is_sending = False
+
+
+_BODILESS_STATUSES = frozenset(str(status) for status in BODILESS)
+_date = (0, "")
+
+
+def date_line() -> str:
+    """Return the Date header of this second."""
+    global _date
+    now = int(time.time())
+    if _date[0] != now:
+        _date = (now, f"Date: {formatdate(now, usegmt=True)}\r\n")
+    return _date[1]
