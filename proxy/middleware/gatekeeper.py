@@ -1,0 +1,119 @@
+"""What may not pass between clients and the inside of the cluster.
+
+    client ──headers──▶ gatekeeper ──without internal ones──▶ the rest of the pipeline
+    client ◀──without internal ones── gatekeeper ◀──headers── the rest of the pipeline
+
+Internal headers steer storage servers: system metadata, X-Backend-*, and the older update headers
+(X-Container-Host and its kin) that would make an object server call an address of the client's choice
+(CVE-2026-50221). A client's X-Timestamp is set aside, because only the proxy's clock orders changes.
+
+It does not know what any of the headers mean, and must stand before everything that does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ...common.config import parse, setting
+from ...common.http.wsgi import Environ, StartResponse, WSGIApp
+
+log = logging.getLogger(__name__)
+
+INTERNAL_PREFIXES = (
+    "x-account-sysmeta-",
+    "x-container-sysmeta-",
+    "x-object-sysmeta-",
+    "x-object-transient-sysmeta-",
+    "x-backend",
+    "x-apus-",
+)
+INTERNAL_NAMES = frozenset(
+    {f"x-account-{word}" for word in ("host", "device", "partition")}
+    | {f"x-container-{word}" for word in ("host", "device", "partition", "root-db-state")}
+    | {f"x-delete-at-{word}" for word in ("host", "device", "partition", "container")}
+)
+CLIENT_MAY_NOT_SEND = INTERNAL_NAMES | {"x-open-expired"}  # Nobody here grants reading expired objects.
+
+_INBOUND_PREFIXES = tuple("HTTP_" + prefix.upper().replace("-", "_") for prefix in INTERNAL_PREFIXES)
+_INBOUND_KEYS = frozenset("HTTP_" + name.upper().replace("-", "_") for name in CLIENT_MAY_NOT_SEND)
+_KNOWN_NAMES_MAX = 1024  # Object metadata names are the clients' invention; the memo must not follow it.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatekeeperConfig:
+    """The filter's settings."""
+
+    shunt_inbound_x_timestamp: bool = setting(
+        True,  # noqa: FBT003
+        help="Move a client's X-Timestamp to X-Backend-Inbound-X-Timestamp, so that it orders nothing.",
+    )
+    allow_reserved_names_header: bool = setting(
+        False,  # noqa: FBT003
+        help="Let clients name reserved items with X-Allow-Reserved-Names. For tests only.",
+    )
+
+
+def is_internal(name: str) -> bool:
+    """Whether a header, in any case, belongs to the inside of the cluster."""
+    lowered = name.lower()
+    return lowered in INTERNAL_NAMES or lowered.startswith(INTERNAL_PREFIXES)
+
+
+class Gatekeeper:
+    """Drops internal headers in both directions."""
+
+    def __init__(self, app: WSGIApp, config: GatekeeperConfig) -> None:
+        self.app = app
+        self.shunt_timestamp = config.shunt_inbound_x_timestamp
+        self.allow_reserved_names = config.allow_reserved_names_header
+        self._internal: dict[str, bool] = {}
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        forged = [key for key in environ if key.startswith(_INBOUND_PREFIXES) or key in _INBOUND_KEYS]
+        if forged:
+            _remove(environ, forged)
+        if self.shunt_timestamp and "HTTP_X_TIMESTAMP" in environ:
+            environ["HTTP_X_BACKEND_INBOUND_X_TIMESTAMP"] = environ["HTTP_X_TIMESTAMP"]
+            _remove(environ, ["HTTP_X_TIMESTAMP"])
+        if self.allow_reserved_names and "HTTP_X_ALLOW_RESERVED_NAMES" in environ:
+            environ["HTTP_X_BACKEND_ALLOW_RESERVED_NAMES"] = environ.pop("HTTP_X_ALLOW_RESERVED_NAMES")
+        known = self._internal
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            visible = [pair for pair in headers if not (known.get(pair[0]) or self._hides(pair[0]))]
+            return start_response(status, visible, exc_info)
+
+        return self.app(environ, start)
+
+    def _hides(self, name: str) -> bool:
+        """Return `is_internal(name)`, remembered."""
+        hidden = self._internal.get(name)
+        if hidden is None:
+            hidden = is_internal(name)
+            if len(self._internal) < _KNOWN_NAMES_MAX:
+                self._internal[name] = hidden
+        return hidden
+
+
+def _remove(environ: Environ, keys: list[str]) -> None:
+    """Take headers out of the environ and out of the engine's list of headers as sent."""
+    log.debug("removed request headers", extra={"headers": keys})
+    for key in keys:
+        del environ[key]
+    as_sent = environ.get("apus.headers")
+    if as_sent is not None:
+        environ["apus.headers"] = [pair for pair in as_sent if _environ_key(pair[0]) not in keys]
+
+
+def _environ_key(name: bytes) -> str:
+    return "HTTP_" + name.upper().replace(b"-", b"_").decode("latin-1")
+
+
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Gatekeeper]:
+    """PasteDeploy's entry: `use = egg:apus#gatekeeper`."""
+    config = parse(GatekeeperConfig, {**global_conf, **local_conf})
+    return lambda app: Gatekeeper(app, config)

@@ -1,0 +1,291 @@
+"""One line in the access log, and one count in the metrics, for every request.
+
+    request ──▶ noted ──▶ pipeline ──▶ answer ──▶ body counted ──▶ line: fields of Swift's access log
+                                                              └──▶ metrics by resource, method, status, policy
+
+The fields have the names of OpenStack Swift's default log_msg_template; what has no value is left out, and
+the transaction id is on every line anyway. Tokens and signatures are cut to a harmless length. The status
+is 499 where the client left, 500 where the pipeline failed, and else what was sent, unless a filter has put
+another into `swift.proxy_logging_status`.
+
+It may stand in a pipeline twice; a request is logged once, by the outermost that it meets.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote_plus
+
+from ...common import metrics
+from ...common.config import parse, setting
+from ...common.http.answer import BODILESS
+from ...common.http.errors import ClientDisconnect
+from ...common.http.transfer import CountedBody
+from ...common.http.wsgi import Environ, StartResponse, WSGIApp
+
+log = logging.getLogger(__name__)
+
+SENSITIVE_HEADERS = frozenset({"X-Auth-Token", "X-Storage-Token", "X-Service-Token", "Authorization"})
+SENSITIVE_PARAMETERS = frozenset(
+    {"temp_url_sig", "signature", "swiftinfo_sig", "x-amz-signature", "x-amz-security-token"}
+)
+API_VERSIONS = frozenset({"v1", "v1.0"})
+RESOURCES = ("account", "container", "object")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "COPY", "OPTIONS"})
+DISCONNECTED = 499
+FAILED = 500
+
+REQUESTS = metrics.counter(
+    "apus_proxy_requests_total",
+    "Requests answered, by what they were about.",
+    "resource",
+    "method",
+    "status",
+    "policy",
+)
+SECONDS = metrics.histogram(
+    "apus_proxy_request_seconds", "From a request's head to its answer's last byte.", "resource", "method"
+)
+FIRST_BYTE_SECONDS = metrics.histogram(
+    "apus_proxy_first_byte_seconds", "From a request's head to its answer's head.", "resource", "method"
+)
+RECEIVED = metrics.counter(
+    "apus_proxy_received_bytes_total", "Bytes of request bodies read.", "resource", "method"
+)
+SENT = metrics.counter("apus_proxy_sent_bytes_total", "Bytes of answer bodies sent.", "resource", "method")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyLoggingConfig:
+    """The filter's settings."""
+
+    reveal_sensitive_prefix: int = setting(
+        16, help="Characters of a token or signature that may be logged.", minimum=0
+    )
+    access_log_headers: bool = setting(False, help="Log the request's headers too.")  # noqa: FBT003
+    access_log_headers_only: tuple[str, ...] = setting(
+        (), help="Of the headers, log only these; empty logs all."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The metric cells of one resource and method."""
+
+    seconds: metrics.Histogram
+    first_byte_seconds: metrics.Histogram
+    received: metrics.Counter
+    sent: metrics.Counter
+
+
+class Exchange:
+    """One request and what has become of it so far."""
+
+    __slots__ = ("begun", "environ", "filter", "first_byte", "headers", "status")
+
+    def __init__(self, owner: ProxyLogging, environ: Environ) -> None:
+        self.filter = owner
+        self.environ = environ
+        self.begun = self.first_byte = time.time()
+        self.status = 0
+        self.headers: Iterable[tuple[str, str]] = ()
+
+    def announce(self, status: str, headers: Iterable[tuple[str, str]]) -> None:
+        """Note the answer's head."""
+        self.first_byte = time.time()
+        self.status = int(status[:3])
+        self.headers = headers
+
+    def finish(self, bytes_sent: int, problem: BaseException | None) -> None:
+        """Log and count; called once, when the last byte is gone or will never go."""
+        status = self.environ.get("swift.proxy_logging_status") or self.status
+        if problem is not None:
+            status = (
+                DISCONNECTED if isinstance(problem, (ClientDisconnect, GeneratorExit, OSError)) else FAILED
+            )
+        self.filter.record(self, status, bytes_sent)
+
+    def _promised(self) -> int:
+        """Return how many bytes of body the answer announced."""
+        if self.environ["REQUEST_METHOD"] == "HEAD" or self.status in BODILESS:
+            return 0
+        for name, value in self.headers:
+            if name == "Content-Length" and value.isdigit():
+                return int(value)
+        return 0
+
+
+class ProxyLogging:
+    """The filter."""
+
+    def __init__(self, app: WSGIApp, config: ProxyLoggingConfig) -> None:
+        self.app = app
+        self.config = config
+        self.header_names = frozenset(name.title() for name in config.access_log_headers_only)
+        self._cells: dict[tuple[str, str], Cells] = {}
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        if "swift.proxy_access_log_made" in environ:
+            return self.app(environ, start_response)
+        environ["swift.proxy_access_log_made"] = True
+        exchange = Exchange(self, environ)
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            exchange.announce(status, headers)
+            return start_response(status, headers, exc_info)
+
+        try:
+            body = self.app(environ, start)
+        except BaseException as problem:
+            exchange.finish(0, problem)
+            raise
+        if type(body) is list:
+            exchange.finish(sum(map(len, body)), None)
+            return body
+        return CountedBody(body, exchange.finish)
+
+    def record(self, exchange: Exchange, status: int, bytes_sent: int) -> None:
+        """Write the line and count the request."""
+        environ, ended = exchange.environ, time.time()
+        method = environ.get("swift.orig_req_method") or environ["REQUEST_METHOD"]
+        bytes_received = _bytes_received(environ)
+        policy = _policy_index(exchange)
+        cells = self._count(environ, method, str(status), policy)
+        cells.seconds.observe(ended - exchange.begun)
+        cells.first_byte_seconds.observe(exchange.first_byte - exchange.begun)
+        cells.sent.inc(bytes_sent)
+        cells.received.inc(bytes_received)
+        if log.isEnabledFor(logging.INFO):
+            fields = {
+                "remote_addr": environ.get("REMOTE_ADDR", "-"),
+                "method": method,
+                "path": self._path(environ),
+                "protocol": environ.get("SERVER_PROTOCOL", "-"),
+                "status_int": status,
+                "bytes_recvd": bytes_received,
+                "bytes_sent": bytes_sent,
+                "request_time": round(ended - exchange.begun, 4),
+                "start_time": round(exchange.begun, 6),
+                "end_time": round(ended, 6),
+            }
+            self._add_optional(fields, environ, policy)
+            log.info("request", extra=fields)
+
+    def _count(self, environ: Environ, method: str, status: str, policy: str) -> Cells:
+        """Count the request and return the other cells of its kind."""
+        resource = _resource(environ)
+        method = method if method in METHODS else "BAD_METHOD"
+        REQUESTS.labels(resource, method, status, policy if resource == "object" else "").inc()
+        kind = (resource, method)
+        cells = self._cells.get(kind)
+        if cells is None:
+            cells = self._cells[kind] = Cells(
+                SECONDS.labels(*kind),
+                FIRST_BYTE_SECONDS.labels(*kind),
+                RECEIVED.labels(*kind),
+                SENT.labels(*kind),
+            )
+        return cells
+
+    def _add_optional(self, fields: dict[str, Any], environ: Environ, policy: str) -> None:
+        """Add the fields that have a value only now and then."""
+        client = environ.get("HTTP_X_CLUSTER_CLIENT_IP") or environ.get("HTTP_X_FORWARDED_FOR")
+        fields["client_ip"] = client.partition(",")[0].strip() if client else fields["remote_addr"]
+        token = environ.get("HTTP_X_AUTH_TOKEN")
+        if token:
+            fields["auth_token"] = self._harmless(token)
+        for field, key in _FROM_ENVIRON:
+            value = environ.get(key)
+            if value:
+                fields[field] = value
+        log_info = environ.get("swift.log_info")
+        if log_info:
+            fields["log_info"] = ",".join(log_info)
+        if policy:
+            fields["policy_index"] = policy
+        user = environ.get("swift.access_logging")
+        if user:
+            fields["access_user_id"] = user.get("user_id", "-")
+        if self.config.access_log_headers:
+            fields["headers"] = self._headers(environ)
+
+    def _harmless(self, secret: str) -> str:
+        """Return what may be logged of a secret."""
+        shown = self.config.reveal_sensitive_prefix
+        return secret if len(secret) <= shown else f"{secret[:shown]}..."
+
+    def _path(self, environ: Environ) -> str:
+        """Return the path and query as sent, without secrets."""
+        path: str = environ.get("RAW_PATH_INFO") or quote(environ["PATH_INFO"].encode("latin-1"))
+        query = environ.get("QUERY_STRING")
+        return f"{path}?{self._query(query)}" if query else path
+
+    def _query(self, query: str) -> str:
+        pairs = [pair.partition("=") for pair in query.split("&")]
+        return "&".join(
+            f"{key}{equals}{self._harmless(value) if _is_sensitive(key) else value}"
+            for key, equals, value in pairs
+        )
+
+    def _headers(self, environ: Environ) -> str:
+        """Return the request's headers that shall be logged, one a line."""
+        titled = (
+            (key[5:].replace("_", "-").title(), value) for key, value in environ.items() if key[:5] == "HTTP_"
+        )
+        wanted = (
+            (name, value) for name, value in titled if not self.header_names or name in self.header_names
+        )
+        return "\n".join(
+            f"{name}: {self._harmless(value) if name in SENSITIVE_HEADERS else value}"
+            for name, value in wanted
+        )
+
+
+_FROM_ENVIRON = (
+    ("referer", "HTTP_REFERER"),
+    ("user_agent", "HTTP_USER_AGENT"),
+    ("client_etag", "HTTP_ETAG"),
+    ("source", "swift.source"),
+)
+
+
+def _is_sensitive(key: str) -> bool:
+    return unquote_plus(key).lower() in SENSITIVE_PARAMETERS
+
+
+def _resource(environ: Environ) -> str:
+    """Return what kind of thing the request is about."""
+    parts = (environ.get("swift.backend_path") or environ["PATH_INFO"]).split("/", 4)
+    if len(parts) > 2 and parts[1] in API_VERSIONS:
+        depth = len([part for part in parts[2:] if part])
+        if depth:
+            return RESOURCES[depth - 1]
+    return str(environ.get("swift.source") or "other")
+
+
+def _bytes_received(environ: Environ) -> int:
+    """Return how much of the request's body was read, as far as the input can tell."""
+    body = environ["wsgi.input"]
+    count: int | None = getattr(body, "bytes_read", None)
+    if count is None:
+        count = int(environ.get("CONTENT_LENGTH") or 0) if getattr(body, "finished", False) else 0
+    return count
+
+
+def _policy_index(exchange: Exchange) -> str:
+    """Return the storage policy that the answer, or else the request, names."""
+    for name, value in exchange.headers:
+        if name == "X-Backend-Storage-Policy-Index":
+            return value
+    return str(exchange.environ.get("HTTP_X_BACKEND_STORAGE_POLICY_INDEX") or "")
+
+
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], ProxyLogging]:
+    """PasteDeploy's entry: `use = egg:apus#proxy_logging`."""
+    config = parse(ProxyLoggingConfig, {**global_conf, **local_conf})
+    return lambda app: ProxyLogging(app, config)

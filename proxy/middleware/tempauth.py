@@ -1,0 +1,352 @@
+"""Authentication and authorisation from users listed in the configuration.
+
+    GET /auth/v1.0 + user and key ──▶ X-Auth-Token (signed, see tokens.py), X-Storage-Url
+    any request + X-Auth-Token    ──▶ environ: who it is, and `apus.authorize` for the controllers
+    controller, ACL known         ──▶ authorize(environ) ──▶ None, or the 401/403 to answer with
+
+Tokens need no shared store: every worker of every proxy with the same configuration can check them.
+It does not know where ACLs are stored, nor how requests are carried out.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from ...common import info
+from ...common.cluster import DEFAULT_DIRECTORY, ClusterConf
+from ...common.config import parse, setting
+from ...common.errors import Refused
+from ...common.http.answer import Answer
+from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
+from ..acl import AccountAcl, account_acl_fault, clean_acl
+from . import tokens
+from .authorization import NOBODYS_GROUPS, RESELLER_ADMIN, Question, Verdict, judge, judge_by_account_acl
+from .resellers import Resellers
+from .users import User, users_from_options
+
+log = logging.getLogger(__name__)
+
+AccountAclLookup = Callable[[Environ, WSGIApp], str | None]
+
+TOKEN_MARK = "tk"  # noqa: S105 - after the reseller prefix, as in every Swift token.
+SALT_BYTES_ENOUGH = 16
+ACL_HEADER = "HTTP_X_ACCOUNT_ACCESS_CONTROL"
+ACL_SYSMETA = "HTTP_X_ACCOUNT_SYSMETA_CORE_ACCESS_CONTROL"
+_ABSENT_KEY = "no user has this key, and comparing with it takes as long"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TempauthConfig:
+    """The filter's settings; users are `user_ACCOUNT_USER = key [group ...] [url]` beside them."""
+
+    reseller_prefix: str = setting(
+        "AUTH", help="Prefixes of the accounts that this filter answers for; '' is the empty prefix."
+    )
+    require_group: str = setting(
+        "", help="Group that an administrator of an account needs too; PREFIX_require_group for one prefix."
+    )
+    auth_prefix: str = setting("/auth/", help="Where tokens are asked for.")
+    token_life: int = setting(86400, help="Seconds that a token is good for.", minimum=1)
+    token_secret: tuple[str, ...] = setting(
+        (),
+        help="Signs the tokens; the same on every proxy. The first one signs and all are accepted, so that a "
+        "new one can be put in front of the old. Empty: derived from swift.conf (cluster_secret or salt).",
+    )
+    allow_overrides: bool = setting(
+        True,  # noqa: FBT003
+        help="Let earlier middleware authorise a request by itself (swift.authorize_override).",
+    )
+    storage_url_scheme: str = setting(
+        "default", help="Scheme of the X-Storage-Url handed out, where a TLS terminator stands in front."
+    )
+    swift_dir: str = setting(DEFAULT_DIRECTORY, help="Folder of swift.conf.")
+
+    def __post_init__(self) -> None:
+        """Refuse an authentication path that would swallow the whole name space."""
+        if not self.auth_prefix.strip("/"):
+            raise ValueError(f"auth_prefix = {self.auth_prefix!r}: expected a path such as /auth/")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user as requests are judged by: prepared once, at start."""
+
+    user: User
+    groups: frozenset[str]
+    remote_user: str
+    signing_keys: tuple[bytes, ...]
+    access_logging: dict[str, str]
+
+
+class TempAuth:
+    """The filter."""
+
+    def __init__(
+        self,
+        app: WSGIApp,
+        config: TempauthConfig,
+        identities: Mapping[str, Identity],
+        resellers: Resellers,
+        account_acl: AccountAclLookup,
+    ) -> None:
+        self.app = app
+        self.config = config
+        self.identities = identities
+        self.resellers = resellers
+        self.account_acl = account_acl
+        self.auth_prefix = f"/{config.auth_prefix.strip('/')}/"
+        self.reseller_prefix = resellers.token_prefix
+        self.token_prefix = resellers.token_prefix + TOKEN_MARK
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        if self.config.allow_overrides and environ.get("swift.authorize_override"):
+            return self.app(environ, start_response)
+        path = environ["PATH_INFO"]
+        if path.startswith(self.auth_prefix):
+            return self.issue_token(environ)(environ, start_response)
+        token = environ.get("HTTP_X_AUTH_TOKEN") or environ.get("HTTP_X_STORAGE_TOKEN")
+        if token and token.startswith(self.reseller_prefix):
+            identity = self.identify(token)
+            if identity is not None:
+                self._introduce(environ, identity)
+            elif self.reseller_prefix:
+                return _unauthorized(path)(environ, start_response)
+            elif not _has_authorizer(environ):
+                environ["apus.authorize"] = self.deny
+        elif self.resellers.prefix_of(_account_in(path)):
+            self._take_charge(environ)
+        elif not _has_authorizer(environ):
+            if self.reseller_prefix:
+                environ["apus.authorize"] = self.deny
+            else:
+                self._take_charge(environ)
+        return self.app(environ, start_response)
+
+    def identify(self, token: str) -> Identity | None:
+        """Return whose token it is, or None when it is forged, expired, or its user is gone."""
+        if not token.startswith(self.token_prefix):
+            return None
+        claim = tokens.open_token(token[len(self.token_prefix) :])
+        if claim is None or claim.expires <= time.time():
+            return None
+        identity = self.identities.get(claim.user)
+        if identity is None or not any(tokens.is_genuine(claim, key=key) for key in identity.signing_keys):
+            return None
+        return identity
+
+    def _introduce(self, environ: Environ, identity: Identity) -> None:
+        """Put into the environ who asks, and who judges them."""
+        groups, remote_user = identity.groups, identity.remote_user
+        service_token = environ.get("HTTP_X_SERVICE_TOKEN")
+        if service_token:
+            service = self.identify(service_token)
+            if service is not None:
+                groups, remote_user = groups | service.groups, f"{remote_user},{service.remote_user}"
+        environ["REMOTE_USER"] = remote_user
+        environ["apus.groups"] = groups
+        environ.setdefault("swift.access_logging", {}).update(identity.access_logging)
+        if RESELLER_ADMIN in groups:
+            environ["reseller_request"] = True
+        self._take_charge(environ)
+
+    def _take_charge(self, environ: Environ) -> None:
+        environ["apus.authorize"] = self.authorize
+        environ["swift.clean_acl"] = clean_acl
+
+    def authorize(self, environ: Environ) -> Answer | None:
+        """Return None when the request may go on, or the answer that refuses it.
+
+        `environ["apus.acl"]` is the container's list that fits the method; controllers ask a second time
+        when they have learnt it.
+        """
+        parts = environ["PATH_INFO"].split("/", 4)
+        if parts[0] or len(parts) < 2 or not all(parts[1:-1]):
+            return Answer.text(404, "The resource could not be found.")
+        account, container, obj = (from_wsgi(part) if part else None for part in (*parts[2:], "", "", "")[:3])
+        if account is None or self.resellers.prefix_of(account) is None:
+            return self.deny(environ)
+        if ACL_HEADER in environ:
+            refusal = _take_account_acl(environ)
+            if refusal is not None:
+                return refusal
+        question = Question(
+            method=environ["REQUEST_METHOD"],
+            account=account,
+            container=container,
+            obj=obj,
+            groups=environ.get("apus.groups", NOBODYS_GROUPS),
+            acl=from_wsgi(environ.get("apus.acl") or ""),
+            referrer=environ.get("HTTP_REFERER"),
+        )
+        verdict = judge(question, self.resellers)
+        if verdict is Verdict.UNDECIDED:
+            acl = AccountAcl.parse(self.account_acl(environ, self.app))
+            verdict = judge_by_account_acl(question, acl)
+        if verdict is Verdict.DENIED:
+            return self.deny(environ)
+        if verdict is Verdict.OWNER:
+            environ["apus.owner"] = environ["swift_owner"] = True
+        return None
+
+    def deny(self, environ: Environ) -> Answer:
+        """Return the refusal: 403 to somebody known, 401 to anybody else."""
+        if environ.get("REMOTE_USER"):
+            return Answer.text(403, "Access was denied to this resource.")
+        return _unauthorized(environ["PATH_INFO"])
+
+    def issue_token(self, environ: Environ) -> Answer:
+        """Answer a request for a token."""
+        if environ["REQUEST_METHOD"] != "GET":
+            return Answer.text(405, "The method is not allowed for this resource.", {"Allow": "GET"})
+        parts = environ["PATH_INFO"].removeprefix(self.auth_prefix).split("/", 2)
+        if not parts[0]:
+            return Answer.text(404, "The resource could not be found.")
+        if parts[0] == "v1" and parts[2:] == ["auth"]:
+            account, user, key = _credentials_for_account(environ, parts[1])
+        elif parts[0] in ("auth", "v1.0"):
+            account, user, key = _credentials(environ)
+        else:
+            return Answer.text(400, "Ask for a token at v1.0, auth, or v1/ACCOUNT/auth.")
+        identity = self.identities.get(f"{from_wsgi(account)}:{from_wsgi(user)}") if user else None
+        known_key = identity.user.key if identity is not None else _ABSENT_KEY
+        if not _same(from_wsgi(key), known_key) or identity is None:
+            log.info("token refused", extra={"user": f"{account}:{user}"})
+            return _unauthorized_for(account or "unknown")
+        environ.setdefault("swift.access_logging", {}).update(identity.access_logging)
+        return self._token_answer(environ, identity)
+
+    def _token_answer(self, environ: Environ, identity: Identity) -> Answer:
+        """Return a fresh token and where to use it."""
+        life = self.config.token_life
+        expires = int(time.time()) + life
+        token = self.token_prefix + tokens.sign(identity.user.name, expires, key=identity.signing_keys[0])
+        url = identity.user.storage_url.replace("$HOST", _host_url(environ))
+        if self.config.storage_url_scheme != "default":
+            url = f"{self.config.storage_url_scheme}:{url.partition(':')[2]}"
+        headers = {
+            "X-Storage-Url": url,
+            "X-Auth-Token": token,
+            "X-Storage-Token": token,
+            "X-Auth-Token-Expires": str(life),
+            "Content-Type": "text/plain; charset=utf-8",
+        }
+        return Answer(200, headers)
+
+
+def _credentials(environ: Environ) -> tuple[str, str, str]:
+    """Return account, user and key of the form where the user's header names both."""
+    name = environ.get("HTTP_X_AUTH_USER") or environ.get("HTTP_X_STORAGE_USER") or ""
+    key = environ.get("HTTP_X_AUTH_KEY") or environ.get("HTTP_X_STORAGE_PASS") or ""
+    account, colon, user = name.partition(":")
+    return (account, user, key) if colon else ("", "", key)
+
+
+def _credentials_for_account(environ: Environ, account: str) -> tuple[str, str, str]:
+    """Return them of the form where the path names the account; the user is empty when they disagree."""
+    key = environ.get("HTTP_X_STORAGE_PASS") or environ.get("HTTP_X_AUTH_KEY") or ""
+    user = environ.get("HTTP_X_STORAGE_USER")
+    if not user:
+        named, _, user = (environ.get("HTTP_X_AUTH_USER") or "").partition(":")
+        if named != account:
+            user = ""
+    return account, user, key
+
+
+def _same(given: str, known: str) -> bool:
+    """Whether two keys are equal, in a time that does not tell where they differ."""
+    return hmac.compare_digest(
+        given.encode("utf-8", "surrogateescape"), known.encode("utf-8", "surrogateescape")
+    )
+
+
+def _take_account_acl(environ: Environ) -> Answer | None:
+    """Move a well-formed X-Account-Access-Control to where it is stored, or return the 400."""
+    text = environ[ACL_HEADER]
+    fault = account_acl_fault(from_wsgi(text))
+    if fault is not None:
+        return Answer.text(400, f"X-Account-Access-Control invalid: {fault}\n\nInput: {from_wsgi(text)}\n")
+    environ[ACL_SYSMETA] = environ.pop(ACL_HEADER)
+    return None
+
+
+def _has_authorizer(environ: Environ) -> bool:
+    """Whether an earlier filter has taken charge of the request."""
+    return "apus.authorize" in environ or "swift.authorize" in environ
+
+
+def _account_in(path: str) -> str | None:
+    """Return the account that a path names, if any."""
+    parts = path.split("/", 3)
+    return from_wsgi(parts[2]) if len(parts) > 2 and not parts[0] and parts[1] and parts[2] else None
+
+
+def _unauthorized(path: str) -> Answer:
+    """Return the 401 whose realm is the account in the path."""
+    return _unauthorized_for(_account_in(path) or "unknown")
+
+
+def _unauthorized_for(realm: str) -> Answer:
+    headers = {"WWW-Authenticate": f'Swift realm="{quote(realm, safe="/:")}"'}
+    return Answer.text(
+        401,
+        "This server could not verify that you are authorized to access the document you requested.",
+        headers,
+    )
+
+
+def _host_url(environ: Environ) -> str:
+    """Return scheme and host as the client reached them."""
+    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    return f"{environ.get('wsgi.url_scheme', 'http')}://{host}"
+
+
+def identities_of(
+    options: Mapping[str, str], resellers: Resellers, secrets: tuple[bytes, ...]
+) -> dict[str, Identity]:
+    """Prepare every configured user."""
+    return {
+        name: Identity(
+            user=user,
+            groups=frozenset(user.groups),
+            remote_user=",".join(user.groups),
+            signing_keys=tuple(tokens.signing_key(secret, name, user.key) for secret in secrets),
+            access_logging={"user_id": name},
+        )
+        for name, user in users_from_options(options, resellers).items()
+    }
+
+
+def token_secrets(config: TempauthConfig) -> tuple[bytes, ...]:
+    """Return the configured secrets, or the one derived from the cluster's file."""
+    if config.token_secret:
+        return tuple(secret.encode() for secret in config.token_secret)
+    cluster = ClusterConf.load(config.swift_dir)
+    if len(cluster.secret or cluster.salt.prefix + cluster.salt.suffix) < SALT_BYTES_ENOUGH:
+        log.warning(
+            "tokens are signed with a guessable secret: set token_secret in [filter:tempauth]",
+            extra={"derived_from": str(cluster.path)},
+        )
+    return (tokens.derive_secret(cluster.secret, cluster.salt.prefix, cluster.salt.suffix),)
+
+
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], TempAuth]:
+    """PasteDeploy's entry: `use = egg:apus#tempauth`."""
+    options = {**global_conf, **local_conf}
+    config = parse(TempauthConfig, options)
+    resellers = Resellers.from_options(options)
+    identities = identities_of(options, resellers, token_secrets(config))
+    if not identities:
+        raise Refused("[filter:tempauth] names no user: add user_ACCOUNT_USER = KEY [GROUP ...]")
+    info.register("tempauth", account_acls=True)
+    return lambda app: TempAuth(app, config, identities, resellers, _no_account_acl)
+
+
+def _no_account_acl(environ: Environ, app: WSGIApp) -> Any:  # noqa: ARG001
+    return None

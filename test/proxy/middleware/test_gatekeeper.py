@@ -1,0 +1,112 @@
+"""Laws of the gatekeeper."""
+
+from __future__ import annotations
+
+import pytest
+from one_request import FixedApp, ask
+
+from apus.proxy.middleware.gatekeeper import filter_factory, is_internal
+
+INTERNAL = [
+    "X-Account-Sysmeta-Core-Access-Control",
+    "X-Container-Sysmeta-Foo",
+    "X-Object-Sysmeta-Slo-Etag",
+    "X-Object-Transient-Sysmeta-Crypto",
+    "X-Backend-Storage-Policy-Index",
+    "X-Backend-Cluster-Secret",
+    "X-Backend",
+    "X-Account-Host",
+    "X-Account-Device",
+    "X-Account-Partition",
+    "X-Container-Host",
+    "X-Container-Device",
+    "X-Container-Partition",
+    "X-Container-Root-Db-State",
+    "X-Delete-At-Host",
+    "X-Delete-At-Device",
+    "X-Delete-At-Partition",
+    "X-Delete-At-Container",
+    "X-Apus-Inventory",
+]
+PUBLIC = [
+    "X-Object-Meta-X-Backend",
+    "X-Container-Meta-Host",
+    "X-Container-Hosts",
+    "X-Container-Read",
+    "X-Delete-At",
+    "X-Account-Meta-Sysmeta",
+    "X-Timestamp-Not",
+]
+
+
+def cased(name: str) -> list[str]:
+    return [name, name.upper(), name.lower(), name.replace("-", "_")]
+
+
+@pytest.mark.parametrize("name", [*INTERNAL, "X-Open-Expired"])
+def test_a_client_cannot_send_an_internal_header(name: str) -> None:
+    """In no spelling does it reach the pipeline, neither in the environ nor in the list of headers as sent."""
+    for spelling in cased(name):
+        app = FixedApp()
+        ask(filter_factory({})(app), headers={spelling: "evil", "X-Object-Meta-Fine": "1"})
+        seen = app.seen[0]
+        assert "evil" not in seen.values()
+        assert [value for _, value in seen["apus.headers"]] == [b"1"]
+
+
+@pytest.mark.parametrize("name", INTERNAL)
+def test_a_client_does_not_see_an_internal_header(name: str) -> None:
+    """Answers lose them, in any case, also when the name has been seen before."""
+    app = FixedApp(headers=[(name, "secret"), (name.lower(), "secret"), ("ETag", "e")])
+    gate = filter_factory({})(app)
+    for _ in range(2):
+        assert ask(gate).headers == {"etag": "e"}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_what_only_looks_internal_passes(name: str) -> None:
+    """Users' metadata may have any name."""
+    app = FixedApp(headers=[(name, "shown")])
+    reply = ask(filter_factory({})(app), headers={name: "kept"})
+    assert "kept" in app.seen[0].values()
+    assert reply.headers == {name.lower(): "shown"}
+    assert not is_internal(name)
+
+
+def test_a_clients_timestamp_orders_nothing() -> None:
+    """X-Timestamp is set aside by default, and a forged shunt header does not survive."""
+    app = FixedApp()
+    headers = {"X-Timestamp": "9999999999.00000", "X-Backend-Inbound-X-Timestamp": "1"}
+    ask(filter_factory({})(app), headers=headers)
+    assert "HTTP_X_TIMESTAMP" not in app.seen[0]
+    assert app.seen[0]["HTTP_X_BACKEND_INBOUND_X_TIMESTAMP"] == "9999999999.00000"
+    assert app.seen[0]["apus.headers"] == []
+
+
+def test_the_shunt_can_be_turned_off() -> None:
+    """A cluster that is fed by container sync may trust clients' timestamps."""
+    app = FixedApp()
+    ask(filter_factory({}, shunt_inbound_x_timestamp="false")(app), headers={"X-Timestamp": "1"})
+    assert app.seen[0]["HTTP_X_TIMESTAMP"] == "1"
+
+
+def test_reserved_names_need_the_operators_leave() -> None:
+    """X-Allow-Reserved-Names does nothing unless it is configured."""
+    app = FixedApp()
+    ask(filter_factory({})(app), headers={"X-Allow-Reserved-Names": "true"})
+    ask(
+        filter_factory({}, allow_reserved_names_header="true")(app),
+        headers={"X-Allow-Reserved-Names": "true"},
+    )
+    key = "HTTP_X_BACKEND_ALLOW_RESERVED_NAMES"
+    assert [environ.get(key) for environ in app.seen] == [None, "true"]
+
+
+def test_the_memory_of_names_is_bounded() -> None:
+    """Clients invent metadata names; the filter does not remember them all."""
+    app = FixedApp()
+    gate = filter_factory({})(app)
+    for number in range(3000):
+        app.headers = [(f"X-Object-Meta-{number}", "v")]
+        ask(gate)
+    assert len(gate._internal) <= 1024
