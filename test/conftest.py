@@ -19,10 +19,14 @@ def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AllInOn
 
 @pytest.fixture(scope="session")
 def store(request: pytest.FixtureRequest) -> Store:
-    """The store under test: APUS_TEST_ENDPOINT (and APUS_TEST_PROXY=stock), or else the shared cluster."""
+    """The store under test: APUS_TEST_ENDPOINT, or else the shared cluster.
+
+    APUS_TEST_PROGRAMS says whose proxy and whose servers run there, as in "stock/apus" or "apus/both".
+    """
     endpoint = os.environ.get("APUS_TEST_ENDPOINT")
     if endpoint:
-        return Store(endpoint.rstrip("/"), os.environ.get("APUS_TEST_PROXY", "apus"))
+        proxy, _, servers = os.environ.get("APUS_TEST_PROGRAMS", "apus/apus").partition("/")
+        return Store(endpoint.rstrip("/"), proxy, servers)
     cluster: AllInOne = request.getfixturevalue("shared_cluster")
     return cluster.store
 
@@ -45,3 +49,10 @@ def apus_proxy(store: Store) -> None:
     """Skip where the answers come from stock OpenStack Swift's proxy, for what it does differently."""
     if store.proxy != "apus":
         pytest.skip("stock OpenStack Swift's proxy does this differently")
+
+
+@pytest.fixture
+def apus_servers(store: Store) -> None:
+    """Skip where stock OpenStack Swift's programs take part in the answer, for what they do differently."""
+    if (store.proxy, store.servers) != ("apus", "apus"):
+        pytest.skip("stock OpenStack Swift's storage servers do this differently")

@@ -52,10 +52,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An endpoint; `proxy` says whose proxy answers there, "apus" or "stock"."""
+    """An endpoint, and whose programs answer there: "apus", "stock", or "both" among the storage servers."""
 
     endpoint: str
     proxy: str = "apus"
+    servers: str = "apus"
 
     @property
     def auth_url(self) -> str:
