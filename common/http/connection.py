@@ -20,10 +20,11 @@ from typing import Any
 from ..concurrency import Timeout
 from . import framing
 from .answer import status_line
+from .body import NO_BODY, Body
 from .environ import fill
 from .errors import BadFraming, ClientDisconnect, ClientTimeout
 from .head import head_end, header_lines, request_line
-from .input import NO_INPUT, BodyInput, ChunkedInput, LengthInput
+from .input import ClientSource, request_input
 from .reply import Reply
 from .settings import ServerConfig
 from .wire import Wire, WireTimeout
@@ -81,14 +82,14 @@ class Connection:
             end = self._receive_head()
             if end < 0:
                 return False
-            environ, keep, source = self._understand(end)
+            environ, keep, body = self._understand(end)
         except BadFraming as problem:
             self._refuse(problem.status, str(problem))
             return False
         except ClientTimeout as problem:
             self._refuse(408, str(problem))
             return False
-        keep = self._answer(environ, source, keep=keep)
+        keep = self._answer(environ, body, keep=keep)
         self.phase = Phase.IDLE
         return keep and not self.stopping
 
@@ -120,7 +121,7 @@ class Connection:
             buffer += more
         return -1
 
-    def _understand(self, end: int) -> tuple[Environ, bool, BodyInput]:
+    def _understand(self, end: int) -> tuple[Environ, bool, Body]:
         """Return the environ of the request whose head ends there, if the client goes on, and its body."""
         buffer = self._buffer
         line_end = buffer.find(b"\r\n")
@@ -133,22 +134,20 @@ class Connection:
         waits = framing.wants_continue(get("HTTP_EXPECT"), minor)
         keep = framing.keeps_alive(get("HTTP_CONNECTION"), minor)
         rest = buffer[end:]
-        source: BodyInput = NO_INPUT
+        body: Body = NO_BODY
         if length:
-            timeout = self._config.client_timeout_seconds
             self._buffer = b""
-            if length == framing.CHUNKED:
-                source = ChunkedInput(self._wire, timeout, continue_due=waits, data=rest)
-            else:
-                source = LengthInput(self._wire, timeout, continue_due=waits, length=length, data=rest)
+            timeout = self._config.client_timeout_seconds
+            source = ClientSource(self._wire, timeout, continue_due=waits and not rest)
+            body = request_input(source, length, rest)
         else:
             self._buffer = rest
-        environ["wsgi.input"] = source
-        return environ, keep, source
+        environ["wsgi.input"] = body
+        return environ, keep, body
 
-    def _answer(self, environ: Environ, source: BodyInput, *, keep: bool) -> bool:
+    def _answer(self, environ: Environ, body: Body, *, keep: bool) -> bool:
         """Run the application and send what it says; return whether the connection stays usable."""
-        reply = Reply(self._wire, environ, source, self._config, keep=keep and not self.stopping)
+        reply = Reply(self._wire, environ, body, self._config, keep=keep and not self.stopping)
         try:
             self._run(environ, reply)
         except ClientDisconnect:
@@ -163,7 +162,7 @@ class Connection:
             self._blame_application(reply)
         except (Exception, Timeout):  # noqa: BLE001 - the loop that keeps a server alive
             self._blame_application(reply)
-        return self._settle(reply, source)
+        return self._settle(reply, body)
 
     def _run(self, environ: Environ, reply: Reply) -> None:
         result: Iterable[bytes] = self._app(environ, reply.start_response)
@@ -192,18 +191,18 @@ class Connection:
         if not reply.head_sent:
             self._refuse(status, sentence)
 
-    def _settle(self, reply: Reply, source: BodyInput) -> bool:
+    def _settle(self, reply: Reply, body: Body) -> bool:
         """Skip what was not read of the body, or see that the answer arrives before we close."""
-        if source is NO_INPUT:
+        if body is NO_BODY:
             return reply.keep
         if reply.keep:
             try:
-                reply.keep = source.drain(self._config.drain_bytes_max)
+                reply.keep = body.drain(self._config.drain_bytes_max)
             except (BadFraming, ClientTimeout):
                 reply.keep = False
         if reply.keep:
-            self._buffer = source.leftover
-        elif not source.finished:
+            self._buffer = body.leftover
+        elif not body.finished:
             self._linger()
         return reply.keep
 

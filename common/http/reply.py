@@ -17,9 +17,9 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
+from .body import Body
 from .errors import ClientTimeout
 from .framing import BODILESS, keeps_alive
-from .input import BodyInput
 from .settings import ServerConfig
 from .wire import Wire, WireTimeout
 from .wsgi import Environ
@@ -42,7 +42,7 @@ class Reply:
         "_is_http_1_1",
         "_left",
         "_length",
-        "_source",
+        "_request_body",
         "_status",
         "_wire",
         "head_sent",
@@ -51,10 +51,10 @@ class Reply:
     )
 
     def __init__(
-        self, wire: Wire, environ: Environ, source: BodyInput, config: ServerConfig, *, keep: bool
+        self, wire: Wire, environ: Environ, request_body: Body, config: ServerConfig, *, keep: bool
     ) -> None:
         self._wire = wire
-        self._source = source
+        self._request_body = request_body
         self._config = config
         self._status: str | None = None
         self._headers: list[tuple[str, str]] = []
@@ -145,7 +145,7 @@ class Reply:
                 length = int(value)
             elif folded == "connection":
                 self.keep = self.keep and keeps_alive(value, int(self._is_http_1_1))
-        if self.keep and not self._source.is_drainable(self._config.drain_bytes_max):
+        if self.keep and not self._request_body.is_skippable(self._config.drain_bytes_max):
             self.keep = False
         if self._bodiless:
             return

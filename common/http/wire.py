@@ -18,6 +18,7 @@ import _socket
 import errno
 import select
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import greenlet
@@ -144,6 +145,24 @@ class Wire:
             except BlockingIOError:
                 self.wait_readable(timeout_seconds)
 
+    def peek(self, size: int, timeout_seconds: float) -> bytes:
+        """Return what comes next without taking it; b"" when the other side has ended."""
+        while True:
+            try:
+                return self.recv(size, socket.MSG_PEEK)
+            except BlockingIOError:
+                self.wait_readable(timeout_seconds)
+
+    def is_quiet(self) -> bool:
+        """Whether nothing, not even its end, has come."""
+        try:
+            self.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
     def send(self, data: bytes | bytearray | memoryview, timeout_seconds: float, flags: int = 0) -> None:
         """Send all of it, in one system call where the kernel takes it."""
         sock = self.socket
@@ -162,7 +181,7 @@ class Wire:
             except BlockingIOError:
                 self.wait_writable(timeout_seconds)
 
-    def send_parts(self, parts: list[bytes], timeout_seconds: float) -> None:
+    def send_parts(self, parts: Sequence[bytes | bytearray | memoryview], timeout_seconds: float) -> None:
         """Send several pieces in order without joining them."""
         try:
             sent = self.socket.sendmsg(parts)

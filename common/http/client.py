@@ -1,0 +1,355 @@
+"""The client side: requests to peers over connections that are kept.
+
+    Pool.request(address, method, path, headers, body) ──▶ Response       head and body in one send
+    Pool.open(address, …) ──▶ Exchange ──send…, finish──▶ Response        a body that comes piece by piece
+
+A kept connection may have been closed by the peer just now; a request that finds it so, before any byte of
+an answer, is made once more on a fresh one. All failures are Unavailable: try another replica.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .errors import BadFraming, ConnectFailed, PeerDisconnect, PeerTimeout
+from .head import Headers as HeaderLines
+from .head import head_end, header_lines, status_line
+from .idle import Address, IdleWires
+from .response import Headers, Response
+from .wire import Wire, WireTimeout
+
+__all__ = ["Address", "Exchange", "Headers", "Pool", "PoolConfig", "Response"]
+
+HEAD_PIECE_BYTES = 16384
+JOIN_BYTES_MAX = 65536
+CONTINUE = 100
+_ALWAYS_MEASURED = frozenset(("PUT", "POST", "REPLICATE"))
+
+Head = tuple[int, str, int, HeaderLines]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolConfig:
+    """Patience with peers."""
+
+    connect_timeout_seconds: float = 0.5
+    response_timeout_seconds: float = 10.0  # From the end of the request to the end of the answer's head.
+    read_timeout_seconds: float = 10.0  # For each read of an answer's body, and each write of a request.
+    idle_connections_max: int = 64  # For each address.
+    idle_seconds_max: float = 20.0  # Less than any server's patience with an idle connection.
+
+
+class _Stale(Exception):
+    """A kept connection turned out to be closed."""
+
+
+class Pool:
+    """Connections to many peers, and requests over them."""
+
+    def __init__(self, config: PoolConfig = PoolConfig()) -> None:
+        self._config = config
+        self._idle = IdleWires(count_max=config.idle_connections_max, seconds_max=config.idle_seconds_max)
+
+    def request(
+        self,
+        address: Address,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        *,
+        timeout_seconds: float | None = None,
+    ) -> Response:
+        """Make a whole request and return the answer, its body still to be read.
+
+        Raises:
+            Unavailable: ConnectFailed, PeerTimeout or PeerDisconnect.
+        """
+        length = len(body) if body or method in _ALWAYS_MEASURED else None
+        head = request_head(address, method, path, headers, measure=length)
+        wire = self._idle.take(address)
+        if wire is not None:
+            try:
+                return self._ask(address, wire, method, head, body, timeout_seconds, kept=True)
+            except _Stale:
+                pass
+        return self._ask(address, self._connect(address), method, head, body, timeout_seconds, kept=False)
+
+    def open(
+        self,
+        address: Address,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        *,
+        length: int | None,
+        expect_continue: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Exchange:
+        """Begin a request whose body follows; with `expect_continue` wait until the peer wants it.
+
+        A length of None makes the body chunked.
+        """
+        extra = {"Transfer-Encoding": "chunked"} if length is None else {}
+        if expect_continue:
+            extra["Expect"] = "100-continue"
+        head = request_head(address, method, path, {**headers, **extra}, measure=length)
+        wire = self._idle.take(address)
+        if wire is not None and not wire.is_quiet():
+            wire.close()
+            wire = None
+        kept = wire is not None
+        exchange = Exchange(
+            self, address, wire or self._connect(address), method, head, length, timeout_seconds
+        )
+        if expect_continue:
+            try:
+                exchange.await_continue(kept=kept)
+            except _Stale:
+                wire = self._connect(address)
+                exchange = Exchange(self, address, wire, method, head, length, timeout_seconds)
+                exchange.await_continue(kept=False)
+        return exchange
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._idle.close()
+
+    def _connect(self, address: Address) -> Wire:
+        try:
+            return Wire.connect(address, self._config.connect_timeout_seconds)
+        except WireTimeout as silence:
+            raise ConnectFailed(f"{address[0]}:{address[1]} did not accept a connection in time") from silence
+        except OSError as problem:
+            raise ConnectFailed(f"cannot connect to {address[0]}:{address[1]}: {problem}") from problem
+
+    def _ask(
+        self,
+        address: Address,
+        wire: Wire,
+        method: str,
+        head: bytes,
+        body: bytes,
+        timeout_seconds: float | None,
+        *,
+        kept: bool,
+    ) -> Response:
+        try:
+            self._send(wire, head, body)
+            return self.receive_response(wire, address, method, timeout_seconds, kept=kept)
+        except BaseException:
+            wire.close()
+            raise
+
+    def _send(self, wire: Wire, head: bytes, body: bytes) -> None:
+        """Send the request; a peer that does not take all of it may still have answered."""
+        try:
+            if len(body) <= JOIN_BYTES_MAX:
+                wire.send(head + body if body else head, self._config.read_timeout_seconds)
+            else:
+                wire.send_parts([head, body], self._config.read_timeout_seconds)
+        except WireTimeout as silence:
+            raise PeerTimeout("the peer does not take the request") from silence
+        except OSError:
+            pass
+
+    def receive_response(
+        self, wire: Wire, address: Address, method: str, timeout_seconds: float | None, *, kept: bool = False
+    ) -> Response:
+        """Receive the head of the final answer; interim ones are passed over."""
+        data = b""
+        while True:
+            head, data = self.receive_head(wire, timeout_seconds, data, kept=kept)
+            if head[0] >= 200:
+                break
+        return self.make_response(wire, address, method, head, data)
+
+    def make_response(
+        self, wire: Wire, address: Address, method: str, head: Head, data: bytes, *, keep: bool = True
+    ) -> Response:
+        """Return the response that begins with this head and these bytes; keep the connection behind it."""
+        try:
+            return Response(
+                wire,
+                head,
+                data,
+                method=method,
+                timeout_seconds=self._config.read_timeout_seconds,
+                release=(lambda released: self._idle.put(address, released)) if keep else None,
+            )
+        except BadFraming as nonsense:
+            raise PeerDisconnect(f"the peer's answer is malformed: {nonsense}") from nonsense
+
+    def receive_head(
+        self, wire: Wire, timeout_seconds: float | None, data: bytes, *, kept: bool
+    ) -> tuple[Head, bytes]:
+        """Receive one head; return it and what came behind it."""
+        patience = self._config.response_timeout_seconds if timeout_seconds is None else timeout_seconds
+        deadline = 0.0
+        try:
+            while (end := head_end(data) if data else -1) < 0:
+                now = wire.hub.clock()
+                deadline = deadline or now + patience
+                more = wire.receive(HEAD_PIECE_BYTES, max(0.0, deadline - now))
+                if not more or now > deadline:
+                    raise _gone(kept=kept and not data)
+                data += more
+            return parse_head(data, end), data[end:]
+        except WireTimeout as silence:
+            raise PeerTimeout("the peer did not answer in time") from silence
+        except BadFraming as nonsense:
+            raise PeerDisconnect(f"the peer's answer is malformed: {nonsense}") from nonsense
+        except OSError as reset:
+            raise _gone(kept=kept and not data) from reset
+
+    @property
+    def write_timeout_seconds(self) -> float:
+        """How long a peer may refuse to take the next piece of a body."""
+        return self._config.read_timeout_seconds
+
+
+class Exchange:
+    """A request whose body is sent piece by piece."""
+
+    __slots__ = (
+        "_address",
+        "_early",
+        "_head",
+        "_left",
+        "_method",
+        "_pool",
+        "_timeout",
+        "_wire",
+        "continue_status",
+    )
+
+    def __init__(
+        self,
+        pool: Pool,
+        address: Address,
+        wire: Wire,
+        method: str,
+        head: bytes,
+        length: int | None,
+        timeout_seconds: float | None,
+    ) -> None:
+        self._pool = pool
+        self._address = address
+        self._wire = wire
+        self._method = method
+        self._head = head  # Until it has been sent, with the first piece of the body.
+        self._left = length
+        self._timeout = timeout_seconds
+        self._early: Response | None = None
+        self.continue_status: int | None = None
+
+    def await_continue(self, *, kept: bool) -> None:
+        """Send the head and hear whether the peer wants the body."""
+        try:
+            self._flush()
+            head, data = self._pool.receive_head(self._wire, self._timeout, b"", kept=kept)
+            self.continue_status = head[0]
+            if head[0] != CONTINUE:
+                self._early = self._pool.make_response(
+                    self._wire, self._address, self._method, head, data, keep=False
+                )
+        except OSError as reset:
+            self._wire.close()
+            raise _gone(kept=kept) from reset
+        except BaseException:
+            self._wire.close()
+            raise
+
+    def send(self, data: bytes | bytearray | memoryview) -> None:
+        """Send the next piece of the body."""
+        if not data:
+            return
+        assert self._early is None, "the peer has refused the body"
+        count = len(data)
+        if self._left is None:
+            self._push([self._head, b"%x\r\n" % count, data, b"\r\n"])
+        else:
+            assert count <= self._left, "the body is longer than announced"
+            self._left -= count
+            self._push([self._head, data] if self._head else [data])
+        self._head = b""
+
+    def finish(self) -> None:
+        """Say that the body is complete."""
+        if self._early is not None:
+            return
+        if self._left is None:
+            self._push([self._head, b"0\r\n\r\n"])
+            self._head = b""
+        else:
+            assert not self._left, "the body is shorter than announced"
+            self._flush_or_abort()
+
+    def response(self, timeout_seconds: float | None = None) -> Response:
+        """Return the peer's answer."""
+        if self._early is not None:
+            return self._early
+        self._flush_or_abort()
+        patience = self._timeout if timeout_seconds is None else timeout_seconds
+        try:
+            return self._pool.receive_response(self._wire, self._address, self._method, patience)
+        except BaseException:
+            self._wire.close()
+            raise
+
+    def abort(self) -> None:
+        """Break the connection off, so that the peer throws the body away."""
+        self._wire.close()
+        if self._early is not None:
+            self._early.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._wire.send(head, self._pool.write_timeout_seconds)
+
+    def _flush_or_abort(self) -> None:
+        if self._head:
+            self._push([self._head])
+            self._head = b""
+
+    def _push(self, parts: list[bytes | bytearray | memoryview]) -> None:
+        try:
+            self._wire.send_parts(parts, self._pool.write_timeout_seconds)
+        except WireTimeout as silence:
+            self._wire.close()
+            raise PeerTimeout("the peer does not take the body") from silence
+        except OSError as reset:
+            raise PeerDisconnect("the peer broke the connection in the middle of the body") from reset
+
+
+def request_head(
+    address: Address, method: str, path: str, headers: Mapping[str, str], *, measure: int | None
+) -> bytes:
+    """Return the head of a request; a value that would break out of its line is our own fault and fails."""
+    lines = [f"{method} {path} HTTP/1.1\r\n"]
+    names = {name.lower() for name in headers}
+    if "host" not in names:
+        host = f"[{address[0]}]" if ":" in address[0] else address[0]
+        lines.append(f"Host: {host}:{address[1]}\r\n")
+    if measure is not None and "content-length" not in names:
+        lines.append(f"Content-Length: {measure}\r\n")
+    lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
+    head = "".join(lines)
+    if head.count("\n") != len(lines) or head.count("\r") != len(lines) or lines[0].count(" ") != 2:
+        raise ValueError("a request line or header contains a space or line break")
+    return head.encode("latin-1") + b"\r\n"
+
+
+def parse_head(data: bytes, end: int) -> Head:
+    """Return status, reason, minor version and headers of an answer."""
+    line_end = data.find(b"\r\n")
+    status, reason, minor = status_line(data[:line_end])
+    return status, reason, minor, header_lines(data[line_end + 2 : end - 2])
+
+
+def _gone(*, kept: bool) -> Exception:
+    if kept:
+        return _Stale()
+    return PeerDisconnect("the peer ended the connection before it answered")

@@ -1,0 +1,274 @@
+"""A peer's answer, and what becomes of its connection.
+
+    head + rest of the buffer + wire ──▶ Response ──read to the end──▶ connection back to the pool
+                                             └──closed before──────▶ connection closed
+    Response.body() ──transfer──▶ spliced to another wire through a pipe: no byte enters Python
+
+It does not know how the request was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from . import framing
+from .body import NO_BODY, Body, ChunkedBody, EndlessBody, LengthBody
+from .errors import BadFraming, PeerDisconnect, PeerTimeout
+from .head import Headers as HeaderLines
+from .transfer import PIPE_BYTES, Pipe, RawSocket
+from .wire import PIECE_BYTES, Wire, WireTimeout
+
+T = TypeVar("T")
+
+SPLICE_BYTES_MIN = 32768  # Below this two copies cost less than a pipe's system calls.
+
+
+class Headers(Mapping[str, str]):
+    """Headers by name in any case; repeated ones are joined with commas; values are WSGI strings."""
+
+    __slots__ = ("_names", "_values")
+
+    def __init__(self, lines: HeaderLines) -> None:
+        self._values: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        values = self._values
+        for raw_name, raw_value in lines:
+            name = raw_name.decode("latin-1")
+            folded = name.lower()
+            value = raw_value.decode("latin-1").rstrip(" \t")
+            if folded in values:
+                values[folded] += f",{value}"
+            else:
+                values[folded] = value
+                self._names[folded] = name
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of one header, or the default."""
+        return self._values.get(name.lower(), default)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names.values())
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Headers({dict(self)!r})"
+
+
+class PeerSource:
+    """The wire to a peer, watched."""
+
+    __slots__ = ("_wire", "timeout_seconds")
+
+    continue_due = False
+
+    def __init__(self, wire: Wire, timeout_seconds: float) -> None:
+        self._wire = wire
+        self.timeout_seconds = timeout_seconds
+
+    def receive(self, size: int) -> bytes:
+        """Return the next bytes of the body."""
+        data = self._watched(self._wire.receive, size)
+        if not data:
+            raise PeerDisconnect("the peer ended the connection in the middle of its answer")
+        return data
+
+    def receive_into(self, view: memoryview) -> int:
+        """Receive the next bytes of the body into a buffer."""
+        count = self._watched(self._wire.receive_into, view)
+        if not count:
+            raise PeerDisconnect("the peer ended the connection in the middle of its answer")
+        return count
+
+    def ends(self) -> bool:
+        """Whether the peer has ended the connection; waits until that, or more, has come."""
+        return not self._watched(self._peek, 1)
+
+    def _peek(self, size: int, timeout_seconds: float) -> bytes:
+        return self._wire.peek(size, timeout_seconds)
+
+    def _watched(self, receive: Callable[[Any, float], T], what: Any) -> T:
+        try:
+            return receive(what, self.timeout_seconds)
+        except WireTimeout as silence:
+            raise PeerTimeout("the peer sent nothing more of its answer") from silence
+        except OSError as reset:
+            raise PeerDisconnect("the peer broke the connection in the middle of its answer") from reset
+
+
+class Response:
+    """A peer's answer; read it to its end, or close it."""
+
+    __slots__ = ("_body", "_done", "_keep", "_release", "_source", "_wire", "headers", "reason", "status")
+
+    def __init__(
+        self,
+        wire: Wire,
+        head: tuple[int, str, int, HeaderLines],
+        data: bytes,
+        *,
+        method: str,
+        timeout_seconds: float,
+        release: Callable[[Wire], None] | None,
+    ) -> None:
+        self._done = False
+        self._wire = wire
+        self._release = release
+        self.status, self.reason, minor, lines = head
+        self.headers = headers = Headers(lines)
+        length = framing.answer_body(
+            self.status, method, headers.get("content-length"), headers.get("transfer-encoding")
+        )
+        self._keep = (
+            release is not None
+            and length != framing.UNTIL_CLOSE
+            and framing.keeps_alive(headers.get("connection"), minor)
+        )
+        self._source = PeerSource(wire, timeout_seconds)
+        self._body = self._choose_body(length, data)
+        if self._body.finished:
+            self._settle()
+
+    def _choose_body(self, length: int, data: bytes) -> Body:
+        if not length:
+            self._keep = self._keep and not data
+            return NO_BODY if length == 0 else LengthBody(self._source, 0, data)
+        if length == framing.CHUNKED:
+            return ChunkedBody(self._source, data)
+        if length == framing.UNTIL_CLOSE:
+            return EndlessBody(self._source, data)
+        return LengthBody(self._source, length, data)
+
+    def read(self, size: int = -1) -> bytes:
+        """Return exactly `size` bytes, or all that are left when there are fewer or size is negative."""
+        return self._watched(lambda: self._body.read(size))
+
+    def readinto(self, buffer: memoryview | bytearray) -> int:
+        """Put what has arrived, at least one byte, into the buffer; return how much, 0 at the end."""
+        return self._watched(lambda: self._body.readinto(buffer))
+
+    def chunks(self, size: int = PIECE_BYTES) -> Iterator[bytes]:
+        """Yield the body in pieces as they arrive, each of at most `size` bytes."""
+        while piece := self._watched(lambda: self._body.piece(size)):
+            yield piece
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.chunks()
+
+    def body(self) -> AnswerBody:
+        """Return the body as a WSGI result that can move itself to a client."""
+        return AnswerBody(self)
+
+    def drain(self, limit: int = PIECE_BYTES) -> None:
+        """Skip the body so that the connection can be used again; close it if that is not cheap."""
+        if not self._done:
+            try:
+                self._watched(lambda: self._body.drain(limit))
+            finally:
+                self.close()
+
+    def close(self) -> None:
+        """End it; what has not been read ends the connection too."""
+        if not self._done:
+            self._done = True
+            self._wire.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_done", True):
+            self.close()
+
+    def _watched(self, read: Callable[[], T]) -> T:
+        try:
+            result = read()
+        except BadFraming as nonsense:
+            self.close()
+            raise PeerDisconnect(f"the peer's answer is malformed: {nonsense}") from nonsense
+        except BaseException:
+            self.close()
+            raise
+        if not self._done and self._body.finished:
+            self._settle()
+        return result
+
+    def _settle(self) -> None:
+        """The body has left the wire: give the connection back if it can serve again."""
+        self._done = True
+        if self._keep and self._release is not None and not self._body.leftover:
+            self._release(self._wire)
+        else:
+            self._wire.close()
+
+
+class AnswerBody:
+    """A peer's body on its way to a client."""
+
+    __slots__ = ("_response", "transfer")
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+        body = response._body
+        worthwhile = isinstance(body, LengthBody) and (body.missing or 0) >= SPLICE_BYTES_MIN
+        self.transfer: Callable[[RawSocket], int] | None = self._transfer if worthwhile else None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._response.chunks()
+
+    def close(self) -> None:
+        """Give the connection back, or close it when the body was not wanted to its end."""
+        self._response.close()
+
+    def _transfer(self, wire: RawSocket) -> int:
+        """Move the body from wire to wire, first what is already here."""
+        response = self._response
+        body = response._body
+        assert isinstance(body, LengthBody)
+        ahead = body.take_ahead()
+        moved = len(ahead)
+        try:
+            if ahead:
+                wire.send(ahead, wire.patience_seconds)
+            moved += self._splice(body, wire)
+        except BaseException as problem:
+            response.close()
+            problem.bytes_moved = moved  # type: ignore[attr-defined]  # for CountedBody
+            raise
+        response._settle()
+        return moved
+
+    def _splice(self, body: LengthBody, wire: RawSocket) -> int:
+        source, moved = self._response._wire, 0
+        pipe = Pipe.borrow()
+        try:
+            while body.missing:
+                count = self._fill(pipe, source, body.missing)
+                body.skipped(count)
+                pipe.empty_into(wire)
+                moved += count
+        finally:
+            pipe.give_back()
+        return moved
+
+    def _fill(self, pipe: Pipe, source: Wire, missing: int) -> int:
+        timeout_seconds = self._response._source.timeout_seconds
+        while True:
+            try:
+                count = pipe.fill(source.descriptor, min(missing, PIPE_BYTES))
+                break
+            except BlockingIOError:
+                try:
+                    source.wait_readable(timeout_seconds)
+                except WireTimeout as silence:
+                    raise PeerTimeout("the peer sent nothing more of its answer") from silence
+            except OSError as reset:
+                raise PeerDisconnect("the peer broke the connection in the middle of its answer") from reset
+        if not count:
+            raise PeerDisconnect("the peer ended the connection in the middle of its answer")
+        return count
