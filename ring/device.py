@@ -85,13 +85,14 @@ class Device:
 
 def device_text(device: Device) -> str:
     """Return the one-line form operators read and the search syntax accepts."""
-    ip = _bracketed(device.ip)
-    replication_ip = _bracketed(device.replication_ip)
+    ip = bracketed(device.ip)
+    replication_ip = bracketed(device.replication_ip)
     return (
         f"d{device.id}r{device.region}z{device.zone}-{ip}:{device.port}"
         f'R{replication_ip}:{device.replication_port}/{device.device}_"{device.meta}"'
     )
 
 
-def _bracketed(ip: str) -> str:
+def bracketed(ip: str) -> str:
+    """Return an address as it stands before a port: IPv6 in brackets."""
     return f"[{ip}]" if ":" in ip else ip

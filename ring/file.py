@@ -170,7 +170,9 @@ def _decode_v1(raw: bytes) -> RingData:
     order = {"little": "<", "big": ">"}[header.get("byteorder", sys.byteorder)]
     whole = 1 << (32 - header["part_shift"])
     table = np.frombuffer(raw[10 + length :], dtype=f"{order}u2").astype(np.uint16)
-    rows = [table[start : start + whole] for start in range(0, whole * header["replica_count"], whole)]
+    rows = [table[at : at + whole] for at in range(0, whole * header["replica_count"], whole)]
+    if rows and not len(rows[-1]):
+        rows.pop()  # Stock Swift counts a last row that rounding left empty.
     return _checked(header, header["devs"], rows, id_bytes=2)
 
 

@@ -1,0 +1,1 @@
+"""What apus-ring-builder says and does; bin/ring_builder.py only calls it."""
