@@ -1,0 +1,40 @@
+"""From the replies of all replicas to the one answer that the client gets.
+
+    replies + status owed ──▶ answer_of() ──▶ Answer in the words of a replica with that status
+
+Pure: statuses were judged in quorum.py, headers and bodies come from the replies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..common.http.answer import Answer
+from .fanout import Replies, Reply
+from .reading import SENTENCES, passed_on
+
+HTML = "text/html; charset=UTF-8"
+"""Content type of answers without a body, as stock Swift's clients know it."""
+
+
+def spokesman(replies: Replies, status: int) -> Reply | None:
+    """Return a reply with that very status, if any replica gave one."""
+    return next((reply for reply in replies if reply.status == status), None)
+
+
+def answer_of(replies: Replies, status: int) -> Answer:
+    """Return the answer with the headers, and for refusals the words, of a replica that said so."""
+    reply = spokesman(replies, status)
+    if reply is None:
+        return plain(status)
+    headers = passed_on(reply.headers)
+    headers.pop("Content-Length", None)
+    headers.setdefault("Content-Type", HTML)
+    return Answer(status, headers, reply.body)
+
+
+def plain(status: int, headers: Mapping[str, str] | None = None) -> Answer:
+    """Return an answer in the proxy's own words."""
+    if status < 300:
+        return Answer(status, {"Content-Type": HTML, **(headers or {})})
+    return Answer.text(status, SENTENCES.get(status, ""), dict(headers or {}))

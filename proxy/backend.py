@@ -1,0 +1,139 @@
+"""One question to one storage server, and what is remembered when it goes wrong.
+
+    Candidate + request ──▶ Backend.ask() ──▶ Response (its body unread)   or None: try another one
+
+None stands for everything that another replica may do better: no connection, no answer in time, any
+5xx. A device that keeps failing is given a rest; one without space or disk at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ..common.errors import Unavailable
+from ..common.http.client import Pool, Response
+from ..ring.device import Device
+from .error_limit import ErrorLimit
+from .nodes import Candidate, candidates
+
+log = logging.getLogger(__name__)
+
+INSUFFICIENT_STORAGE = 507
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What all replicas of one thing are asked."""
+
+    method: str
+    path: str
+    partition: int
+    timeout_seconds: float
+    query: str = ""
+    body: bytes = b""
+    by_replication_network: bool = False
+
+    def target(self, device: Device) -> str:
+        """Return the request target on one device."""
+        target = f"/{device.device}/{self.partition}{self.path}"
+        return f"{target}?{self.query}" if self.query else target
+
+    def address(self, device: Device) -> tuple[str, int]:
+        """Return where the device listens for this."""
+        return device.replication_address if self.by_replication_network else device.address
+
+
+class Backend:
+    """The storage servers as one worker sees them."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        limits: ErrorLimit,
+        *,
+        timing_expiry_seconds: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.pool = pool
+        self._limits = limits
+        self._clock = clock
+        self._timing_expiry_seconds = timing_expiry_seconds
+        self._timings: dict[str, tuple[float, float]] = {}
+
+    def ask(self, question: Question, candidate: Candidate, headers: Mapping[str, str]) -> Response | None:
+        """Ask one device; a late or failing one is counted."""
+        device = candidate.device
+        began = self._clock() if self._timing_expiry_seconds is not None else 0.0
+        try:
+            response = self.pool.request(
+                question.address(device),
+                question.method,
+                question.target(device),
+                headers,
+                question.body,
+                timeout_seconds=question.timeout_seconds,
+            )
+        except Unavailable as problem:
+            self.failed(device, question.method, str(problem))
+            return None
+        if self._timing_expiry_seconds is not None:
+            self._time(device, began)
+        if response.status >= 500:
+            self.refused(device, question.method, response)
+            return None
+        return response
+
+    def refused(self, device: Device, method: str, response: Response) -> None:
+        """Count and discard an answer that says the device can't serve."""
+        if response.status == INSUFFICIENT_STORAGE:
+            self._limits.limit(_key(device), self._clock())
+            log.error(
+                "device is full or unmounted and left alone for a while",
+                extra={"device": device.device, "ip": device.ip, "port": device.port},
+            )
+        else:
+            self.failed(device, method, f"status {response.status}")
+        try:
+            response.drain()
+        except Unavailable:
+            pass  # Its connection is closed; that it failed has been counted.
+
+    def failed(self, device: Device, method: str, problem: str) -> None:
+        """Count a failure; too many and the device is left alone for a while."""
+        rested = self._limits.count(_key(device), self._clock())
+        log.warning(
+            "device left alone for a while after many failures" if rested else "storage server failed",
+            extra={
+                "device": device.device,
+                "ip": device.ip,
+                "port": device.port,
+                "method": method,
+                "problem": problem,
+            },
+        )
+
+    def is_limited(self, device: Device) -> bool:
+        """Tell whether the device is being left alone."""
+        return self._limits.is_limited(_key(device), self._clock())
+
+    def candidates(self, ordered: Iterable[Candidate], count: int) -> Iterator[Candidate]:
+        """Yield the devices that one request may try."""
+        return candidates(ordered, count=count, is_limited=self.is_limited)
+
+    def timings(self) -> dict[str, float]:
+        """Return how fast each address answered lately."""
+        now = self._clock()
+        return {ip: took for ip, (took, expires) in self._timings.items() if expires > now}
+
+    def _time(self, device: Device, began: float) -> None:
+        now = self._clock()
+        assert self._timing_expiry_seconds is not None
+        # Rounded to a millisecond, so that equals stay shuffled.
+        self._timings[device.ip] = (round(now - began, 3), now + self._timing_expiry_seconds)
+
+
+def _key(device: Device) -> tuple[str, int, str]:
+    return (device.ip, device.port, device.device)

@@ -1,0 +1,378 @@
+"""Requests for objects.
+
+    GET HEAD ──▶ container facts ──▶ authorised? ──▶ reading.py
+    PUT      ──▶ ... exists? limits? ──▶ writing.py ──▶ put_verdict ──▶ 201, 202, 4xx, 503
+    POST DELETE ──▶ ... ──▶ fanout.py ──▶ verdict
+
+The proxy's hot path: nothing here builds a request or response object that nobody looks at.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...common.constraints import check_metadata, check_object_name
+from ...common.errors import Refused
+from ...common.http.answer import Answer
+from ...common.http.wsgi import Environ, from_wsgi
+from .. import backend_headers
+from ..answers import HTML, answer_of, plain
+from ..authorization import denial
+from ..call import Call
+from ..container_updates import UpdateTarget, deal_updates
+from ..expiry import QUEUE_ACCOUNT, delete_at, queue_container
+from ..fanout import Replies, statuses
+from ..info import ContainerInfo
+from ..infos import require_known
+from ..quorum import (
+    final_verdict,
+    listing_pending,
+    post_verdict,
+    put_is_settled,
+    put_verdict,
+    quorum_size,
+)
+from ..rings import Home
+from ..services import Services
+from ..writing import Stream, UploadLimits, read_body
+
+POLICY_INDEX = "X-Backend-Storage-Policy-Index"
+NO_TYPE = "application/octet-stream"
+
+
+@dataclass(slots=True)
+class Target:
+    """An object that the client may touch, and where it lives."""
+
+    info: ContainerInfo
+    policy_index: int
+    home: Home
+
+
+class ObjectController:
+    """Serves requests for objects."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._replicas = services.replicas
+        self._settings = services.settings
+        self._limits = services.cluster.constraints
+        self._upload_limits = UploadLimits(
+            max_file_size=self._limits.max_file_size,
+            chunk_size=self._settings.client_chunk_size,
+            answer_grace_seconds=self._settings.post_quorum_timeout,
+        )
+        self.handlers = {
+            "GET": self.read,
+            "HEAD": self.read,
+            "PUT": self.put,
+            "POST": self.post,
+            "DELETE": self.delete,
+        }
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def read(self, call: Call) -> Answer:
+        """Serve a GET or HEAD."""
+        info = self._info(call)
+        refusal = denial(call.environ, info.read_acl)
+        if refusal is not None:
+            return refusal
+        target = self._target(call, info)
+        headers = backend_headers.for_reading(call, self._replicas.user_agent)
+        headers[POLICY_INDEX] = str(target.policy_index)
+        if self._settings.allow_open_expired and call.says_yes("X_OPEN_EXPIRED"):
+            headers["X-Backend-Open-Expired"] = "true"
+        question = self._replicas.question(
+            call.method,
+            call.path,
+            target.home,
+            query=call.query_string,
+            timeout_seconds=self._settings.read_timeout_seconds,
+        )
+        answer = self._replicas.read(
+            question,
+            headers,
+            target.home,
+            policy_index=target.policy_index,
+            newest=call.says_yes("X_NEWEST"),
+        )
+        _finish_read(answer)
+        return answer
+
+    def _info(self, call: Call) -> ContainerInfo:
+        assert call.container is not None
+        info = self._services.infos.container(call.environ, call.account, call.container)
+        require_known(info)
+        return info
+
+    def _target(self, call: Call, info: ContainerInfo) -> Target:
+        assert call.container is not None
+        assert call.name is not None
+        wished = call.header("X_BACKEND_STORAGE_POLICY_INDEX")
+        index = int(wished) if wished and wished.isdigit() else info.policy_index
+        home = self._replicas.rings.of_object(index, call.account, call.container, call.name)
+        return Target(info, index, home)
+
+    # --- writing -----------------------------------------------------------------------------
+
+    def put(self, call: Call) -> Answer:
+        """Store an object."""
+        only_if_absent = call.header("IF_NONE_MATCH")
+        if only_if_absent is not None and "*" not in only_if_absent:
+            raise Refused("If-None-Match only supports *")
+        info = self._writable(call)
+        if isinstance(info, Answer):
+            return info
+        target = self._target(call, info)
+        length = self._checked_length(call.environ)
+        headers = self._put_headers(call, target)
+        requests = self._dealt(call, target, headers)
+        if length is not None and length <= self._settings.small_body_size and not only_if_absent:
+            replies = self._put_small(call, target, requests, length)
+        else:
+            replies = self._put_large(call, target, requests, length)
+        return self._put_answer(call, target, replies, only_if_absent=only_if_absent is not None)
+
+    def _writable(self, call: Call) -> ContainerInfo | Answer:
+        """Return the container's facts, or why nothing may be written into it."""
+        info = self._info(call)
+        call.environ["swift_sync_key"] = info.sync_key
+        refusal = denial(call.environ, info.write_acl)
+        if refusal is not None:
+            return refusal
+        return info if info.exists else plain(404)
+
+    def _checked_length(self, environ: Environ) -> int | None:
+        text = environ.get("CONTENT_LENGTH")
+        coding = environ.get("HTTP_TRANSFER_ENCODING")
+        if coding is not None:
+            if coding.strip().lower() != "chunked":
+                raise Refused(f"Unsupported Transfer-Encoding: {coding}", 501)
+            return None
+        if not text:
+            raise Refused("Missing Content-Length header.", 411)
+        if not text.isdigit():
+            raise Refused("Invalid Content-Length")
+        length = int(text)
+        if length > self._limits.max_file_size:
+            raise Refused("Your request is too large.", 413)
+        return length
+
+    def _put_headers(self, call: Call, target: Target) -> dict[str, str]:
+        assert call.name is not None
+        check_object_name(call.name, self._limits)
+        headers = self._stored_headers(call, target)
+        headers["Content-Type"] = _content_type(call)
+        etag = headers.get("Etag")
+        if etag is not None:
+            headers["Etag"] = etag.strip().strip('"').lower()
+        return headers
+
+    def _stored_headers(self, call: Call, target: Target) -> dict[str, str]:
+        """Return the headers of a PUT or POST, metadata checked and expiry normalised."""
+        headers = backend_headers.for_object(call, self._replicas.user_agent)
+        self._check_header_sizes(headers)
+        prefix = "X-Object-Meta-"
+        check_metadata(
+            ((name[len(prefix) :], value) for name, value in headers.items() if name.startswith(prefix)),
+            self._limits,
+        )
+        moment = delete_at(
+            call.header("X_DELETE_AFTER"),
+            call.header("X_DELETE_AT"),
+            call.timestamp,
+            allow_past=call.says_yes("X_BACKEND_REPLICATION"),
+        )
+        if moment is not None:
+            headers["X-Delete-At"] = moment
+        headers[POLICY_INDEX] = str(target.policy_index)
+        next_part_power = target.home.ring.next_part_power
+        if next_part_power:
+            headers["X-Backend-Next-Part-Power"] = str(next_part_power)
+        return headers
+
+    def _check_header_sizes(self, headers: Mapping[str, str]) -> None:
+        for name, value in headers.items():
+            if len(value) > self._limits.max_header_size:
+                raise Refused(f"Header value too long: {name[: self._limits.max_meta_name_length]}")
+
+    def _dealt(
+        self, call: Call, target: Target, headers: dict[str, str], count: int | None = None
+    ) -> list[dict[str, str]]:
+        """Return one header set per replica, container and queue updates dealt among them."""
+        assert call.container is not None
+        requests = [dict(headers) for _ in range(count or target.home.replicas)]
+        container = self._replicas.rings.of_container(call.account, call.container)
+        deal_updates(
+            requests,
+            UpdateTarget(container.partition, container.primaries),
+            db_state=target.info.sharding_state,
+            queue=self._queue(call, headers.get("X-Delete-At")),
+        )
+        return requests
+
+    def _queue(self, call: Call, moment: str | None) -> UpdateTarget | None:
+        if not moment:
+            return None
+        path_hash = self._services.cluster.salt.path_hash(call.account, call.container, call.name)
+        name = queue_container(moment, path_hash)
+        home = self._replicas.rings.of_container(QUEUE_ACCOUNT, name)
+        return UpdateTarget(home.partition, home.primaries, name)
+
+    def _put_small(self, call: Call, target: Target, requests: list[dict[str, str]], length: int) -> Replies:
+        body = read_body(call.environ["wsgi.input"], length) if length else b""
+        question = self._replicas.question("PUT", call.path, target.home, body=body)
+        nodes = self._replicas.in_writing_order(target.home, target.policy_index)
+        return self._replicas.change(
+            question,
+            requests,
+            nodes,
+            replicas=target.home.replicas,
+            is_enough=lambda replies: self._is_settled(replies, target),
+        )
+
+    def _put_large(
+        self, call: Call, target: Target, requests: list[dict[str, str]], length: int | None
+    ) -> Replies:
+        replicas = target.home.replicas
+        stream = Stream(
+            self._replicas.backend,
+            self._replicas.question("PUT", call.path, target.home),
+            self._upload_limits,
+            length or None,  # A peer asks for no body by 100 Continue where none was announced.
+        )
+        try:
+            stream.connect(requests, self._replicas.in_writing_order(target.home, target.policy_index))
+            if _is_decided_early(stream, quorum_size(replicas)):
+                stream.abort()
+                return stream.early
+            stream.require_quorum(replicas)
+            stream.send_all(call.environ["wsgi.input"], replicas=replicas)
+            return stream.finish(is_enough=lambda replies: self._is_settled(replies, target))
+        except BaseException:
+            stream.abort()
+            raise
+
+    def _is_settled(self, replies: Replies, target: Target) -> bool:
+        heard = statuses(replies)
+        if not put_is_settled(heard, replicas=target.home.replicas):
+            return False
+        return not listing_pending(_rows(replies), container_replicas=self._container_replicas())
+
+    def _container_replicas(self) -> int:
+        return self._replicas.rings.container_replicas
+
+    def _put_answer(self, call: Call, target: Target, replies: Replies, *, only_if_absent: bool) -> Answer:
+        heard = statuses(replies)
+        status = put_verdict(heard, replicas=target.home.replicas, only_if_absent=only_if_absent)
+        if status // 100 != 2:
+            return answer_of(replies, status)
+        headers = {"Content-Type": HTML, "Last-Modified": call.timestamp.http_date}
+        if 409 in heard:
+            return Answer(status, headers)
+        etags = {reply.headers.get("Etag", "").strip('"') for reply in replies if reply.status // 100 == 2}
+        if len(etags) > 1:
+            raise Refused("The storage servers disagree about what they have received.", 500)
+        headers["Etag"] = etags.pop()
+        self._mark_pending(headers, replies)
+        return Answer(status, headers)
+
+    def _mark_pending(self, headers: dict[str, str], replies: Replies) -> None:
+        if listing_pending(_rows(replies), container_replicas=self._container_replicas()):
+            headers["X-Listing-Pending"] = "true"
+
+    # --- changing ----------------------------------------------------------------------------
+
+    def post(self, call: Call) -> Answer:
+        """Replace an object's metadata."""
+        info = self._writable(call)
+        if isinstance(info, Answer):
+            return info
+        target = self._target(call, info)
+        headers = self._stored_headers(call, target)
+        if call.environ.get("CONTENT_TYPE"):
+            headers["Content-Type"] = call.environ["CONTENT_TYPE"]
+        if self._settings.allow_open_expired and call.says_yes("X_OPEN_EXPIRED"):
+            headers["X-Backend-Open-Expired"] = "true"
+        requests = self._dealt(call, target, headers)
+        question = self._replicas.question("POST", call.path, target.home)
+        nodes = self._replicas.in_reading_order(target.home, target.policy_index)
+        replicas = target.home.replicas
+        replies = self._replicas.change(question, requests, nodes, replicas=replicas)
+        found = statuses(replies).count(202)
+        if 0 < found < quorum_size(replicas):
+            # Some primaries lack the object; a handoff may hold the copy they should have.
+            again = [reply.request for reply in replies if reply.status == 404]
+            late = self._replicas.change(question, again, nodes, replicas=len(again))
+            accepted = [reply for reply in late if reply.status == 202]
+            misses = [reply for reply in replies if reply.status == 404][len(accepted) :]
+            replies = [reply for reply in replies if reply.status != 404] + accepted + misses
+        status = post_verdict(statuses(replies), replicas=max(replicas, len(replies)))
+        answer = answer_of(replies, status)
+        self._mark_pending(answer.headers, replies)
+        return answer
+
+    def delete(self, call: Call) -> Answer:
+        """Remove an object."""
+        info = self._writable(call)
+        if isinstance(info, Answer):
+            return info
+        target = self._target(call, info)
+        headers = backend_headers.for_object(call, self._replicas.user_agent)
+        headers[POLICY_INDEX] = str(target.policy_index)
+        next_part_power = target.home.ring.next_part_power
+        if next_part_power:
+            headers["X-Backend-Next-Part-Power"] = str(next_part_power)
+        nodes, count = self._replicas.for_deletion(target.home, target.policy_index)
+        requests = self._dealt(call, target, headers, count)
+        question = self._replicas.question("DELETE", call.path, target.home)
+        replies = self._replicas.change(question, requests, nodes, replicas=count)
+        status = final_verdict(statuses(replies), replicas=count, overrides={404: 204})
+        answer = answer_of(replies, status)
+        self._mark_pending(answer.headers, replies)
+        return answer
+
+
+def _rows(replies: Replies) -> list[bool | None]:
+    """Return each successful replica's word on whether its container replica has the row."""
+    return [
+        {"true": True, "false": False}.get(reply.headers.get("X-Backend-Listing-Updated", "").lower())
+        for reply in replies
+        if reply.status // 100 == 2
+    ]
+
+
+def _is_decided_early(stream: Stream, quorum: int) -> bool:
+    """Tell whether the replicas have refused before the body was sent."""
+    heard = statuses(stream.early)
+    return 412 in heard or heard.count(409) >= quorum or len(stream.lanes) < quorum <= len(heard)
+
+
+def _finish_read(answer: Answer) -> None:
+    headers = answer.headers
+    kind = headers.get("Content-Type")
+    if kind is not None and "swift_bytes" in kind:
+        parts = [part for part in kind.split(";") if not part.strip().startswith("swift_bytes=")]
+        headers["Content-Type"] = ";".join(parts)
+    if answer.status < 300:
+        headers["Accept-Ranges"] = "bytes"
+
+
+def _content_type(call: Call) -> str:
+    """Return the type to store: the client's, or one guessed from the name."""
+    given: str | None = call.environ.get("CONTENT_TYPE")
+    if not given or call.says_yes("X_DETECT_CONTENT_TYPE"):
+        assert call.name is not None
+        return mimetypes.guess_type(call.name.rpartition("/")[2])[0] or NO_TYPE
+    if ";" in given and not call.environ.get("swift.content_type_overridden"):
+        for parameter in given.split(";")[1:]:
+            if parameter.lstrip().startswith("swift_"):
+                raise Refused("Invalid Content-Type, swift_* is not a valid parameter name.")
+    try:
+        from_wsgi(given).encode("utf-8")
+    except UnicodeError as problem:
+        raise Refused("Invalid Content-Type") from problem
+    return given

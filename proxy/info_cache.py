@@ -1,0 +1,58 @@
+"""What a worker remembers of accounts and containers, and for how long.
+
+    facts ──▶ InfoCache.put() ──▶ own memory (seconds) ──▶ InfoCache.get()
+                             └──▶ memcached, where the pipeline has one (a minute) ──▶ all workers
+
+Only things that exist are remembered: a stale absence would refuse an upload right after its
+container was made by another worker. A write through this proxy forgets what it changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+Fact = TypeVar("Fact")
+
+
+class SharedCache(Protocol):
+    """The memcached client that a cache filter puts into the environ."""
+
+    def get(self, key: str) -> Any:
+        """Return the value or None."""
+
+    def set(self, key: str, value: Any, time: float = 0) -> None:
+        """Keep a JSON-like value for some seconds."""
+
+    def delete(self, key: str) -> None:
+        """Forget the value."""
+
+
+class InfoCache(Generic[Fact]):
+    """Facts of one kind; the key is the path."""
+
+    def __init__(self, *, seconds: float, entries_max: int, clock: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._entries_max = entries_max
+        self._clock = clock
+        self._facts: dict[str, tuple[float, Fact]] = {}
+
+    def get(self, key: str) -> Fact | None:
+        """Return the fact, unless it is unknown or stale."""
+        entry = self._facts.get(key)
+        if entry is None:
+            return None
+        if entry[0] < self._clock():
+            self._facts.pop(key, None)
+            return None
+        return entry[1]
+
+    def put(self, key: str, fact: Fact) -> None:
+        """Remember a fact; the oldest makes room."""
+        if len(self._facts) >= self._entries_max:
+            self._facts.pop(next(iter(self._facts)), None)
+        self._facts[key] = (self._clock() + self._seconds, fact)
+
+    def forget(self, key: str) -> None:
+        """Drop a fact that a write has just made doubtful."""
+        self._facts.pop(key, None)

@@ -1,0 +1,205 @@
+"""An upload on its way to all replicas of an object.
+
+    client ──▶ small body: read whole, then one send per replica         send_small()
+          └──▶ large body: Expect: 100-continue to each, then chunk by   Stream
+                           chunk to all that live; quorum kept, else 503
+
+Either way the outcome is a list of replies that quorum.py judges. It knows no ACL and no container.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..common.concurrency import Queue, spawn
+from ..common.errors import Refused, Unavailable
+from ..common.http.client import Exchange
+from ..common.http.errors import BadFraming, ClientDisconnect, ClientTimeout
+from .backend import Backend, Question
+from .fanout import Replies, Reply, collect
+from .nodes import Candidate
+from .quorum import quorum_size
+
+log = logging.getLogger(__name__)
+
+CONTINUE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadLimits:
+    """What an upload is held to."""
+
+    max_file_size: int
+    chunk_size: int
+    answer_grace_seconds: float
+
+
+@dataclass(slots=True)
+class Lane:
+    """One replica's open PUT."""
+
+    candidate: Candidate
+    exchange: Exchange
+    alive: bool = True
+
+
+def read_body(source: Any, length: int) -> bytes:
+    """Return a small body of known length; Refused with 499 when the client breaks off."""
+    body = _from_client(source, length)
+    while len(body) < length:
+        more = _from_client(source, length - len(body))
+        if not more:
+            raise Refused("The client closed the connection before sending all it had announced.", 499)
+        body += more
+    return body
+
+
+def _from_client(source: Any, size: int) -> bytes:
+    """Read from the client; its failures become its own statuses."""
+    try:
+        data: bytes = source.read(size)
+    except ClientTimeout as problem:
+        raise Refused("The client was silent for too long.", 408) from problem
+    except ClientDisconnect as problem:
+        raise Refused("The client closed the connection before sending all.", 499) from problem
+    except BadFraming as problem:
+        raise Refused(str(problem), 400) from problem
+    return data
+
+
+@dataclass(slots=True)
+class Stream:
+    """A large upload: connections first, then data, then answers."""
+
+    backend: Backend
+    question: Question
+    limits: UploadLimits
+    length: int | None
+    lanes: list[Lane] = field(default_factory=list)
+    early: Replies = field(default_factory=list)
+    """Final answers that came instead of 100 Continue."""
+
+    def connect(self, requests: Sequence[Mapping[str, str]], nodes: Iterator[Candidate]) -> None:
+        """Open one lane per request, on stand-ins where a device fails."""
+        mailbox: Queue = Queue()
+        for headers in requests:
+            spawn(self._open, headers, nodes, mailbox)
+        for _ in requests:
+            opened = mailbox.get()
+            if isinstance(opened, Lane):
+                self.lanes.append(opened)
+            elif opened is not None:
+                self.early.append(opened)
+
+    def _open(self, headers: Mapping[str, str], nodes: Iterator[Candidate], mailbox: Queue) -> None:
+        opened: Lane | Reply | None = None
+        try:
+            for candidate in nodes:
+                opened = self._open_lane(candidate, headers)
+                if opened is not None:
+                    return
+        finally:
+            mailbox.put(opened)
+
+    def _open_lane(self, candidate: Candidate, headers: Mapping[str, str]) -> Lane | Reply | None:
+        device = candidate.device
+        try:
+            exchange = self.backend.pool.open(
+                self.question.address(device),
+                "PUT",
+                self.question.target(device),
+                headers,
+                length=self.length,
+                expect_continue=True,
+                timeout_seconds=self.question.timeout_seconds,
+            )
+            if exchange.continue_status == CONTINUE:
+                return Lane(candidate, exchange)
+            response = exchange.response()
+            if response.status >= 500:
+                self.backend.refused(device, "PUT", response)
+                return None
+            return Reply(response.status, response.headers, response.read(), candidate, headers)
+        except Unavailable as problem:
+            self.backend.failed(device, "PUT", str(problem))
+            return None
+
+    def send_all(self, source: Any, *, replicas: int) -> int:
+        """Pass the client's body to all lanes; return its length.
+
+        Raises:
+            Refused: 499, 408, 413 when the client does not keep its side.
+            Unavailable: when too few replicas are left.
+        """
+        sent = 0
+        while True:
+            chunk = _from_client(source, self._next_size(sent))
+            if not chunk:
+                break
+            sent += len(chunk)
+            if sent > self.limits.max_file_size:
+                raise Refused("Your request is too large.", 413)
+            for lane in self.lanes:
+                if lane.alive:
+                    self._send(lane, chunk)
+            self.require_quorum(replicas)
+        if self.length is not None and sent < self.length:
+            raise Refused("The client closed the connection before sending all it had announced.", 499)
+        return sent
+
+    def _next_size(self, sent: int) -> int:
+        if self.length is None:
+            return self.limits.chunk_size
+        return min(self.limits.chunk_size, self.length - sent)
+
+    def _send(self, lane: Lane, chunk: bytes) -> None:
+        try:
+            lane.exchange.send(chunk)
+        except Unavailable as problem:
+            lane.alive = False
+            lane.exchange.abort()
+            self.backend.failed(lane.candidate.device, "PUT", str(problem))
+
+    def require_quorum(self, replicas: int) -> None:
+        """Refuse to go on when the object could not be stored safely any more."""
+        alive = sum(lane.alive for lane in self.lanes)
+        if alive < quorum_size(replicas):
+            log.error("upload given up: too few replicas left", extra={"left": alive, "replicas": replicas})
+            raise Unavailable("Too few storage servers could take the upload; try again.")
+
+    def finish(self, *, is_enough: Any) -> Replies:
+        """End the body on all lanes and return the answers."""
+        mailbox: Queue = Queue()
+        alive = [lane for lane in self.lanes if lane.alive]
+        for lane in alive:
+            spawn(self._finish, lane, mailbox)
+        return collect(
+            mailbox, len(alive), is_enough=is_enough, grace_seconds=self.limits.answer_grace_seconds
+        )
+
+    def _finish(self, lane: Lane, mailbox: Queue) -> None:
+        reply = None
+        device = lane.candidate.device
+        try:
+            lane.exchange.finish()
+            response = lane.exchange.response(self.question.timeout_seconds)
+            lane.alive = False
+            if response.status >= 500:
+                self.backend.refused(device, "PUT", response)
+            else:
+                reply = Reply(response.status, response.headers, response.read(), lane.candidate)
+        except Unavailable as problem:
+            lane.alive = False
+            self.backend.failed(device, "PUT", str(problem))
+        finally:
+            mailbox.put(reply)
+
+    def abort(self) -> None:
+        """Break off every lane without ending its body: nothing of it may become an object."""
+        for lane in self.lanes:
+            if lane.alive:
+                lane.alive = False
+                lane.exchange.abort()
