@@ -1,0 +1,125 @@
+"""One object as its container's listing knows it, and which of two reports about it is right.
+
+    report + what is known ──▶ joined() ──▶ the row to keep
+
+An object's data, its content type and its metadata change at different moments; a row keeps the newest of
+each, all three moments encoded in its one timestamp column. `joined` takes the greater of each part, equal
+moments being decided by content, so that reports may come in any order, any number of times, by any way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..common.timestamp import Timestamp, decode_triple, encode_triple
+
+_SIZE_PARAMETER = re.compile(r"\s*;\s*swift_bytes=([^;]*)")
+DELETED_CONTENT_TYPE = "application/deleted"
+DELETED_ETAG = "noetag"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    """A row of the object table, in the order of its columns; `created_at` holds the three moments."""
+
+    name: str
+    created_at: str
+    size: int
+    content_type: str
+    etag: str
+    deleted: int
+    policy_index: int
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What makes two rows the same object."""
+        return self.name, self.policy_index
+
+    def values(self) -> tuple[str, str, int, str, str, int, int]:
+        """Return the columns' values."""
+        return (
+            self.name,
+            self.created_at,
+            self.size,
+            self.content_type,
+            self.etag,
+            self.deleted,
+            self.policy_index,
+        )
+
+
+def tombstone(name: str, timestamp: str, policy_index: int) -> ObjectRow:
+    """Return the row that says an object was deleted."""
+    return ObjectRow(name, timestamp, 0, DELETED_CONTENT_TYPE, DELETED_ETAG, 1, policy_index)
+
+
+def from_entry(entry: tuple[Any, ...]) -> ObjectRow:
+    """Return the row in a pending entry of any release: later ones added policy and the extra moments."""
+    name, created_at, size, content_type, etag, deleted = entry[:6]
+    policy_index = entry[6] if len(entry) > 6 else 0
+    content_type_at = entry[7] if len(entry) > 7 else None
+    meta_at = entry[8] if len(entry) > 8 else None
+    row = ObjectRow(name, created_at, size, content_type, etag, deleted, policy_index)
+    return with_moments(row, content_type_at, meta_at)
+
+
+def from_item(item: Mapping[str, Any]) -> ObjectRow:
+    """Return the row that another replica sent, in stock Swift's keys."""
+    row = ObjectRow(
+        str(item["name"]),
+        str(item["created_at"]),
+        int(item["size"] or 0),
+        str(item["content_type"]),
+        str(item["etag"]),
+        int(item["deleted"] or 0),
+        int(item.get("storage_policy_index") or 0),
+    )
+    return with_moments(row, item.get("ctype_timestamp"), item.get("meta_timestamp"))
+
+
+def entry_of(row: ObjectRow) -> tuple[Any, ...]:
+    """Return the row in its pending form, as stock Swift reads it."""
+    return (*row.values(), None, None)
+
+
+def with_moments(row: ObjectRow, content_type_at: str | None, meta_at: str | None) -> ObjectRow:
+    """Put moments of a later POST into the row's timestamp; metadata is never older than the content type."""
+    if not content_type_at and not meta_at:
+        return row
+    data, content_type, meta = decode_triple(row.created_at)
+    if content_type_at:
+        content_type = meta = Timestamp.parse(content_type_at)
+    if meta_at:
+        meta = Timestamp.parse(meta_at)
+    return replace(row, created_at=encode_triple(data, content_type, meta))
+
+
+def joined(ours: ObjectRow, theirs: ObjectRow) -> ObjectRow:
+    """Return the row that holds the newest of each part of two rows of one object."""
+    assert ours.key == theirs.key
+    if ours == theirs:
+        return ours
+    our_data, our_content_type, our_meta = decode_triple(ours.created_at)
+    their_data, their_content_type, their_meta = decode_triple(theirs.created_at)
+    our_type, our_bytes = split_size(ours.content_type)
+    their_type, their_bytes = split_size(theirs.content_type)
+    data_at, deleted, etag, size, listed = max(
+        (our_data, ours.deleted, ours.etag, ours.size, our_bytes),
+        (their_data, theirs.deleted, theirs.etag, theirs.size, their_bytes),
+    )
+    content_type_at, content_type = max((our_content_type, our_type), (their_content_type, their_type))
+    created_at = encode_triple(data_at, content_type_at, max(our_meta, their_meta))
+    if listed:
+        content_type = f"{content_type};swift_bytes={listed}"
+    return ObjectRow(ours.name, created_at, size, content_type, etag, deleted, ours.policy_index)
+
+
+def split_size(content_type: str) -> tuple[str, str]:
+    """Return a content type without its swift_bytes parameter, and that: a large object's true size."""
+    if "swift_bytes=" not in content_type:
+        return content_type, ""
+    sizes = _SIZE_PARAMETER.findall(content_type)
+    return _SIZE_PARAMETER.sub("", content_type), (sizes[-1].strip() if sizes else "")

@@ -1,0 +1,330 @@
+"""The container server: containers and the rows of their objects, over HTTP as stock Swift's.
+
+    /device/partition/account/container          PUT GET HEAD POST DELETE
+    /device/partition/account/container/object   PUT DELETE: a row, acknowledged when it outlives a power loss
+    /device/partition/hash                       REPLICATE
+    GET                                          a listing as text, JSON or XML, with X-Backend-Row-Hash
+
+Each handler reads like its verb's contract; rules are in rows, policy_choice and the broker.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import ClassVar
+
+from ..common import listing_format
+from ..common.cluster import ClusterConf
+from ..common.config import true_value
+from ..common.database import metadata
+from ..common.database.exchange import Exchange
+from ..common.database.listing import Query
+from ..common.database.replica import Item
+from ..common.database.service import (
+    AUTO_CREATE_PREFIX,
+    DatabaseService,
+    flag,
+    json_of,
+    limit,
+    parameter,
+    saved_metadata,
+    wire_headers,
+)
+from ..common.database.shelf import Shelf
+from ..common.errors import Missing, Refused
+from ..common.hashing import storage_directory
+from ..common.http.answer import Answer
+from ..common.http.client import Pool, PoolConfig
+from ..common.http.request import Request
+from ..common.http.wsgi import WSGIApp, from_wsgi
+from ..common.timestamp import Timestamp, now
+from . import account_update, headers, listing
+from .broker import ContainerBroker, ContainerInfo, PolicyConflict, claim_of
+from .policy_choice import theirs_is_better
+from .rows import ObjectRow, tombstone, with_moments
+from .sync_target import SyncTargets
+
+DATADIR = "containers"
+SHARDS_PREFIX = ".shards_"
+
+
+class ContainerServer(DatabaseService):
+    """Serves the containers of one node."""
+
+    verbs: ClassVar = {
+        "PUT": "put",
+        "GET": "get",
+        "HEAD": "head",
+        "POST": "post",
+        "DELETE": "delete",
+        "REPLICATE": "replicate",
+        "UPDATE": "update",
+    }
+
+    def __init__(self, options: Mapping[str, str], cluster: ClusterConf | None = None) -> None:
+        super().__init__(options, cluster)
+        settings = self.settings
+        self._shelf = Shelf(
+            lambda path: ContainerBroker(path, lock_seconds=settings.lock_timeout),
+            capacity=settings.open_databases,
+        )
+        self._exchange = ContainerExchange(DATADIR, self._shelf.take)
+        self._sync_targets = SyncTargets.from_options(options, settings.swift_dir)
+        self._pool = Pool(
+            PoolConfig(
+                connect_timeout_seconds=settings.conn_timeout, response_timeout_seconds=settings.node_timeout
+            )
+        )
+
+    # Rows of objects.
+
+    def put(self, request: Request) -> Answer:
+        """Make or update a container, or keep an object's row."""
+        device, partition, account, container, obj = self.placement(request, 4, 5)
+        timestamp = request.timestamp()
+        self._sync_targets.check(request.header("X-Container-Sync-To"))
+        broker = self._broker(self.device(str(device), writing=True), partition, account, container)
+        if obj is None:
+            return self._put_container(request, broker, str(account), str(container), timestamp)
+        policy_index = self.policy_index(request) or 0
+        row = _row_of(request, obj, timestamp, policy_index)
+        self._keep(request, broker, str(account), str(container), row)
+        return Answer(201)
+
+    def delete(self, request: Request) -> Answer:
+        """Delete an empty container, or keep the tombstone of an object's row."""
+        device, partition, account, container, obj = self.placement(request, 4, 5)
+        timestamp = request.timestamp()
+        broker = self._broker(self.device(str(device), writing=False), partition, account, container)
+        if obj is None:
+            return self._delete_container(request, broker, timestamp)
+        row = tombstone(obj, timestamp.internal, self.policy_index(request) or 0)
+        self._keep(request, broker, str(account), str(container), row)
+        return Answer(204)
+
+    def _keep(
+        self, request: Request, broker: ContainerBroker, account: str, container: str, row: ObjectRow
+    ) -> None:
+        try:
+            broker.put_object(row)
+        except Missing:
+            if not _auto_created(request, account):
+                raise
+            timestamp = Timestamp.parse(row.created_at.split("_")[0]).normal
+            broker.initialize(
+                account, container, put_timestamp=timestamp, policy_index=row.policy_index, now=now()
+            )
+            broker.put_object(row)
+
+    # Containers.
+
+    def _put_container(
+        self, request: Request, broker: ContainerBroker, account: str, container: str, timestamp: Timestamp
+    ) -> Answer:
+        required = self.policy_index(request)
+        policy_index = self._new_policy(request) if required is None else required
+        created = not broker.exists() and broker.initialize(
+            account, container, put_timestamp=timestamp.internal, policy_index=policy_index, now=now()
+        )
+        if not created:
+            try:
+                created = broker.put_again(
+                    timestamp.internal, policy_index=policy_index, required_policy=required
+                )
+            except PolicyConflict as problem:
+                policy = {"X-Backend-Storage-Policy-Index": str(problem.policy_index)}
+                return Answer.text(409, str(problem), policy)
+        self._keep_metadata(request, broker, timestamp)
+        info = broker.info()
+        policy = {"X-Backend-Storage-Policy-Index": str(info.storage_policy_index)}
+        if not self._tell_account(request, info):
+            return Answer(404)
+        return Answer(201 if created else 202, policy)
+
+    def _delete_container(self, request: Request, broker: ContainerBroker, timestamp: Timestamp) -> Answer:
+        if not broker.exists():
+            return Answer(404)
+        if not broker.is_empty():
+            return Answer.text(409, "There was a conflict when trying to complete your request.")
+        before = broker.info()
+        existed = Timestamp.parse(before.put_timestamp).ticks > 0 and not before.deleted
+        broker.delete(timestamp.internal)
+        info = broker.info()
+        if not info.deleted:
+            return Answer.text(409, "the container was made, or got an object, after this deletion")
+        if not self._tell_account(request, info):
+            return Answer(404)
+        return Answer(204 if existed else 404)
+
+    def post(self, request: Request) -> Answer:
+        """Change a container's metadata."""
+        device, partition, account, container = self.placement(request, 4, 4)
+        timestamp = request.timestamp()
+        self._sync_targets.check(request.header("X-Container-Sync-To"))
+        broker = self._broker(self.device(str(device), writing=True), partition, account, container)
+        if broker.is_deleted():
+            return Answer(404)
+        if not flag(request, "X-Backend-No-Timestamp-Update"):
+            broker.touch(timestamp.internal)
+        self._keep_metadata(request, broker, timestamp)
+        return Answer(204)
+
+    def _keep_metadata(self, request: Request, broker: ContainerBroker, timestamp: Timestamp) -> None:
+        items = saved_metadata(request, headers.is_kept, timestamp)
+        if not items:
+            return
+        if "X-Container-Sync-To" in items:
+            known = broker.metadata().get("X-Container-Sync-To", ("", ""))
+            if known[0] != items["X-Container-Sync-To"][0]:
+                broker.set_client_sync_points(-1, -1)
+        broker.merge_metadata(items, lambda merged: metadata.check(merged, self.cluster.constraints))
+
+    def _tell_account(self, request: Request, info: ContainerInfo) -> bool:
+        servers = account_update.named_in(request)
+        if not servers:
+            return True
+        override = (request.header("X-Account-Override-Deleted") or "no").lower() == "yes"
+        report = account_update.report_headers(info, override_deleted=override)
+        report["X-Trans-Id"] = request.header("X-Trans-Id") or "-"
+        return account_update.tell(self._pool, servers, info, report)
+
+    def _new_policy(self, request: Request) -> int:
+        text = request.header("X-Backend-Storage-Policy-Default") or ""
+        return int(text) if text.isascii() and text.isdigit() else self.cluster.policies.default.index
+
+    # Reading.
+
+    def head(self, request: Request) -> Answer:
+        """Tell of a container."""
+        device, partition, account, container = self.placement(request, 4, 4)
+        kind = listing_format.negotiated(parameter(request, "format"), request.header("Accept"))
+        broker = self._broker(self.device(str(device), writing=False), partition, account, container)
+        info = self._info(broker)
+        answer_headers = headers.backend_headers(info, deleted=info is None or info.deleted)
+        if info is None or info.deleted:
+            return Answer(404, answer_headers)
+        answer_headers |= wire_headers(metadata.visible(broker.metadata()))
+        answer_headers |= {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": "0"}
+        return Answer(204, answer_headers)
+
+    def get(self, request: Request) -> Answer:
+        """List a container's objects."""
+        device, partition, account, container = self.placement(request, 4, 4)
+        query = self._query(request)
+        kind = listing_format.negotiated(parameter(request, "format"), request.header("Accept"))
+        required = self.policy_index(request)
+        broker = self._broker(self.device(str(device), writing=False), partition, account, container)
+        info = self._info(broker)
+        answer_headers = headers.backend_headers(info, deleted=info is None or info.deleted)
+        if info is None or info.deleted:
+            return Answer(404, answer_headers)
+        policy_index = info.storage_policy_index if required is None else required
+        answer_headers |= wire_headers(metadata.visible(broker.metadata()))
+        answer_headers |= {
+            "X-Backend-Record-Type": "object",
+            "X-Backend-Record-Storage-Policy-Index": str(policy_index),
+            "Content-Type": f"{kind}; charset=utf-8",
+        }
+        if request.header("X-Backend-Record-Type", "") == "shard":
+            return Answer(200, answer_headers | {"X-Backend-Record-Type": "shard"}, b"[]")
+        if flag(request, "X-Backend-Include-Deleted"):
+            entries = listing.full_entries(broker.full_listing(query, policy_index))
+        else:
+            entries = listing.entries(broker.listing(query, policy_index, expected=info.object_count))
+        body = _body(kind, str(container), entries)
+        return Answer(200 if body else 204, answer_headers, body)
+
+    def _query(self, request: Request) -> Query:
+        return Query(
+            limit=limit(request, self.cluster.constraints.container_listing_limit),
+            marker=parameter(request, "marker"),
+            end_marker=parameter(request, "end_marker"),
+            prefix=parameter(request, "prefix"),
+            delimiter=parameter(request, "delimiter"),
+            path=parameter(request, "path") if "path" in request.query else None,
+            reverse=true_value(parameter(request, "reverse")),
+            reserved=flag(request, "X-Backend-Allow-Reserved-Names"),
+        )
+
+    @staticmethod
+    def _info(broker: ContainerBroker) -> ContainerInfo | None:
+        try:
+            return broker.info()
+        except Missing:
+            return None
+
+    # Replication.
+
+    def replicate(self, request: Request) -> Answer:
+        """Answer another replica."""
+        device, partition, path_hash = self.placement(request, 3, 3)
+        path = self.device(str(device), writing=True)
+        return self._exchange.answer(path, str(partition), str(path_hash), request)
+
+    def update(self, request: Request) -> Answer:
+        """Take in rows that somebody else has gathered, in a replicator's form."""
+        device, partition, account, container = self.placement(request, 4, 4)
+        request.timestamp()
+        broker = self._broker(self.device(str(device), writing=True), partition, account, container)
+        if not broker.exists():
+            raise Missing("no such container")
+        items = json_of(request)
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise Refused("expected a JSON list of rows")
+        broker.merge_items(items)
+        return Answer(202)
+
+    def _broker(
+        self, device_path: str, partition: str | None, account: str | None, container: str | None
+    ) -> ContainerBroker:
+        path_hash = self.cluster.salt.path_hash(str(account), str(container))
+        folder = storage_directory(DATADIR, int(str(partition)), path_hash)
+        return self._shelf.take(os.path.join(device_path, folder, f"{path_hash}.db"))
+
+
+class ContainerExchange(Exchange[ContainerBroker]):
+    """Replication that also agrees on the container's storage policy."""
+
+    def take_over(self, broker: ContainerBroker, theirs: Item) -> None:
+        """Take over the peer's policy when it has the better claim."""
+        claim = claim_of(theirs)
+        if claim is not None and theirs_is_better(broker.info().claim, claim):
+            broker.set_policy(claim.policy_index, now().internal)
+
+
+def app_factory(global_options: Mapping[str, str], **options: str) -> WSGIApp:
+    """Make the server, for PasteDeploy."""
+    return ContainerServer({**global_options, **options})
+
+
+def _row_of(request: Request, name: str, timestamp: Timestamp, policy_index: int) -> ObjectRow:
+    """Return the row that an object server reports."""
+    size, content_type, etag = (request.header(header) for header in ("X-Size", "X-Content-Type", "X-Etag"))
+    if size is None or content_type is None or etag is None:
+        raise Refused("X-Size, X-Content-Type and X-Etag are needed")
+    try:
+        row = ObjectRow(
+            name, timestamp.internal, int(size), from_wsgi(content_type), from_wsgi(etag), 0, policy_index
+        )
+        return with_moments(
+            row, request.header("X-Content-Type-Timestamp"), request.header("X-Meta-Timestamp")
+        )
+    except ValueError as problem:
+        raise Refused(f"malformed row: {problem}") from problem
+
+
+def _auto_created(request: Request, account: str) -> bool:
+    """Whether a container that is not there is made for its first row: the cluster's own accounts' are."""
+    explicit = request.header("X-Backend-Auto-Create")
+    if explicit:
+        return true_value(explicit)
+    return account.startswith(AUTO_CREATE_PREFIX) and not account.startswith(SHARDS_PREFIX)
+
+
+def _body(kind: str, container: str, entries: list[listing.Entry]) -> bytes:
+    if kind == listing_format.JSON:
+        return listing_format.json_body(entries)
+    if kind == listing_format.TEXT:
+        return listing_format.text_body(entries)
+    return listing_format.xml_container(container, entries)
