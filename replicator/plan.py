@@ -1,7 +1,8 @@
 """What two devices must exchange so that both hold the newest of every object.
 
     suffix hashes ours, theirs ──▶ differing_suffixes()
-    inventories   ours, theirs ──▶ pushes() ──▶ [Push(hash, DATA|META), Push(hash, TOMBSTONE) …]
+    inventories   ours, theirs ──▶ pushes()  ──▶ [Push(hash, DATA|META), Push(hash, TOMBSTONE) …]
+                              └──▶ burials() ──▶ what they know to be deleted
     what primaries confirmed   ──▶ may_remove_handoff()
     partitions on our devices  ──▶ in_order()
 
@@ -85,6 +86,23 @@ def pushes(ours: Inventory, theirs: Inventory, *, horizon: Timestamp) -> list[Pu
     )
 
 
+def burials(ours: Inventory, theirs: Inventory) -> dict[str, Timestamp]:
+    """Return the tombstones of a peer that delete what we still hold: hash → when it was deleted.
+
+    Data travels only from who has it, but a deletion is taken wherever it is met. Otherwise a handoff
+    that fails to reach all primaries for a reclaim age would bring the dead back.
+    """
+    return {
+        digest: theirs[digest].written
+        for digest, version in ours.items()
+        if version.data is not None and digest in theirs and _is_buried(version, theirs[digest])
+    }
+
+
+def _is_buried(ours: Version, theirs: Version) -> bool:
+    return theirs.tombstone is not None and theirs.tombstone >= ours.written
+
+
 def owed(ours: Version, theirs: Version | None, *, horizon: Timestamp) -> Need:
     """Return the parts of `ours` that are news to a device that holds `theirs`.
 
@@ -158,6 +176,20 @@ def may_remove_handoff(*, confirmed: int, primaries: int, handoff_delete: int = 
     if primaries == 0:
         return False
     return confirmed >= (min(handoff_delete, primaries) if handoff_delete else primaries)
+
+
+CONFIRMING = {
+    Need.DATA: frozenset((200, 201, 202, 204, 409)),
+    Need.META: frozenset((200, 202, 204, 409)),
+    Need.TOMBSTONE: frozenset((200, 202, 204, 404, 409)),
+}
+"""Answers of an object server that mean "I hold this or newer": 409 says newer, and a DELETE that finds
+nothing leaves its tombstone and says 404. A POST that finds no data to describe confirms nothing."""
+
+
+def confirms(need: Need, status: int) -> bool:
+    """Say whether a peer that answers so to the push of this part now holds it, or something newer."""
+    return status in CONFIRMING[need]
 
 
 def needs_stand_in(*, copies_sure: int, primaries_left: int, handoff_delete: int = 0) -> bool:

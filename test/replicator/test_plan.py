@@ -5,12 +5,17 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from apus.common.timestamp import Timestamp
 from apus.replicator.plan import (
     Job,
     Need,
     Push,
     Version,
+    burials,
+    confirms,
     covers,
     differing_suffixes,
     in_order,
@@ -21,8 +26,6 @@ from apus.replicator.plan import (
     pushes,
     reclaim_horizon,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 LONG_AGO = Timestamp(0)
 
@@ -95,6 +98,33 @@ def test_pushing_both_ways_makes_inventories_equal(
     new_right = apply(left, right)
     new_left = apply(right, left)
     assert new_left == new_right
+
+
+@given(INVENTORIES, INVENTORIES)
+def test_a_burial_is_what_we_would_be_pushed(left: dict[str, Version], right: dict[str, Version]) -> None:
+    """Taking a peer's deletion early changes nothing but the hour."""
+    told = {push.hash for push in pushes(right, left, horizon=LONG_AGO) if push.need is Need.TOMBSTONE}
+    buried = burials(left, right)
+    assert buried.keys() == {digest for digest in told if digest in left and left[digest].data is not None}
+    assert all(newest_of(left[digest], right[digest]).tombstone == buried[digest] for digest in buried)
+
+
+@pytest.mark.parametrize(
+    ("need", "status", "sure"),
+    [
+        (Need.DATA, 201, True),
+        (Need.DATA, 409, True),
+        (Need.DATA, 422, False),
+        (Need.DATA, 507, False),
+        (Need.META, 202, True),
+        (Need.META, 404, False),
+        (Need.TOMBSTONE, 404, True),
+        (Need.TOMBSTONE, 503, False),
+    ],
+)
+def test_only_who_holds_it_or_newer_confirms(need: Need, status: int, *, sure: bool) -> None:
+    """409 says newer; a DELETE that finds nothing leaves its tombstone; a POST without data says nothing."""
+    assert confirms(need, status) is sure
 
 
 def test_metadata_alone_travels_when_the_data_is_shared() -> None:

@@ -17,15 +17,20 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from simulated_disk import SimulatedDisk
+from simulated_network import CALM, DAY, HOUR, SECOND, Clock, Network, Weather
+
 from apus.common.timestamp import TICKS_PER_SECOND, Timestamp
 from apus.proxy import quorum
 from apus.replicator import plan
 from apus.replicator.plan import Need, Version
-from simulated_disk import SimulatedDisk
-from simulated_network import CALM, DAY, HOUR, SECOND, Clock, Network, Weather
 
 BEGIN = 1_700_000_000 * TICKS_PER_SECOND
 REQUEST_TICKS_MAX = 60 * SECOND
+PROXY_DEATHS = 0.1
+"""Share of requests whose proxy dies in the first twenty seconds."""
+STRIKES = 0.3
+"""Share of confirmations after which the disk that gave one is lost at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,7 @@ class Rules:
     final_verdict: Callable[..., int] = quorum.final_verdict
     post_verdict: Callable[..., int] = quorum.post_verdict
     pushes: Callable[..., list[plan.Push]] = plan.pushes
+    burials: Callable[..., dict[str, Timestamp]] = plan.burials
     may_remove_handoff: Callable[..., bool] = plan.may_remove_handoff
     reclaim_seconds: float = 4 * 86400
 
@@ -53,7 +59,7 @@ class Scale:
     losses: int = 8
     life_ticks: int = 6 * DAY
     outage_ticks_max: int = DAY
-    pass_ticks: int = 12 * HOUR
+    pass_ticks: int = 8 * HOUR
     skew_ticks_max: int = 30 * SECOND
 
 
@@ -84,6 +90,15 @@ class Promise:
     moment: Timestamp
 
 
+def draw_weather(chance: random.Random) -> Weather:
+    """Return anything between a good and a terrible network."""
+    return Weather(
+        lost=chance.choice((0.0, 0.02, 0.08, 0.2)),
+        doubled=chance.choice((0.0, 0.05, 0.2)),
+        late=chance.choice((0.0, 0.03, 0.1)),
+    )
+
+
 class SimulatedCluster:
     """One seed's world."""
 
@@ -100,7 +115,7 @@ class SimulatedCluster:
         self.scale = scale or Scale()
         self.chance = random.Random(seed)
         self.clock = Clock(BEGIN)
-        self.network = Network(self.clock, self.chance, weather or Weather())
+        self.network = Network(self.clock, self.chance, weather or draw_weather(self.chance))
         skew = self.scale.skew_ticks_max
         self.nodes = [Node(number, self.chance.randint(-skew, skew)) for number in range(self.scale.nodes)]
         self.proxy_skews = [self.chance.randint(-skew, skew) for _ in range(5)]
@@ -112,6 +127,7 @@ class SimulatedCluster:
         self.promises: list[Promise] = []
         self.attempts: list[Promise] = []
         self.wounded: set[int] = set()
+        self.gone: list[str] = []
         self._moments: set[int] = set()
 
     def primaries(self, partition: int) -> list[Node]:
@@ -138,16 +154,23 @@ class SimulatedCluster:
     def live(self) -> None:
         """Let everything happen that this seed holds."""
         scale, chance = self.scale, self.chance
+        bursts = [chance.randrange(scale.life_ticks) for _ in range(scale.writes // 4)]
         for _ in range(scale.writes):
-            self.clock.after(chance.randrange(scale.life_ticks), self._write)
+            self.clock.after(chance.choice(bursts) + chance.randrange(20 * SECOND), self._write)
         for _ in range(scale.outages):
-            self.clock.after(chance.randrange(scale.life_ticks), self._outage)
+            self.clock.after(self._trouble(bursts), self._outage)
         for _ in range(scale.losses):
-            self.clock.after(chance.randrange(scale.life_ticks), self._lose_a_disk)
+            self.clock.after(self._trouble(bursts), self._lose_a_disk)
         for node in self.nodes:
             for begin in range(chance.randrange(scale.pass_ticks), scale.life_ticks, scale.pass_ticks):
                 self.clock.after(begin, functools.partial(self.replicate, node))
         self.clock.run()
+
+    def _trouble(self, bursts: list[int]) -> int:
+        """Return when a fault strikes: often just around writes, where it hurts."""
+        if self.chance.random() < 0.6:
+            return self.chance.choice(bursts) + self.chance.randrange(60 * SECOND)
+        return self.chance.randrange(self.scale.life_ticks)
 
     def heal(self, rounds_max: int = 10) -> int:
         """Return how many rounds of replication it took until nothing changed any more."""
@@ -165,7 +188,7 @@ class SimulatedCluster:
 
     def violations(self) -> list[str]:
         """Return every broken promise, in words."""
-        return [problem for name in self.names for problem in self._broken(name)]
+        return self.gone + [problem for name in self.names for problem in self._broken(name)]
 
     def version(self, node: Node, name: Name) -> Version | None:
         """Return what a node holds of an object."""
@@ -187,19 +210,47 @@ class SimulatedCluster:
         return self.chance.choice(self.orders[partition][: self.scale.replicas + 2])
 
     def _outage(self) -> None:
-        node = self._some_holder()
-        node.up = False
-        self.clock.after(
-            self.chance.randrange(self.scale.outage_ticks_max), functools.partial(setattr, node, "up", True)
-        )
+        """One or two nodes of a partition go away and come back, disks and all."""
+        partition = self.chance.randrange(self.scale.partitions)
+        reach = self.scale.replicas + 2
+        length = self.chance.choice((30 * SECOND, HOUR, self.scale.outage_ticks_max))
+        for node in self.chance.sample(self.orders[partition][:reach], self.chance.choice((1, 2))):
+            node.up = False
+            back = functools.partial(setattr, node, "up", True)
+            self.clock.after(self.chance.randrange(length), back)
 
     def _lose_a_disk(self) -> None:
+        self.lose(self._some_holder())
+
+    def strike(self, trusted: list[Node]) -> None:
+        """Sometimes lose the very disk that somebody has just been told to trust."""
+        if trusted and self.chance.random() < STRIKES:
+            self.lose(self.chance.choice(trusted))
+
+    def lose(self, node: Node) -> None:
         """Replace a disk by an empty one, if three copies are meant to survive that."""
-        node = self._some_holder()
         self.wounded = {partition for partition in self.wounded if not self._is_whole(partition)}
         if self.wounded.isdisjoint(node.disk.partitions):
-            self.wounded |= set(node.disk.partitions)
+            hurt = set(node.disk.partitions)
+            self.wounded |= hurt
             node.disk = SimulatedDisk()
+            self.look(hurt)
+
+    def look(self, partitions: set[int]) -> None:
+        """Note promises that too few disks keep: later writes must not hide their loss."""
+        self.gone += [
+            each for name in self.names if name.partition in partitions for each in self._gone(name)
+        ]
+
+    def _gone(self, name: Name) -> Iterator[str]:
+        promised = [each for each in self.promises if each.name == name and each.method != "POST"]
+        newest = max(promised, key=lambda promise: promise.moment, default=None)
+        if newest is None or newest.method == "DELETE":
+            return
+        held = [version for node in self.nodes if (version := self.version(node, name)) is not None]
+        copies = sum(version.written >= newest.moment for version in held)
+        if copies < quorum.quorum_size(self.scale.replicas) - (name.partition in self.wounded):
+            yield f"{name}: PUT at {newest.moment} was promised; {copies} disks have it at {self.clock.now}"
 
     def _is_whole(self, partition: int) -> bool:
         for name in (name for name in self.names if name.partition == partition):
@@ -234,9 +285,9 @@ class SimulatedCluster:
         deletes = [each.moment for each in self.attempts if each.name == name and each.method == "DELETE"]
         if final is not None and newest is not None and final.written < newest.moment:
             yield f"{name}: {newest.method} at {newest.moment} was promised, but {final.written} is there"
-        if final is None and newest is not None and newest.method == "PUT":
-            if not any(moment > newest.moment for moment in deletes):
-                yield f"{name}: PUT at {newest.moment} was promised and is gone"
+        put = newest.moment if newest is not None and newest.method == "PUT" else None
+        if final is None and put is not None and not any(moment > put for moment in deletes):
+            yield f"{name}: PUT at {put} was promised and is gone"
         posts = [promise.moment for promise in promised if promise.method == "POST"]
         if final is not None and posts and not deletes and final.newest < max(posts):
             yield f"{name}: POST at {max(posts)} was promised, but {final} is there"
@@ -249,15 +300,22 @@ class Write:
         self.cluster = cluster
         self.promise = promise
         self.heard: list[int] = []
+        self.holders: list[Node] = []
         self.handoffs = cluster.handoffs(promise.name.partition)
         self.extra_left = cluster.scale.replicas
         self.done = False
+        self.alive = True
 
     def begin(self) -> None:
-        """Ask the primaries."""
+        """Ask the primaries; some proxies die before they are done."""
         self.cluster.attempts.append(self.promise)
         for node in self.cluster.primaries(self.promise.name.partition):
             self._ask(node)
+        if self.cluster.chance.random() < PROXY_DEATHS:
+            self.cluster.clock.after(self.cluster.chance.randrange(20 * SECOND), self._die)
+
+    def _die(self) -> None:
+        self.alive = False
 
     def _ask(self, node: Node) -> None:
         cluster, open_ = self.cluster, [True]
@@ -265,15 +323,17 @@ class Write:
         def arrive() -> None:
             if node.up:
                 status = self._apply(node)
+                if status in (201, 202, 204, 404):
+                    self.holders.append(node)
                 cluster.network.send(lambda: hear(status))
 
         def hear(status: int) -> None:
-            if open_:
+            if open_ and self.alive:
                 open_.clear()
                 self._hear(status)
 
         def give_up() -> None:
-            if open_:
+            if open_ and self.alive:
                 open_.clear()
                 self._miss()
 
@@ -310,6 +370,7 @@ class Write:
             promised = rules.post_verdict(self.heard, replicas=replicas) == 202
         if promised:
             self.cluster.promises.append(self.promise)
+            self.cluster.strike(self.holders)
 
 
 class Pass:
@@ -371,6 +432,8 @@ class Pass:
     def _push(self, peer: Node, suffixes: set[str], theirs: object) -> None:
         assert isinstance(theirs, dict)
         ours = {digest: version for digest, version in self.ours.items() if digest[-3:] in suffixes}
+        for digest, moment in self.cluster.rules.burials(ours, theirs).items():
+            self.disk.delete(self.partition, digest, moment)
         wanted = self.cluster.rules.pushes(ours, theirs, horizon=self.cluster.horizon(self.node))
         for digest in ours.keys() - {push.hash for push in wanted}:
             self._confirm(peer, digest)
@@ -381,21 +444,21 @@ class Pass:
                 functools.partial(self._delivered, peer, push.hash),
             )
 
-    def _deliver(self, peer: Node, push: plan.Push) -> list[int]:
+    def _deliver(self, peer: Node, push: plan.Push) -> list[tuple[Need, int]]:
         version, disk, partition = self.ours[push.hash], peer.disk, self.partition
-        if Need.TOMBSTONE in push.need:
-            return [disk.delete(partition, push.hash, version.written)]
         statuses = []
+        if Need.TOMBSTONE in push.need:
+            statuses.append((Need.TOMBSTONE, disk.delete(partition, push.hash, version.written)))
         if Need.DATA in push.need:
-            statuses.append(disk.put(partition, push.hash, version.written))
+            statuses.append((Need.DATA, disk.put(partition, push.hash, version.written)))
         if Need.META in push.need:
             meta = version.meta or version.written
-            statuses.append(disk.post(partition, push.hash, meta, version.content_type))
+            statuses.append((Need.META, disk.post(partition, push.hash, meta, version.content_type)))
         return statuses
 
     def _delivered(self, peer: Node, digest: str, statuses: object) -> None:
         assert isinstance(statuses, list)
-        if all(status in (201, 202, 204, 404, 409) for status in statuses):
+        if all(plan.confirms(need, status) for need, status in statuses):
             self._confirm(peer, digest)
 
     def _confirm(self, peer: Node, digest: str) -> None:
@@ -405,3 +468,5 @@ class Pass:
             confirmed=len(confirmed), primaries=len(self.peers)
         ):
             self.disk.remove(self.partition, digest, self.files[digest])
+            self.cluster.look({self.partition})
+            self.cluster.strike([peer for peer in self.peers if peer.number in confirmed])
