@@ -25,15 +25,15 @@ from typing import Any
 
 from paste.deploy import loadapp
 
-from . import concurrency, logs
-from .config import parse, read_ini
-from .errors import ApusError, Refused
-from .http.server import HttpServer
-from .http.settings import ServerConfig, ServerOptions
-from .http.wsgi import WSGIApp
-from .notice import announce_ready, announce_stopping
-from .signals import SignalPipe
-from .workers import EXIT_CONF, EXIT_FAILED, READY, Errand, Foreman, worker_count
+from .. import concurrency, logs
+from ..config import parse, read_ini
+from ..errors import ApusError, Refused
+from ..notice import announce_ready, announce_stopping
+from ..signals import SignalPipe
+from ..workers import EXIT_CONF, EXIT_FAILED, READY, Errand, Foreman, worker_count
+from .server import HttpServer
+from .settings import ServerConfig, ServerOptions
+from .wsgi import WSGIApp
 
 log = logging.getLogger(__name__)
 
