@@ -75,7 +75,7 @@ def proxy_conf(layout: Layout, users: Mapping[str, str]) -> str:
             "DEFAULT": {
                 "bind_ip": layout.bind_ip,
                 "bind_port": str(layout.port),
-                "workers": str(layout.workers),
+                "workers": _workers(layout),
                 "swift_dir": str(layout.etc),
             },
             "pipeline:main": {"pipeline": PIPELINE},
@@ -96,7 +96,7 @@ def storage_conf(layout: Layout, node: Node, kind: str) -> str:
             "DEFAULT": {
                 "bind_ip": "127.0.0.1",
                 "bind_port": str(node.port(kind)),
-                "workers": str(layout.workers),
+                "workers": _workers(layout),
                 "swift_dir": str(layout.etc),
                 "devices": str(node.devices),
                 "mount_check": "false",
@@ -108,6 +108,11 @@ def storage_conf(layout: Layout, node: Node, kind: str) -> str:
             **_SECTIONS[kind],
         }
     )
+
+
+def _workers(layout: Layout) -> str:
+    """0 means: serve in the one process that there is, without a foreman to watch over it."""
+    return str(layout.workers) if layout.workers > 1 else "0"
 
 
 def node_files(layout: Layout, node: Node) -> dict[Path, str]:

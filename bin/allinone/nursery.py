@@ -1,7 +1,8 @@
 """One parent that imports everything once and forks each process of the cluster from itself.
 
-    stdin: JSON {"mode": "start" | "run", "services": [{module, argv, log, pid_file}]}
-        start ──▶ every child is on its own (session, log, title); their pids go to stdout and to pid files
+    stdin: JSON {"mode": "start" | "run", "services": [{module, argv, log, pid_file, announces}]}
+        start ──▶ every child is on its own (session, log, title), its pid is in its pid file;
+                  stdout says which of those that announce it (with --ready-fd) are ready
         run   ──▶ one child after the other, to its end; their exit statuses go to stdout
 
 Importing eventlet and ourselves costs a few tenths of a CPU second; fifty processes of a laptop cluster
@@ -20,6 +21,7 @@ import traceback
 from pathlib import Path
 from typing import NoReturn, TypedDict
 
+from ...common.concurrency import start_afresh
 from .identity import Identity
 
 ROOM_FOR_TITLE = "." * 240  # an argument whose memory the children write their own command line into
@@ -32,6 +34,7 @@ class Birth(TypedDict):
     argv: list[str]
     log: str
     pid_file: str
+    announces: bool
 
 
 class Order(TypedDict):
@@ -48,19 +51,46 @@ def main() -> int:
         importlib.import_module(birth["module"])
     gc.collect()
     gc.freeze()  # The children share these pages; no collection of theirs should touch and copy them.
-    failed = False
-    for birth in order["services"]:
-        Path(birth["log"]).parent.mkdir(parents=True, exist_ok=True)
-        pid = os.fork()
-        if pid == 0:
-            _become(birth)
-        if order["mode"] == "start":
-            _register(birth, pid)
-        else:
-            status = _wait(pid)
-            failed = failed or status != 0
-            print(json.dumps({"argv": birth["argv"], "status": status}), flush=True)
-    return 1 if failed else 0
+    if order["mode"] == "start":
+        _start(order["services"])
+    else:
+        _run(order["services"])
+    return 0
+
+
+def _start(births: list[Birth]) -> None:
+    announcements: list[int] = []
+    for birth in births:
+        hears, says = os.pipe()
+        pid = _fork(birth, [*announcements, hears], says)
+        os.close(says)
+        announcements.append(hears)
+        _register(birth, pid)
+    for birth, hears in zip(births, announcements, strict=True):
+        ready = not birth["announces"] or os.read(hears, 1) != b""
+        print(json.dumps({"argv": birth["argv"], "ready": ready}), flush=True)
+
+
+def _run(births: list[Birth]) -> None:
+    for birth in births:
+        status = _wait(_fork(birth, [], None))
+        print(json.dumps({"argv": birth["argv"], "status": status}), flush=True)
+
+
+def _fork(birth: Birth, foreign: list[int], says: int | None) -> int:
+    Path(birth["log"]).parent.mkdir(parents=True, exist_ok=True)
+    pid = os.fork()
+    if pid == 0:
+        for descriptor in foreign:
+            os.close(descriptor)
+        if says is not None:
+            os.setsid()  # On its own: neither this parent's end nor a person's Ctrl-C reaches it.
+        if birth["announces"]:
+            birth["argv"] += ["--ready-fd", str(says)]
+        elif says is not None:
+            os.close(says)
+        _become(birth)
+    return pid
 
 
 def _register(birth: Birth, pid: int) -> None:
@@ -71,7 +101,6 @@ def _register(birth: Birth, pid: int) -> None:
         draft = pid_file.with_suffix(".new")
         draft.write_text(f"{identity.pid} {identity.started}\n")
         draft.rename(pid_file)
-    print(json.dumps({"argv": birth["argv"], "pid": pid}), flush=True)
 
 
 def _wait(pid: int) -> int:
@@ -81,13 +110,13 @@ def _wait(pid: int) -> int:
 
 
 def _become(birth: Birth) -> NoReturn:
-    """Be the child: leave the parent's session and run the module's main() to its end."""
+    """Be the child: run the module's main() to its end."""
     status = 1
     try:
-        os.setsid()
         _redirect(birth["log"])
         sys.argv = birth["argv"]
-        _set_title(birth["argv"])
+        _set_title(birth["argv"][:2])
+        start_afresh()
         status = importlib.import_module(birth["module"]).main() or 0
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)

@@ -1,6 +1,6 @@
 """Starting, finding and ending the processes of the cluster.
 
-    services ──▶ start() ──▶ nursery forks them ──▶ ready when every server's port answers
+    services ──▶ start() ──▶ nursery forks them ──▶ ready when every server says that it serves
              ──▶ stop() (asks, then insists), kill() (SIGKILL at once), run() (daemons to their end)
 
 A process is found by its pid file and start time (identity.py). It knows nothing of rings and confs.
@@ -13,16 +13,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from ...common.errors import ApusError
 from .identity import Identity, await_end, family
 from .layout import SERVERS, Layout, Service
 from .nursery import ROOM_FOR_TITLE, Birth
-from .ports import is_free, is_open, owner
+from .ports import is_free, owner
 
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 10
-_GLANCE_SECONDS = 0.01
 
 
 class StartFailed(ApusError):
@@ -62,15 +62,19 @@ def start(services: Sequence[Service], *, ip_of: dict[str, str]) -> None:
                 f"port {service.port} for {service.place}'s {service.role} is taken by "
                 f"{owner(service.port)}; stop that, or set APUS_PORT and APUS_HOME to start elsewhere"
             )
-    _nursery("start", missing, [])
-    born = {service: Identity.from_file(service.pid_file) for service in missing}
-    _await_ready(born, ip_of)
+    answers = _nursery("start", missing, [])
+    for service, answer in zip(missing, answers, strict=True):
+        if not answer["ready"] or Identity.from_file(service.pid_file) is None:
+            raise StartFailed(
+                f"{service.place}'s {service.role} ended at once; {service.log} ends:\n{last_words(service)}"
+            )
 
 
 def run(service_groups: Sequence[Sequence[Service]], arguments: Sequence[str]) -> list[tuple[Service, int]]:
     """Run each daemon in the foreground to its end, one after the other; return the exit statuses."""
     flat = [service for group in service_groups for service in group]
-    return list(zip(flat, _nursery("run", flat, arguments), strict=True)) if flat else []
+    answers = _nursery("run", flat, arguments) if flat else []
+    return [(service, int(answer["status"])) for service, answer in zip(flat, answers, strict=True)]
 
 
 def stop(services: Iterable[Service]) -> int:
@@ -105,44 +109,29 @@ def _end(services: Iterable[Service], number: signal.Signals) -> int:
     return len(leaders)
 
 
-def _nursery(mode: str, services: Sequence[Service], arguments: Sequence[str]) -> list[int]:
+def _nursery(mode: str, services: Sequence[Service], arguments: Sequence[str]) -> list[dict[str, Any]]:
     births = [
         Birth(
             module=service.module,
             argv=[f"apus-{service.role}", str(service.conf), *arguments],
             log=str(service.log),
             pid_file=str(service.pid_file),
+            announces=mode == "start" and service.port is not None,
         )
         for service in services
     ]
-    command = [sys.executable, "-m", "apus.bin.allinone.nursery", ROOM_FOR_TITLE]
-    done = subprocess.run(
-        command,
-        input=json.dumps({"mode": mode, "services": births}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "apus.bin.allinone.nursery", ROOM_FOR_TITLE],
+            input=json.dumps({"mode": mode, "services": births}),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=START_TIMEOUT_SECONDS if mode == "start" else None,
+        )
+    except subprocess.TimeoutExpired as problem:
+        raise StartFailed(f"not every server was ready after {START_TIMEOUT_SECONDS} s") from problem
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     if len(answers) != len(services):
         raise StartFailed(f"processes could not be started: {done.stderr.strip()[-2000:]}")
-    return [int(answer.get("status", 0)) for answer in answers]
-
-
-def _await_ready(born: dict[Service, Identity | None], ip_of: dict[str, str]) -> None:
-    waiting = [service for service in born if service.port]
-    glances = int(START_TIMEOUT_SECONDS / _GLANCE_SECONDS)
-    for _ in range(glances):
-        for service, identity in born.items():
-            if identity is None or not identity.alive:
-                raise StartFailed(
-                    f"{service.place}'s {service.role} ended at once; "
-                    f"{service.log} ends:\n{last_words(service)}"
-                )
-        waiting = [each for each in waiting if not is_open(ip_of[each.place], each.port or 0)]
-        if not waiting:
-            return
-        leaders = [identity for identity in born.values() if identity is not None]
-        await_end(leaders, _GLANCE_SECONDS)
-    names = ", ".join(f"{service.place}'s {service.role}" for service in waiting)
-    raise StartFailed(f"no answer after {START_TIMEOUT_SECONDS} s from {names}; see {waiting[0].log}")
+    return answers

@@ -72,12 +72,12 @@ def _search(node: Node, kind: str) -> str:
 
 
 def _build(layout: Layout, kind: str, *words: object) -> None:
-    from ..ring_builder import main  # numpy comes with it, which no other command of ours needs
+    from ...ring.console.program import run  # numpy comes with it, which no other command of ours needs
 
     builder: Path = layout.etc / f"{kind}.builder"
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        code = main([str(builder), *map(str, words)])
+        code = run([str(builder), *map(str, words)])
     if code not in (_DONE, _NOTHING_CHANGED):
         raise RingTrouble(
             f"apus-ring-builder {builder} {' '.join(map(str, words))}: {said.getvalue().strip()}"

@@ -1,0 +1,222 @@
+"""Stock OpenStack Swift's programs in the place of ours, on the same rings, ports and disks.
+
+    AllInOne ──▶ StockPrograms.replace_node("node3") ──▶ kill ours, start theirs over the same device
+             ──▶ .replace_proxy(), .give_back(…)     ──▶ and the other way round
+
+They come from a virtual environment of their own (APUS_STOCK_VENV, made by `.ci/install stock`).
+"""
+
+from __future__ import annotations
+
+import configparser
+import getpass
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from clusters import ROOT, AllInOne, free_port_block
+
+KINDS = ("account", "container", "object")
+START_TIMEOUT_SECONDS = 60
+PROXY_PIPELINE = (
+    "catch_errors gatekeeper healthcheck proxy-logging cache listing_formats tempauth proxy-server"
+)
+_PROXY_FILTERS = {
+    "catch_errors": "catch_errors",
+    "gatekeeper": "gatekeeper",
+    "healthcheck": "healthcheck",
+    "proxy-logging": "proxy_logging",
+    "listing_formats": "listing_formats",
+}
+
+
+def stock_venv() -> Path:
+    """The virtual environment that stock Swift is installed in; skips the test where there is none."""
+    venv = Path(os.environ.get("APUS_STOCK_VENV", ROOT / ".venv-stock"))
+    if not (venv / "bin" / "swift-proxy-server").exists():
+        pytest.skip(f"stock OpenStack Swift is not installed in {venv}; run: .ci/install stock")
+    return venv
+
+
+@dataclass(slots=True)
+class StockPrograms:
+    """The stock programs that run in one cluster; ours have been ended where they do."""
+
+    cluster: AllInOne
+    venv: Path
+    running: dict[str, list[subprocess.Popen[bytes]]] = field(default_factory=dict)
+
+    def replace_node(self, node: str) -> None:
+        """End our processes of the node and serve its device with stock's three servers."""
+        self.cluster.kill(node)
+        ports = [self._start_server(node, kind) for kind in KINDS]
+        for port in ports:
+            await_port(port)
+
+    def give_back_node(self, node: str) -> None:
+        """The other way round."""
+        self.end(node)
+        self.cluster.start(node)
+
+    def replace_proxy(self) -> None:
+        """End our proxy and serve its port with stock's."""
+        for pid in self.cluster.pids("proxy-server"):
+            kill_and_wait(pid)
+        memcached = self._start_memcached()
+        home = self.cluster.home
+        conf = _ini(home / "proxy" / "etc" / "proxy-server.conf")
+        users = {name: value for name, value in conf["filter:tempauth"].items() if name.startswith("user_")}
+        sections = {
+            "DEFAULT": self._common(conf["DEFAULT"]),
+            "pipeline:main": {"pipeline": PROXY_PIPELINE},
+            "app:proxy-server": {
+                "use": "egg:swift#proxy",
+                "account_autocreate": "true",
+                "allow_account_management": "true",
+            },
+            **{f"filter:{name}": {"use": f"egg:swift#{egg}"} for name, egg in _PROXY_FILTERS.items()},
+            "filter:cache": {"use": "egg:swift#memcache", "memcache_servers": f"127.0.0.1:{memcached}"},
+            "filter:tempauth": {"use": "egg:swift#tempauth", "reseller_prefix": "AUTH", **users},
+        }
+        path = home / "proxy" / "etc" / "stock-proxy-server.conf"
+        _write(path, sections)
+        self._launch("proxy", "swift-proxy-server", path)
+        await_port(self.cluster.port)
+
+    def give_back_proxy(self) -> None:
+        """The other way round."""
+        self.end("proxy")
+        self.cluster.run("up")
+
+    def end(self, place: str) -> None:
+        """End the stock programs of a node, or of the proxy."""
+        for process in self.running.pop(place, []):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def run_once(self, node: str, program: str, kind: str) -> str:
+        """Run a stock daemon once on the node; what it said."""
+        path = self._server_conf(node, kind)
+        done = subprocess.run(
+            [*self._command(program), str(path), "once", "-v"],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    def _start_server(self, node: str, kind: str) -> int:
+        path = self._server_conf(node, kind)
+        self._launch(node, f"swift-{kind}-server", path)
+        return int(_ini(path)["DEFAULT"]["bind_port"])
+
+    def _server_conf(self, node: str, kind: str) -> Path:
+        folder = self.cluster.home / node / "etc"
+        ours = _ini(folder / f"{kind}-server.conf")
+        sections = {
+            "DEFAULT": {**self._common(ours["DEFAULT"]), "disable_fallocate": "true", "workers": "0"},
+            "pipeline:main": {"pipeline": f"healthcheck recon {kind}-server"},
+            f"app:{kind}-server": {"use": f"egg:swift#{kind}"},
+            "filter:healthcheck": {"use": "egg:swift#healthcheck"},
+            "filter:recon": {"use": "egg:swift#recon"},
+            **{f"{kind}-{name}": {} for name in ("replicator", "auditor", "updater")},
+        }
+        path = folder / f"stock-{kind}-server.conf"
+        _write(path, sections)
+        return path
+
+    def _common(self, ours: dict[str, str]) -> dict[str, str]:
+        kept = ("bind_ip", "bind_port", "swift_dir", "devices", "mount_check", "recon_cache_path")
+        return {
+            **{name: ours[name] for name in kept if name in ours},
+            "user": getpass.getuser(),
+            "log_address": "/dev/null",
+        }
+
+    def _start_memcached(self) -> int:
+        program = shutil.which("memcached")
+        if program is None:
+            pytest.skip("memcached is missing; run: .ci/install test")
+        port = free_port_block(1)
+        self._start(
+            "proxy", [program, "-u", getpass.getuser(), "-l", "127.0.0.1", "-p", str(port), "-U", "0"]
+        )
+        await_port(port)
+        return port
+
+    def _launch(self, place: str, program: str, conf: Path) -> None:
+        self._start(place, [*self._command(program), str(conf)])
+
+    def _command(self, program: str) -> list[str]:
+        launcher = str(Path(__file__).with_name("stock_launch.py"))
+        conf = str(self.cluster.home / "etc" / "swift.conf")
+        return [str(self.venv / "bin" / "python"), launcher, conf, str(self.venv / "bin" / program)]
+
+    def _start(self, place: str, command: list[str]) -> None:
+        log = self.cluster.home / f"stock-{place}.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        self.running.setdefault(place, []).append(process)
+
+
+@contextmanager
+def stock_programs(cluster: AllInOne) -> Iterator[StockPrograms]:
+    """Stock's programs for the cluster, ended afterwards."""
+    programs = StockPrograms(cluster, stock_venv())
+    try:
+        yield programs
+    finally:
+        for place in list(programs.running):
+            programs.end(place)
+
+
+def await_port(port: int) -> None:
+    """Return when somebody answers there."""
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"nobody answers on port {port} after {START_TIMEOUT_SECONDS} s")
+
+
+def kill_and_wait(pid: int) -> None:
+    """SIGKILL a process by its pid and return when it is gone."""
+    handle = os.pidfd_open(pid)
+    try:
+        os.kill(pid, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        assert poll.poll(10_000), f"{pid} was killed and is still there after 10 s"
+    finally:
+        os.close(handle)
+
+
+def _ini(path: Path) -> dict[str, dict[str, str]]:
+    parser = configparser.RawConfigParser()
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # option names keep their case
+    parser.read(path)
+    sections = {name: dict(parser.items(name)) for name in parser.sections()}
+    return {**sections, "DEFAULT": dict(parser.defaults())}
+
+
+def _write(path: Path, sections: dict[str, dict[str, str]]) -> None:
+    blocks = [
+        "\n".join([f"[{section}]", *(f"{name} = {value}" for name, value in options.items())])
+        for section, options in sections.items()
+    ]
+    path.write_text("\n\n".join(blocks) + "\n")
