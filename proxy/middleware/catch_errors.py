@@ -18,8 +18,10 @@ from random import getrandbits
 from typing import Any
 from urllib.parse import quote
 
+from ...common.concurrency import Timeout
 from ...common.config import parse, setting
 from ...common.http.answer import Answer
+from ...common.http.errors import BadFraming, ClientDisconnect, ClientTimeout
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp
 from ...common.logs import transaction_id
 
@@ -63,18 +65,21 @@ class CatchErrors:
 
         try:
             return self.app(environ, start)
-        except Exception:  # noqa: BLE001 - the last stand: any bug below must become a 500 with an id.
+        except ClientDisconnect:
+            raise  # Nobody is left to answer: the engine ends the connection.
+        except (ClientTimeout, BadFraming) as problem:
+            answer = Answer.text(getattr(problem, "status", 408), str(problem), {"Connection": "close"})
+            return _replace(answer, environ, start)
+        except (Exception, Timeout):  # noqa: BLE001 - the last stand: any bug below must become a 500.
             log.exception("request failed unexpectedly")
-            return _sorry(environ, start_response, stamp)
+            answer = Answer(500, {"Content-Type": "text/plain"}, b"An error occurred")
+            return _replace(answer, environ, start)
 
 
-def _sorry(environ: Environ, start_response: StartResponse, stamp: list[tuple[str, str]]) -> Iterable[bytes]:
-    """Answer 500, replacing whatever was announced before."""
-
-    def start(status: str, headers: list[tuple[str, str]]) -> Any:
-        return start_response(status, [*headers, *stamp], sys.exc_info())
-
-    return Answer(500, {"Content-Type": "text/plain"}, b"An error occurred")(environ, start)
+def _replace(answer: Answer, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Give this answer instead of whatever the pipeline had announced before it failed."""
+    problem = sys.exc_info()
+    return answer(environ, lambda status, headers: start_response(status, headers, problem))
 
 
 def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], CatchErrors]:

@@ -38,6 +38,7 @@ RESOURCES = ("account", "container", "object")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "COPY", "OPTIONS"})
 DISCONNECTED = 499
 FAILED = 500
+_CLIENT_LEFT = (ClientDisconnect, GeneratorExit, OSError)
 
 REQUESTS = metrics.counter(
     "apus_proxy_requests_total",
@@ -104,9 +105,9 @@ class Exchange:
         """Log and count; called once, when the last byte is gone or will never go."""
         status = self.environ.get("swift.proxy_logging_status") or self.status
         if problem is not None:
-            status = (
-                DISCONNECTED if isinstance(problem, (ClientDisconnect, GeneratorExit, OSError)) else FAILED
-            )
+            status = DISCONNECTED if isinstance(problem, _CLIENT_LEFT) else FAILED
+        elif bytes_sent < self._promised():
+            status = DISCONNECTED
         self.filter.record(self, status, bytes_sent)
 
     def _promised(self) -> int:

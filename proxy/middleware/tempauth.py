@@ -15,7 +15,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from ...common import info
@@ -25,6 +24,7 @@ from ...common.errors import Refused
 from ...common.http.answer import Answer
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
 from ..acl import AccountAcl, account_acl_fault, clean_acl
+from ..info import get_account_info
 from . import tokens
 from .authorization import NOBODYS_GROUPS, RESELLER_ADMIN, Question, Verdict, judge, judge_by_account_acl
 from .resellers import Resellers
@@ -336,6 +336,12 @@ def token_secrets(config: TempauthConfig) -> tuple[bytes, ...]:
     return (tokens.derive_secret(cluster.secret, cluster.salt.prefix, cluster.salt.suffix),)
 
 
+def stored_account_acl(environ: Environ, app: WSGIApp) -> str | None:
+    """Ask the proxy for the list that an account keeps."""
+    stored = get_account_info(environ, app).sysmeta.get("core-access-control")
+    return from_wsgi(stored) if stored else None
+
+
 def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], TempAuth]:
     """PasteDeploy's entry: `use = egg:apus#tempauth`."""
     options = {**global_conf, **local_conf}
@@ -345,8 +351,4 @@ def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[
     if not identities:
         raise Refused("[filter:tempauth] names no user: add user_ACCOUNT_USER = KEY [GROUP ...]")
     info.register("tempauth", account_acls=True)
-    return lambda app: TempAuth(app, config, identities, resellers, _no_account_acl)
-
-
-def _no_account_acl(environ: Environ, app: WSGIApp) -> Any:  # noqa: ARG001
-    return None
+    return lambda app: TempAuth(app, config, identities, resellers, stored_account_acl)

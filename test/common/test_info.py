@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from apus.common import info
 
 
 @pytest.fixture(autouse=True)
-def empty_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def empty_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what filters of other tests have registered out of these."""
     monkeypatch.setattr(info, "_public", {})
     monkeypatch.setattr(info, "_admin", {})
-    return
 
 
 def test_capabilities_of_a_section_add_up() -> None:
