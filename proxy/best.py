@@ -43,6 +43,8 @@ class Survey:
 
     primaries: int
     newest: bool = False
+    buries: bool = True
+    """Whether a tombstone hides what is older."""
     chosen: object | None = None
     """The answer to serve: whatever was handed to hear() with the winning status."""
     chosen_at: str = NO_TIMESTAMP
@@ -79,13 +81,13 @@ class Survey:
             self.chosen, self.chosen_at = answer, timestamp
 
     def _hear_miss(self, answer: object, timestamp: str, *, primary: bool) -> None:
-        if timestamp != NO_TIMESTAMP:
+        if timestamp != NO_TIMESTAMP and self.buries:
             if self.miss is None or timestamp > self.buried_at:
                 self.miss = answer
             self.buried_at = max(self.buried_at, timestamp)
             if self.chosen is not None and self.chosen_at < self.buried_at:
                 self.chosen, self.chosen_at = None, NO_TIMESTAMP
-        elif primary:
+        elif primary or timestamp != NO_TIMESTAMP:
             self.absent_primaries += 1
             self.miss = self.miss or answer
 

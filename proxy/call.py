@@ -7,7 +7,7 @@ Decoded once, here; it knows no ring, no backend and no settings.
 
 from __future__ import annotations
 
-import os
+import random
 import time
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote
@@ -126,4 +126,5 @@ def _timestamp(environ: Environ) -> Timestamp:
 
 
 def _new_trans_id() -> str:
-    return f"tx{os.urandom(11).hex()[:21]}-{int(time.time()):010x}"
+    # Unique, not secret: the system's randomness would cost a call into the kernel.
+    return f"tx{random.getrandbits(84):021x}-{int(time.time()):010x}"

@@ -24,6 +24,7 @@ from .best import Survey, is_found, timestamp_of
 from .body import FailoverBody
 from .nodes import Candidate
 from .resume import Progress
+from .settings import ReplicaSettings
 
 log = logging.getLogger(__name__)
 
@@ -70,13 +71,40 @@ class Reading:
     headers: dict[str, str]
     primaries: int
     newest: bool = False
+    buries: bool = False
+    """Whether a tombstone hides what is older: objects only, whose deletions are never partial."""
     concurrency: int = 1
     concurrency_seconds: float = 0.5
 
 
+def reading_of(
+    how: ReplicaSettings,
+    question: Question,
+    headers: dict[str, str],
+    primaries: int,
+    *,
+    newest: bool,
+    buries: bool = False,
+) -> Reading:
+    """Return how a thing is read under some replica settings."""
+    return Reading(
+        question=question,
+        headers=headers,
+        primaries=primaries,
+        newest=newest,
+        buries=buries,
+        concurrency=primaries if newest or how.concurrent_gets else 1,
+        concurrency_seconds=how.concurrency_timeout,
+    )
+
+
 def read(backend: Backend, reading: Reading, nodes: Iterator[Candidate]) -> Answer:
     """Return the answer owed to the client; its body is still on the storage server if large."""
-    survey = find(backend, reading, nodes)
+    return answer_to(backend, reading, nodes, find(backend, reading, nodes))
+
+
+def answer_to(backend: Backend, reading: Reading, nodes: Iterator[Candidate], survey: Survey) -> Answer:
+    """Return the answer that a survey of the replicas has found."""
     source = survey.chosen
     if source is None:
         return _miss(survey)
@@ -86,7 +114,7 @@ def read(backend: Backend, reading: Reading, nodes: Iterator[Candidate]) -> Answ
 
 def find(backend: Backend, reading: Reading, nodes: Iterator[Candidate]) -> Survey:
     """Ask until something can be served or nobody is left; only the chosen answer stays open."""
-    survey = Survey(primaries=reading.primaries, newest=reading.newest)
+    survey = Survey(primaries=reading.primaries, newest=reading.newest, buries=reading.buries)
     heard: list[Source] = []
     if reading.concurrency > 1:
         answers = _asked_together(backend, reading, nodes)
@@ -177,14 +205,15 @@ def _served(backend: Backend, reading: Reading, nodes: Iterator[Candidate], sour
         response.drain(SMALL_BODY)
         return Answer(response.status, headers)
     length = response.headers.get("Content-Length")
-    body = FailoverBody(
-        response,
-        Progress.begin(response.status, response.headers),
-        Succession(backend, reading, nodes, source.candidate),
-    )
-    if length is not None and int(length) <= SMALL_BODY:
-        return Answer(response.status, headers, b"".join(body))
-    return Answer(response.status, headers, body)
+    progress = Progress.begin(response.status, response.headers)
+    succession = Succession(backend, reading, nodes, source.candidate)
+    if length is None or int(length) > SMALL_BODY:
+        return Answer(response.status, headers, FailoverBody(response, progress, succession))
+    try:
+        return Answer(response.status, headers, response.read())
+    except Unavailable as problem:
+        successor = succession.next(progress, problem)
+        return Answer(response.status, headers, b"".join(FailoverBody(successor, progress, succession)))
 
 
 @dataclass(slots=True)

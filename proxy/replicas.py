@@ -18,7 +18,7 @@ from ..common.http.answer import Answer
 from .backend import Backend, Question
 from .fanout import Replies, fan_out, has_quorum
 from .nodes import Candidate, NodeCount, at_home_first, order_for_reading, order_for_writing
-from .reading import Reading, read
+from .reading import read, reading_of
 from .rings import Home, Rings
 from .settings import ProxySettings
 
@@ -78,15 +78,13 @@ class Replicas:
         newest: bool = False,
     ) -> Answer:
         """Return the best replica's answer."""
-        how = self.settings.of_policy(policy_index)
-        together = newest or how.concurrent_gets
-        reading = Reading(
-            question=question,
-            headers=headers,
-            primaries=home.replicas,
+        reading = reading_of(
+            self.settings.of_policy(policy_index),
+            question,
+            headers,
+            home.replicas,
             newest=newest,
-            concurrency=home.replicas if together else 1,
-            concurrency_seconds=how.concurrency_timeout,
+            buries=policy_index is not None,
         )
         return read(self.backend, reading, self.in_reading_order(home, policy_index))
 
