@@ -20,20 +20,10 @@ TEST_USERS: Mapping[str, str] = {
     "user_test2_tester2": "testing2 .admin",
     "user_test5_tester5": "testing5 service",
 }
-PIPELINE = (
-    "catch_errors gatekeeper healthcheck metrics proxy_logging cache listing_formats tempauth proxy-server"
-)
+PIPELINE = "catch_errors gatekeeper healthcheck metrics proxy_logging listing_formats tempauth proxy-server"
 STORAGE_PIPELINE = "healthcheck metrics recon"
 
-_PROXY_FILTERS = (
-    "catch_errors",
-    "gatekeeper",
-    "healthcheck",
-    "metrics",
-    "proxy_logging",
-    "cache",
-    "listing_formats",
-)
+_PROXY_FILTERS = tuple(PIPELINE.split()[:-2])  # tempauth has options of its own
 _SECTIONS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     "object": {
         "object-replicator": {"interval": "30"},

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
-from rawsocket import Raw, exchange
+from rawsocket import Raw, converse, exchange
 from store import Client, Store
 
 END = b"\r\n\r\n"
@@ -166,9 +166,9 @@ class TestHead:
 class TestExpectations:
     """Expect: 100-continue is answered when the body is wanted, and not before."""
 
-    def test_the_body_is_asked_for(self, send: Send, head: bytes, client: Client, container: str) -> None:
-        """100, then 201."""
-        raw = send(head + b"Expect: 100-continue\r\nContent-Length: 5" + END, b"hello")
+    def test_the_body_is_asked_for(self, store: Store, head: bytes, client: Client, container: str) -> None:
+        """100 before it is sent, then 201."""
+        raw = converse(store.address, head + b"Expect: 100-continue\r\nContent-Length: 5" + END, b"hello")
         assert raw.statuses == [100, 201]
         assert client.get(container, "raw").body == b"hello"
 

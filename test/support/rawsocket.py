@@ -42,6 +42,16 @@ def exchange(
         return _read(connection, silence_seconds)
 
 
+def converse(address: tuple[str, int], head: bytes, body: bytes, silence_seconds: float = 1.0) -> Raw:
+    """Send the head, wait for the first word of an answer, and only then send the body."""
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(head)
+        first = connection.recv(65536)
+        connection.sendall(body)
+        rest = _read(connection, silence_seconds)
+        return Raw(first + rest.content, rest.closed)
+
+
 def _send(connection: socket.socket, pieces: Iterable[bytes]) -> None:
     for piece in pieces:
         try:

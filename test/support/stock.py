@@ -11,7 +11,6 @@ from __future__ import annotations
 import configparser
 import getpass
 import os
-import select
 import shutil
 import signal
 import socket
@@ -24,6 +23,7 @@ from pathlib import Path
 
 import pytest
 from clusters import ROOT, AllInOne, free_port_block
+from processes import kill_and_wait
 
 KINDS = ("account", "container", "object")
 START_TIMEOUT_SECONDS = 60
@@ -192,18 +192,6 @@ def await_port(port: int) -> None:
                 return
         time.sleep(0.05)
     raise AssertionError(f"nobody answers on port {port} after {START_TIMEOUT_SECONDS} s")
-
-
-def kill_and_wait(pid: int) -> None:
-    """SIGKILL a process by its pid and return when it is gone."""
-    handle = os.pidfd_open(pid)
-    try:
-        os.kill(pid, signal.SIGKILL)
-        poll = select.poll()
-        poll.register(handle, select.POLLIN)
-        assert poll.poll(10_000), f"{pid} was killed and is still there after 10 s"
-    finally:
-        os.close(handle)
 
 
 def _ini(path: Path) -> dict[str, dict[str, str]]:
