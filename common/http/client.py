@@ -9,7 +9,7 @@ an answer, is made once more on a fresh one. All failures are Unavailable: try a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .errors import BadFraming, ConnectFailed, PeerDisconnect, PeerTimeout
@@ -45,10 +45,13 @@ class _Stale(Exception):
 
 
 class Pool:
-    """Connections to many peers, and requests over them."""
+    """Connections to many peers, and requests over them, each with the headers that all of them carry."""
 
-    def __init__(self, config: PoolConfig = PoolConfig()) -> None:
+    def __init__(
+        self, config: PoolConfig = PoolConfig(), *, default_headers: Mapping[str, str] | None = None
+    ) -> None:
         self._config = config
+        self._default_lines = [f"{name}: {value}\r\n" for name, value in (default_headers or {}).items()]
         self._idle = IdleWires(count_max=config.idle_connections_max, seconds_max=config.idle_seconds_max)
 
     def request(
@@ -67,7 +70,7 @@ class Pool:
             Unavailable: ConnectFailed, PeerTimeout or PeerDisconnect.
         """
         length = len(body) if body or method in _ALWAYS_MEASURED else None
-        head = request_head(address, method, path, headers, measure=length)
+        head = request_head(address, method, path, headers, measure=length, more=self._default_lines)
         wire = self._idle.take(address)
         if wire is not None:
             try:
@@ -94,7 +97,8 @@ class Pool:
         extra = {"Transfer-Encoding": "chunked"} if length is None else {}
         if expect_continue:
             extra["Expect"] = "100-continue"
-        head = request_head(address, method, path, {**headers, **extra}, measure=length)
+        more = self._default_lines
+        head = request_head(address, method, path, {**headers, **extra}, measure=length, more=more)
         wire = self._idle.take(address)
         if wire is not None and not wire.is_quiet():
             wire.close()
@@ -325,7 +329,13 @@ class Exchange:
 
 
 def request_head(
-    address: Address, method: str, path: str, headers: Mapping[str, str], *, measure: int | None
+    address: Address,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    *,
+    measure: int | None,
+    more: Sequence[str] = (),
 ) -> bytes:
     """Return the head of a request; a value that would break out of its line is our own fault and fails."""
     lines = [f"{method} {path} HTTP/1.1\r\n"]
@@ -336,6 +346,7 @@ def request_head(
     if measure is not None and "content-length" not in names:
         lines.append(f"Content-Length: {measure}\r\n")
     lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
+    lines += more
     head = "".join(lines)
     if head.count("\n") != len(lines) or head.count("\r") != len(lines) or lines[0].count(" ") != 2:
         raise ValueError("a request line or header contains a space or line break")

@@ -57,14 +57,12 @@ class Connection:
         self.stopping = False
 
     def serve(self) -> None:
-        """Answer requests until the connection ends; then close it."""
+        """Answer requests until the connection ends."""
         try:
             while self._serve_one():
                 pass
         except (ClientDisconnect, WireTimeout, OSError) as problem:
             log.debug("connection lost", extra={"problem": str(problem)})
-        finally:
-            self._wire.close()
 
     def stop(self) -> None:
         """Let the request under way be the last one."""
@@ -72,8 +70,8 @@ class Connection:
         if self.phase is Phase.IDLE:
             self._wire.end_reading()
 
-    def abort(self) -> None:
-        """End it now, whatever is under way."""
+    def close(self) -> None:
+        """Close it."""
         self._wire.close()
 
     def _serve_one(self) -> bool:

@@ -35,7 +35,7 @@ class Headers(Mapping[str, str]):
         values = self._values
         for raw_name, raw_value in lines:
             name = raw_name.decode("latin-1")
-            folded = name.lower()
+            folded = raw_name.lower().decode("latin-1")
             value = raw_value.decode("latin-1").rstrip(" \t")
             if folded in values:
                 values[folded] += f",{value}"
@@ -44,14 +44,14 @@ class Headers(Mapping[str, str]):
                 self._names[folded] = name
 
     def __getitem__(self, name: str) -> str:
-        return self._values[name.lower()]
+        return self._values[_folded(name)]
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value of one header, or the default."""
-        return self._values.get(name.lower(), default)
+        return self._values.get(_folded(name), default)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in self._values
+        return isinstance(name, str) and _folded(name) in self._values
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names.values())
@@ -61,6 +61,11 @@ class Headers(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Headers({dict(self)!r})"
+
+
+def _folded(name: str) -> str:
+    """Return the name with its ASCII letters in lower case; other characters stand for bytes, not letters."""
+    return name.lower() if name.isascii() else name.encode("latin-1").lower().decode("latin-1")
 
 
 class PeerSource:

@@ -36,7 +36,7 @@ class HttpServer:
         self._app = app
         self._config = config
         self._places = concurrency.Semaphore(config.connections_max)
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, concurrency.Task[None]] = {}
         self._acceptor: concurrency.Task[None] | None = None
         self._stopping = False
         self._all_gone = concurrency.Event()
@@ -61,11 +61,11 @@ class HttpServer:
     def stop(self, *, graceful: bool = True) -> None:
         """Stop accepting; let requests under way finish, or not. It does not wait."""
         self._stopping = True
-        for connection in list(self._connections):
+        for connection, task in list(self._connections.items()):
             if graceful:
                 connection.stop()
             else:
-                connection.abort()
+                concurrency.spawn(task.kill)
         if self._acceptor is not None:
             concurrency.spawn(self._acceptor.kill)
 
@@ -103,17 +103,14 @@ class HttpServer:
         environ = {**base, "REMOTE_ADDR": address[0], "REMOTE_PORT": str(address[1])}
         connection = Connection(Wire(sock), environ, self._app, self._config)
         connection.stopping = self._stopping
-        self._connections.add(connection)
-        concurrency.spawn(self._serve, connection)
+        self._connections[connection] = concurrency.Task(connection.serve, lambda _: self._end(connection))
 
-    def _serve(self, connection: Connection) -> None:
-        try:
-            connection.serve()
-        finally:
-            self._connections.discard(connection)
-            self._places.release()
-            if not self._connections:
-                self._all_gone.set()
+    def _end(self, connection: Connection) -> None:
+        connection.close()
+        del self._connections[connection]
+        self._places.release()
+        if not self._connections:
+            self._all_gone.set()
 
 
 def _base_environ(listener: socket.socket) -> Environ:
