@@ -37,12 +37,14 @@ ODD_NAMES = (
     "x" * 200,
 )
 _PIECE = 1 << 20
+_NEVER = ("__pycache__", "site-packages", "dist-packages")
+_TESTS = ("test", "tests", "idlelib", "lib2to3", "config-*")
 
 
-def standard_library(folder: Path) -> Path:
-    """Copy Python's own library to the folder, without caches and site-packages: some thousands of files."""
+def standard_library(folder: Path, *, whole: bool) -> Path:
+    """Copy Python's own library to the folder: thousands of files, or some hundreds without its tests."""
     source = Path(sysconfig.get_path("stdlib"))
-    ignored = shutil.ignore_patterns("__pycache__", "site-packages", "test", "tests", "*.pyc", "config-*")
+    ignored = shutil.ignore_patterns(*_NEVER, *(() if whole else _TESTS))
     shutil.copytree(source, folder, ignore=ignored, symlinks=False, ignore_dangling_symlinks=True)
     return folder
 
