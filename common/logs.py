@@ -88,6 +88,8 @@ def configure(options: Mapping[str, str], program: str) -> None:
     settings = parse(LogSettings, options)
     handler = _handler(settings)
     handler.setFormatter((JsonLine if settings.log_format == "json" else TextLine)(program))
+    # Neither format shows threads or processes, and asking for them costs as much as a record itself.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
@@ -110,6 +112,8 @@ def _quiet(text: str) -> str:
 
 def _value(value: object) -> str:
     text = str(value)
+    if isinstance(value, (int, float)):
+        return text
     if text and text.isprintable() and " " not in text and '"' not in text and "=" not in text:
         return text
     return json.dumps(text)

@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from ..common import listing_format
 from ..common.cluster import ClusterConf
+from ..common.cluster_secret import credentials
 from ..common.config import true_value
 from ..common.database import metadata
 from ..common.database.exchange import Exchange
@@ -74,7 +75,8 @@ class ContainerServer(DatabaseService):
         self._pool = Pool(
             PoolConfig(
                 connect_timeout_seconds=settings.conn_timeout, response_timeout_seconds=settings.node_timeout
-            )
+            ),
+            default_headers=credentials(self.cluster.secret),
         )
 
     # Rows of objects.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..common import info as capabilities
 from ..common.cluster import ClusterConf
+from ..common.cluster_secret import credentials
 from ..common.config import parse, read_ini
 from ..common.errors import Refused, Unavailable
 from ..common.http.answer import Answer
@@ -48,7 +49,7 @@ class Proxy:
         self.settings = settings
         self._limits = cluster.constraints
         backend = Backend(
-            pool or Pool(_pool_config(settings)),
+            pool or Pool(_pool_config(settings), default_headers=credentials(cluster.secret)),
             ErrorLimit(
                 rest_seconds=settings.error_suppression_interval,
                 errors_max=settings.error_suppression_limit,

