@@ -17,7 +17,7 @@ import sqlite3
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import ClassVar, TypeVar
 
 from .. import concurrency
@@ -90,6 +90,32 @@ class Broker(ABC):
         except FileNotFoundError:
             return  # Another process has done it.
         log.error("database quarantined", extra={"path": self.path, "goal": goal, "reason": reason})
+
+    def verify(self) -> None:
+        """Check the structure of every page.
+
+        Raises:
+            Corrupt: when one is malformed; the database is in quarantine then.
+        """
+
+        def work(database: sqlite3.Connection) -> None:
+            found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if found != "ok":
+                raise sqlite3.DatabaseError(f"malformed: {found}")
+
+        self.read_at_length(work)
+
+    def snapshot(self, goal: str) -> None:
+        """Write a copy of the database, all acknowledged rows in it, to a file of its own."""
+
+        def work(database: sqlite3.Connection) -> None:
+            with closing(sqlite3.connect(goal)) as copy:
+                copy.execute("PRAGMA synchronous = OFF")
+                database.backup(copy)
+
+        self._settle_for_reading()
+        with self._reader() as database:
+            concurrency.in_native_thread(work, database)
 
     # Rows.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from apus.account.broker import AccountBroker
 from apus.account.server import AccountServer
 from apus.common import concurrency
