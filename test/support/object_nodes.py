@@ -22,13 +22,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
+from processes import kill_and_wait
+
 from apus.common.cluster import ClusterConf
 from apus.common.timestamp import Timestamp
 from apus.replicator.object import ObjectReplicator, ReplicatorConfig
 from apus.ring.device import Device
 from apus.ring.file import RingData, write_ring_file
 from apus.ring.table import Ring
-from processes import kill_and_wait
 
 SUPPORT = Path(__file__).resolve().parent
 ROOT = SUPPORT.parent.parent
@@ -224,7 +225,9 @@ class ObjectNodes:
     def holders(self, name: str) -> list[int]:
         """The nodes that have data of the object."""
         return [
-            node for node in range(self.count) if any(file.endswith(".data") for file in self.files(name, node))
+            node
+            for node in range(self.count)
+            if any(file.endswith(".data") for file in self.files(name, node))
         ]
 
     def replicator(self, node: int, **options: object) -> ObjectReplicator:

@@ -1,0 +1,173 @@
+"""Requests to the object servers that hold the other copies.
+
+    hashes()     REPLICATE /device/partition            ──▶ suffix → hash
+    inventory()  REPLICATE /device/partition/suf-suf    ──▶ hash → Version, or None from a stock server
+    partitions() REPLICATE /device/0, for a whole device ──▶ numbers, or None from a stock server
+    change()     PUT, POST, DELETE /device/partition/a/c/o ──▶ status
+    begin()      the same with a body that follows piece by piece
+
+Stock Swift's object server answers the first and the last two just as ours does; the other two are ours
+alone, and a stock server answers them with its pickled hashes, by which it is known.
+It does not know what is worth asking or sending.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import orjson
+
+from ..common import restricted_pickle
+from ..common.cluster_secret import credentials
+from ..common.errors import Corrupt, Unavailable
+from ..common.http.client import Exchange, Pool, Response
+from ..ring.device import Device
+from .inventory import decode
+from .plan import Version
+
+SUFFIXES_MAX = 1000
+"""Suffixes in one request: four bytes each, well under every server's request line of 8,192."""
+ASK = "X-Apus-Inventory"
+
+
+class Unmounted(Unavailable):
+    """The peer runs, but this device of it cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One partition on one device of the cluster."""
+
+    device: Device
+    policy_index: int
+    partition: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerClient:
+    """Speaks to object servers on the replication network."""
+
+    pool: Pool
+    secret: str = ""
+    http_timeout_seconds: float = 60.0
+    common_headers: dict[str, str] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Prepare what every request carries."""
+        self.common_headers["User-Agent"] = f"object-replicator {os.getpid()}"
+        self.common_headers.update(credentials(self.secret))
+
+    def hashes(self, place: Place) -> dict[str, str]:
+        """Return the peer's suffix hashes of the partition."""
+        answer = self._replicate(place, (), {})
+        return _suffix_hashes(answer.read())
+
+    def inventory(self, place: Place, suffixes: Collection[str]) -> dict[str, Version] | None:
+        """Return what the peer holds of these suffixes; None when it is a stock server and cannot say."""
+        found: dict[str, Version] = {}
+        for batch in _batches(sorted(suffixes)):
+            answer = self._replicate(place, batch, {ASK: "true"})
+            if not _is_json(answer):
+                answer.drain()
+                return None
+            found.update(decode(answer.read()))
+        return found
+
+    def partitions(self, device: Device, policy_index: int) -> list[int] | None:
+        """Return the partitions a device has a folder for; None when the server cannot say."""
+        answer = self._replicate(Place(device, policy_index, 0), (), {ASK: "partitions"})
+        if not _is_json(answer):
+            answer.drain()
+            return None
+        numbers = _parsed(answer.read())
+        if not isinstance(numbers, list) or not all(isinstance(number, int) for number in numbers):
+            raise Corrupt("a list of partitions that is none")
+        return numbers
+
+    def rehash(self, place: Place, suffixes: Collection[str]) -> None:
+        """Tell the peer that these suffixes have changed."""
+        for batch in _batches(sorted(suffixes)):
+            self._replicate(place, batch, {}).drain()
+
+    def change(
+        self, place: Place, method: str, name: str, headers: Mapping[str, str], body: bytes = b""
+    ) -> int:
+        """Make a whole request for one object and return the status."""
+        answer = self.pool.request(
+            place.device.replication_address,
+            method,
+            object_path(place, name),
+            {**self.common_headers, **headers},
+            body,
+            timeout_seconds=self.http_timeout_seconds,
+        )
+        answer.drain()
+        return answer.status
+
+    def begin(self, place: Place, name: str, headers: Mapping[str, str], *, length: int) -> Exchange:
+        """Begin a PUT whose body is sent only when the peer wants it."""
+        return self.pool.open(
+            place.device.replication_address,
+            "PUT",
+            object_path(place, name),
+            {**self.common_headers, **headers},
+            length=length,
+            expect_continue=True,
+            timeout_seconds=self.http_timeout_seconds,
+        )
+
+    def _replicate(self, place: Place, suffixes: Sequence[str], headers: Mapping[str, str]) -> Response:
+        path = f"/{place.device.device}/{place.partition}"
+        answer = self.pool.request(
+            place.device.replication_address,
+            "REPLICATE",
+            f"{path}/{'-'.join(suffixes)}" if suffixes else path,
+            {
+                **self.common_headers,
+                "X-Backend-Storage-Policy-Index": str(place.policy_index),
+                **headers,
+            },
+            timeout_seconds=self.http_timeout_seconds,
+        )
+        if answer.status == 200:
+            return answer
+        answer.drain()
+        if answer.status == 507:
+            raise Unmounted(f"{place.device.device} on {place.device.replication_ip} is not mounted")
+        raise Unavailable(f"{place.device.replication_ip} answered {answer.status} to REPLICATE {path}")
+
+
+def object_path(place: Place, name: str) -> str:
+    """Return the wire path of an object; `name` is `/account/container/object`."""
+    quoted = quote(name.encode("utf-8", "surrogateescape"))
+    return f"/{place.device.device}/{place.partition}{quoted}"
+
+
+def _suffix_hashes(pickled: bytes) -> dict[str, str]:
+    hashes = restricted_pickle.loads(pickled)
+    if not isinstance(hashes, dict):
+        raise Corrupt("suffix hashes that are no mapping")
+    return {
+        suffix: digest
+        for suffix, digest in hashes.items()
+        if isinstance(suffix, str) and isinstance(digest, str)
+    }
+
+
+def _is_json(answer: Response) -> bool:
+    return str(answer.headers.get("Content-Type", "")).startswith("application/json")
+
+
+def _parsed(document: bytes) -> object:
+    try:
+        return orjson.loads(document)
+    except orjson.JSONDecodeError as problem:
+        raise Corrupt(f"an answer that is no JSON: {problem}") from problem
+
+
+def _batches(suffixes: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(suffixes), SUFFIXES_MAX):
+        yield suffixes[start : start + SUFFIXES_MAX]
