@@ -24,6 +24,7 @@ ON_ONE_DEVICE = 1 << 16  # Two replicas on one device are no two replicas.
 AGAINST_PLAN = 1 << 8  # More in one failure domain than planned: what a validator calls badly dispersed.
 UNEVEN = 1  # More than the tree would need, though the weights ask for it: better avoided.
 OFFERS_AT_ONCE = 1 << 18  # Bounds the memory of one round of exchanges to some tens of megabytes.
+OFFERS_PER_SLOT, OFFERS_MIN = 4, 4096
 OFFERS_EACH_MIN, OFFERS_EACH_MAX = 4, 2048
 ROUNDS_MAX = 60
 
@@ -68,18 +69,21 @@ class Costs:
 
     def _given(self, others: Table, devices: Table) -> Ints:
         cost = np.zeros(devices.shape, dtype=np.int64)
+        uneven = np.zeros(devices.shape, dtype=bool)
         for level in LEVELS:
             tiers = self._tiers[level]
             near = (tiers[others] == tiers[devices][..., None]).sum(axis=-1)
             weight = ON_ONE_DEVICE if level == DEVICE else AGAINST_PLAN
             cost += weight * (near >= self._most[level][devices])
             if self._soft[level] and level != DEVICE:
-                cost += UNEVEN * (near >= self._even[level][devices])
+                uneven |= near >= self._even[level][devices]
+        cost += UNEVEN * uneven
         return cost
 
     def standing(self, table: Table) -> Ints:
         """Return the cost of every slot of the table as it stands."""
         cost = np.zeros(table.shape, dtype=np.int64)
+        uneven = np.zeros(table.shape, dtype=bool)
         for level in LEVELS:
             tiers = self._tiers[level][table]
             most, even = self._most[level][table], self._even[level][table]
@@ -89,7 +93,8 @@ class Costs:
                 near = (tiers == own[:, None]).sum(axis=1) - 1
                 cost[:, replica] += weight * (near >= most[:, replica])
                 if self._soft[level] and level != DEVICE:
-                    cost[:, replica] += UNEVEN * (near >= even[:, replica])
+                    uneven[:, replica] |= near >= even[:, replica]
+        cost += UNEVEN * uneven
         cost[table < 0] = 0
         return cost
 
@@ -105,32 +110,42 @@ class Matching:
     """One pairing of slots with devices, improved in place; `table` holds the pairing as it is found."""
 
     def __init__(
-        self, costs: Costs, table: Table, slots: Slots, pool: Table, rng: np.random.Generator
+        self,
+        costs: Costs,
+        table: Table,
+        slots: Slots,
+        devices: Table,
+        *,
+        bystanders: int,
+        spare: Table,
+        rng: np.random.Generator,
     ) -> None:
-        """Pair at random; the pool may offer more devices than there are slots.
+        """Begin with that pairing of slots and devices; spare devices have room that nobody needs.
 
-        Offers left over stand beside imaginary slots of imaginary partitions, so that exchanging with
-        them is like any other exchange.
+        The last so many slots are bystanders: they have a home, and leave it for a good one only.
+
+        They stand beside imaginary slots of imaginary partitions, so that exchanging with them is like
+        any other exchange.
         """
-        assert len(pool) >= len(slots)
-        spare = len(pool) - len(slots)
-        replicas = table.shape[1]
+        assert len(devices) == len(slots)
         imaginary = Slots(
-            np.arange(len(table), len(table) + spare, dtype=np.int64), np.zeros(spare, dtype=np.int64)
+            np.arange(len(table), len(table) + len(spare), dtype=np.int64),
+            np.zeros(len(spare), dtype=np.int64),
         )
         self._costs, self._rng = costs, rng
         self._real = len(slots)
-        self._table = np.concatenate([table, np.full((spare, replicas), -1, dtype=np.int32)])
+        self._keen = len(slots) - bystanders
+        self._table = np.concatenate([table, np.full((len(spare), table.shape[1]), -1, dtype=np.int32)])
         self._slots = slots + imaginary
-        self._devices = rng.permutation(pool)
-        self._put(np.arange(len(pool)))
+        self._devices = np.concatenate([devices, spare])
+        self._put(np.arange(len(self._devices)))
 
     def settle(self) -> tuple[Table, Ints]:
         """Return a device and its cost for every slot."""
         cost = self._costs.of(self._table, self._slots, self._devices)
         idle = 0
         for _ in range(ROUNDS_MAX):
-            costly = np.flatnonzero(cost[: self._real])
+            costly = np.flatnonzero(cost[: self._keen])
             if not len(costly) or idle >= 3:
                 break
             before = int(cost.sum())
@@ -151,14 +166,17 @@ class Matching:
 
     def _exchange(self, costly: Ints, cost: Ints) -> Ints:
         """Make the best of some random exchanges for each costly slot; return who was touched."""
-        each = int(np.clip(OFFERS_AT_ONCE // len(costly), OFFERS_EACH_MIN, OFFERS_EACH_MAX))
-        ours = self._rng.permutation(costly)[: max(OFFERS_AT_ONCE // each, 1)]
+        at_once = min(OFFERS_AT_ONCE, OFFERS_PER_SLOT * len(self._devices) + OFFERS_MIN)
+        each = int(np.clip(at_once // len(costly), OFFERS_EACH_MIN, OFFERS_EACH_MAX))
+        ours = self._rng.permutation(costly)[: max(at_once // each, 1)]
         theirs = self._rng.integers(0, len(self._devices), (len(ours), each))
         flat_ours = np.repeat(ours, each)
         flat_theirs = theirs.ravel()
         gain = cost[flat_ours] + cost[flat_theirs]
         gain -= self._costs.of(self._table, self._slots[flat_ours], self._devices[flat_theirs])
-        gain -= self._costs.of(self._table, self._slots[flat_theirs], self._devices[flat_ours])
+        then = self._costs.of(self._table, self._slots[flat_theirs], self._devices[flat_ours])
+        gain -= then
+        gain[(then >= AGAINST_PLAN) & (flat_theirs >= self._keen) & (flat_theirs < self._real)] = 0
         gain[self._slots.partitions[flat_ours] == self._slots.partitions[flat_theirs]] = 0
         best = gain.reshape(theirs.shape).argmax(axis=1)
         chosen = np.arange(len(ours)) * each + best

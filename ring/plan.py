@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..common.errors import Refused
-from .topology import DEVICE, LEVELS, Bools, Floats, Ints, Topology
+from .topology import DEVICE, LEVELS, Floats, Ints, Topology
 
 NEARLY = 1e-10  # Sums of shares differ from the replica count by float error below this.
 ROUNDS_MAX = 10_000
@@ -34,6 +34,7 @@ class Plan:
     """The share of every tier, and the most replicas of one partition it may hold."""
 
     target: Shares
+    weighted: Shares
     most: list[Ints]
     even: list[Ints]
 
@@ -134,41 +135,47 @@ def plan(topology: Topology, replicas: float, overload: float) -> Plan:
     target = [w + (s - w) * lean for w, s in zip(by_weight, by_spread, strict=True)]
     return Plan(
         target=target,
+        weighted=by_weight,
         most=[np.ceil(share - NEARLY).astype(np.int64) for share in target],
         even=[share.astype(np.int64) for share in evenly(topology, replicas, whole=True)],
     )
 
 
-def quotas(topology: Topology, target: Shares, *, partitions: int, slots: int, have: Ints) -> Ints:
-    """Return how many of the table's slots each device id should hold.
+def quotas(topology: Topology, shares: Plan, *, partitions: int, slots: int, have: Ints) -> Ints:
+    """Return how many of the table's slots each device id should hold: its share rounded down or up.
 
-    Every tier gets its share rounded down or up; of those that could be rounded up, tiers that hold that
-    much already come first.
+    Rounded up are first those tiers that it does not crowd, then those that hold that much already, then
+    small ones, and of devices those whose weight is done most justice by it.
     """
     above = np.array([slots], dtype=np.int64)
     for level in LEVELS:
-        exact = target[level] * partitions
+        exact = shares.target[level] * partitions
         whole = np.floor(exact + 1e-6).astype(np.int64)
         parents = topology.parents[level]
-        left = above - np.bincount(parents, whole, minlength=len(above)).astype(np.int64)
+        fair = shares.weighted[level] * partitions
+        spread = whole < shares.even[level] * partitions
         holds = topology.summed(have, level) > whole
-        above = whole + _rounding(exact, whole, parents=parents, left=left, holds=holds)
+        justice = (2 * (fair - whole) - 1) / np.maximum(fair, 1e-6) if level == DEVICE else -exact
+        preference = np.lexsort((justice, holds, spread))
+        left = above - np.bincount(parents, whole, minlength=len(above)).astype(np.int64)
+        above = whole + _rounding(exact, whole, parents=parents, left=left, preference=preference)
     result = np.zeros(len(topology.weights), dtype=np.int64)
     result[topology.device_of_leaf] = above
     assert int(result.sum()) == slots
     return result
 
 
-def _rounding(exact: Floats, whole: Ints, *, parents: Ints, left: Ints, holds: Bools) -> Ints:
+def _rounding(exact: Floats, whole: Ints, *, parents: Ints, left: Ints, preference: Ints) -> Ints:
     """Return by how much each tier is rounded, so that siblings sum to what their parent has left."""
-    rest = exact - whole
-    extra = np.zeros(len(rest), dtype=np.int64)
+    place = np.empty(len(exact), dtype=np.int64)
+    place[preference] = np.arange(len(exact))
+    extra = np.zeros(len(exact), dtype=np.int64)
     for sign in (1, -1):
-        open_ = rest > 1e-6 if sign > 0 else whole > 0
+        open_ = exact - whole > 1e-6 if sign > 0 else whole > 0
         owed = np.maximum(left * sign, 0)
-        order = np.lexsort((-sign * rest, -sign * holds.astype(int), ~open_, parents))
+        order = np.lexsort((-sign * place, ~open_, parents))
         first = np.searchsorted(parents[order], np.arange(len(left)))
-        rank = np.empty(len(rest), dtype=np.int64)
-        rank[order] = np.arange(len(rest)) - first[parents[order]]
+        rank = np.empty(len(exact), dtype=np.int64)
+        rank[order] = np.arange(len(exact)) - first[parents[order]]
         extra += sign * (rank < owed[parents])
     return extra

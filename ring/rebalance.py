@@ -12,6 +12,7 @@ No clock and no file: which partitions may move, and the dice, are arguments.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,11 +21,17 @@ from numpy.typing import NDArray
 from .layout import lay_out
 from .matching import AGAINST_PLAN, ON_ONE_DEVICE, Costs, Matching, Slots, Table
 from .plan import Plan, quotas
-from .topology import Bools, Ints, Topology
+from .selection import NEVER, NONE, one_each
+from .topology import Bools, Floats, Ints, Topology
 
 ATTEMPTS_MAX = 12
+IDLE_MAX = 3
+BYSTANDERS_EACH, BYSTANDERS_MIN, BYSTANDERS_MAX = 8, 1024, 1 << 15
 PROBES = 8  # Devices tried in thought before a replica is taken up: enough to tell likely from hopeless.
 FALLBACK_AT_ONCE = 512
+
+Scoring = Callable[[Slots, Ints], tuple[Slots, Ints]]
+NOBODY = Slots(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 
 @dataclass(slots=True)
@@ -45,7 +52,7 @@ class Rebalance:
         self.costs = Costs(self.topology, self.plan)
         self.quota = quotas(
             self.topology,
-            self.plan.target,
+            self.plan,
             partitions=len(self.table),
             slots=int(self.exists.sum()),
             have=self.have(),
@@ -56,11 +63,22 @@ class Rebalance:
         if not (self.table >= 0).any():
             return lay_out(self.topology, self.quota, self.exists, self.rng)
         homeless = self._homeless()
-        self._home(homeless, np.full(len(homeless), -1, dtype=np.int32))
-        self._home(*self._take_up_crowded())
+        nowhere = np.full(len(homeless), -1, dtype=np.int32)
+        crowded, crowded_from = self._take_up_crowded()
+        self.may_move[crowded.partitions] = False
+        excess, excess_from = self._take_up_excess(self._likely)
+        everyone, before = homeless + crowded + excess, np.concatenate([nowhere, crowded_from, excess_from])
         for _ in range(ATTEMPTS_MAX):
-            slots, origins = self._take_up_excess()
-            if not len(slots) or not self._home(slots, origins):
+            if not self._home(everyone, before, NOBODY):
+                break
+            everyone, before = self._take_up_excess(self._likely)
+        idle = 0
+        for _ in range(ATTEMPTS_MAX):
+            slots, origins = self._take_up_excess(self._anyhow)
+            if not len(slots):
+                break
+            idle = 0 if self._home(slots, origins, self._bystanders(slots)) else idle + 1
+            if idle == IDLE_MAX:
                 break
         return self.table
 
@@ -80,27 +98,28 @@ class Rebalance:
         """
         cost = self.costs.standing(self.table)
         cost[~self.may_move] *= cost[~self.may_move] >= ON_ONE_DEVICE
-        if not (cost >= AGAINST_PLAN).any():
-            return self._lift(Slots(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)))
-        over = np.append(self.have() - self.quota, 0)[self.table]
-        rank = cost * (1 << 20) + np.clip(over, -(1 << 18), 1 << 18)
-        worst = rank.argmax(axis=1)
-        partitions = np.flatnonzero(cost[np.arange(len(cost)), worst] >= AGAINST_PLAN)
-        return self._lift(Slots(partitions, worst[partitions]))
+        score = np.where(cost >= AGAINST_PLAN, cost, NEVER).astype(np.float64)
+        over = self.have() - self.quota
+        anything = np.full(len(over), self.table.size, dtype=np.int64)
+        return self._lift_one_each(np.arange(len(score)), score, over, anything)
 
-    def _take_up_excess(self) -> tuple[Slots, Table]:
+    def _take_up_excess(self, scored: Scoring) -> tuple[Slots, Table]:
         """Take up as many slots as devices hold too many, from partitions that may still move."""
         over = self.have() - self.quota
         rows = np.flatnonzero(self.may_move)
         local, replicas = np.nonzero(np.append(over, 0)[self.table[rows]] > 0)
-        slots, score = self._likely(Slots(rows[local], replicas), over)
-        devices = self.table[slots.partitions, slots.replicas]
-        need = over / np.maximum(np.bincount(devices, minlength=len(over)), 1)
-        slots = slots[np.lexsort((need[devices] * (0.5 + self.rng.random(len(slots))), score))[::-1]]
-        _, first = np.unique(slots.partitions, return_index=True)
-        slots = slots[np.sort(first)]
-        devices = self.table[slots.partitions, slots.replicas]
-        return self._lift(slots[_rank_in_group(devices) < over[devices]])
+        slots, points = scored(Slots(rows[local], replicas), over)
+        score = np.full((len(self.table), self.table.shape[1]), NEVER)
+        score[slots.partitions, slots.replicas] = points
+        return self._lift_one_each(rows, score[rows], over, np.maximum(over, 0))
+
+    def _lift_one_each(self, rows: Ints, score: Floats, wish: Ints, most: Ints) -> tuple[Slots, Table]:
+        """Take up the replica with the best score of each of those partitions."""
+        worth = score.max(axis=1, initial=NEVER) > NEVER
+        rows, score = rows[worth], score[worth]
+        replicas = one_each(score, self.table[rows], wish=wish.astype(np.float64), most=most, rng=self.rng)
+        lifted = replicas != NONE
+        return self._lift(Slots(rows[lifted], replicas[lifted]))
 
     def _likely(self, slots: Slots, over: Ints) -> tuple[Slots, Ints]:
         """Return the slots with a score: better when some device with room would take them at no cost."""
@@ -115,24 +134,63 @@ class Rebalance:
         now = self.costs.of(self.table, slots, self.table[slots.partitions, slots.replicas])
         return slots[hopeful], (score + now)[hopeful]
 
+    def _anyhow(self, slots: Slots, over: Ints) -> tuple[Slots, Ints]:
+        """Return at most some slots, without hope that a device with room would take them directly."""
+        some = self.rng.permutation(len(slots))[: int(np.maximum(over, 0).sum()) * PROBES]
+        return slots[some], np.zeros(len(some), dtype=np.int64)
+
+    def _bystanders(self, lifted: Slots) -> Slots:
+        """Return slots that could make way: they move on to a device with room, another takes their place."""
+        free = self.may_move & self.exists.all(axis=1)
+        free[lifted.partitions] = False
+        partitions = self.rng.permutation(np.flatnonzero(free))
+        partitions = partitions[: min(len(lifted) * BYSTANDERS_EACH + BYSTANDERS_MIN, BYSTANDERS_MAX)]
+        return Slots(partitions, self.rng.integers(0, self.table.shape[1], len(partitions)))
+
     def _lift(self, slots: Slots) -> tuple[Slots, Table]:
         origins = self.table[slots.partitions, slots.replicas]
         self.table[slots.partitions, slots.replicas] = -1
         return slots, origins
 
-    def _home(self, slots: Slots, origins: Table) -> bool:
+    def _home(self, slots: Slots, origins: Table, bystanders: Slots) -> bool:
         """Put the slots down where there is room, else back, else wherever it harms least."""
         if not len(slots):
             return False
-        room = np.maximum(self.quota - self.have(), 0)
-        pool = np.repeat(np.arange(len(room)), room).astype(np.int32)
-        devices, cost = Matching(self.costs, self.table, slots, pool, self.rng).settle()
+        given, spare = self._rooms(len(slots))
+        standing = self.table[bystanders.partitions, bystanders.replicas]
+        everyone, before = slots + bystanders, np.concatenate([origins, standing])
+        pairing = np.concatenate([given, standing])
+        devices, cost = Matching(
+            self.costs,
+            self.table,
+            everyone,
+            pairing,
+            bystanders=len(bystanders),
+            spare=spare,
+            rng=self.rng,
+        ).settle()
         good = cost < AGAINST_PLAN
-        self.table[slots.partitions[good], slots.replicas[good]] = devices[good]
-        self._put_back(slots[~good], origins[~good])
-        moved = slots.partitions[good & (origins >= 0) & (devices != origins)]
+        good[len(slots) :] = True
+        self.table[everyone.partitions[good], everyone.replicas[good]] = devices[good]
+        self._put_back(everyone[~good], before[~good])
+        moved = everyone.partitions[good & (before >= 0) & (devices != before)]
         self.may_move[moved] = False
         return bool(len(moved))
+
+    def _rooms(self, needed: int) -> tuple[Table, Table]:
+        """Return as many places on devices with room, evenly by how much they have, and those left over."""
+        room = np.maximum(self.quota - self.have(), 0)
+        assert int(room.sum()) >= needed, "whoever is homeless left room behind"
+        exact = room * (needed / max(int(room.sum()), 1))
+        taken = np.floor(exact).astype(np.int64)
+        rest = np.lexsort((self.rng.random(len(room)), taken - exact))[: needed - int(taken.sum())]
+        taken[rest] += 1
+        ids = np.arange(len(room))
+        spare = np.maximum(room - taken, 0)
+        return self._shuffled(np.repeat(ids, taken)), self._shuffled(np.repeat(ids, spare))
+
+    def _shuffled(self, ids: Ints) -> Table:
+        return self.rng.permutation(ids).astype(np.int32)
 
     def _put_back(self, slots: Slots, origins: Table) -> None:
         """Put down what found no good home with room: a little over quota is better than badly spread."""
@@ -160,13 +218,3 @@ class Rebalance:
                 self.may_move[partition] &= bool(stays)
             self.table[partition, replica] = best
             fill[best] += 1 / max(int(self.quota[best]), 1)
-
-
-def _rank_in_group(values: Table) -> Ints:
-    """Return for each element how many equal ones stand before it."""
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    starts = np.searchsorted(ordered, ordered)
-    rank = np.empty(len(values), dtype=np.int64)
-    rank[order] = np.arange(len(values)) - starts
-    return rank
