@@ -45,7 +45,7 @@ class Phase(Enum):
 class Connection:
     """One connection of the server."""
 
-    __slots__ = ("_app", "_base", "_buffer", "_config", "_wire", "phase", "stopping")
+    __slots__ = ("_app", "_base", "_buffer", "_config", "_reply", "_wire", "phase", "stopping")
 
     def __init__(self, wire: Wire, base: Environ, app: WSGIApp, config: ServerConfig) -> None:
         self._wire = wire
@@ -53,6 +53,7 @@ class Connection:
         self._app = app
         self._config = config
         self._buffer = b""
+        self._reply: Reply | None = None
         self.phase = Phase.IDLE
         self.stopping = False
 
@@ -69,6 +70,8 @@ class Connection:
         self.stopping = True
         if self.phase is Phase.IDLE:
             self._wire.end_reading()
+        elif self._reply is not None:
+            self._reply.keep = False
 
     def close(self) -> None:
         """Close it."""
@@ -145,7 +148,7 @@ class Connection:
 
     def _answer(self, environ: Environ, body: Body, *, keep: bool) -> bool:
         """Run the application and send what it says; return whether the connection stays usable."""
-        reply = Reply(self._wire, environ, body, self._config, keep=keep and not self.stopping)
+        reply = self._reply = Reply(self._wire, environ, body, self._config, keep=keep and not self.stopping)
         try:
             self._run(environ, reply)
         except ClientDisconnect:

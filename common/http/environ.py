@@ -53,8 +53,6 @@ def fill(environ: Environ, method: str, target: bytes, headers: Headers) -> None
     for name, value in headers:
         key = keys.get(name) or environ_key(name)
         text = value.decode("latin-1")
-        if text.endswith((" ", "\t")):
-            text = text.rstrip(" \t")
         if key in environ:
             if key in _ONCE:
                 raise BadFraming(f"{name.decode('latin-1')} is given twice")

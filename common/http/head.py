@@ -98,6 +98,8 @@ def status_line(line: bytes) -> tuple[int, str, int]:
 def header_lines(block: bytes) -> Headers:
     """Return the headers of a block of lines, each of which ends with CRLF, as they were sent.
 
+    Blanks around a value are not part of it.
+
     Raises:
         BadFraming: when a line is no header line.
     """
@@ -116,6 +118,8 @@ def header_lines(block: bytes) -> Headers:
         raise BadFraming("The headers are malformed")
     if len(headers) > HEADERS_MAX:
         raise BadFraming("Too many headers", 431)
+    if b" \r\n" in block or b"\t\r\n" in block:
+        return [(name, value.rstrip(b" \t")) for name, value in headers]
     return headers
 
 
@@ -130,7 +134,7 @@ def header_lines_plainly(block: bytes) -> Headers:
         match = _HEADER_LINE.fullmatch(line)
         if match is None:
             raise BadFraming("A header line is not NAME: VALUE")
-        headers.append((match[1], match[2]))
+        headers.append((match[1], match[2].rstrip(b" \t")))
     return headers
 
 

@@ -30,6 +30,14 @@ JOIN_BYTES_MAX = 65536  # Joining head and body copies; above this two buffers i
 
 _UNKNOWN = -1
 _CHUNKED = -2
+_SPECIAL = {
+    "Content-Length": "length",
+    "content-length": "length",
+    "Connection": "connection",
+    "connection": "connection",
+    "Date": "date",
+    "date": "date",
+}
 
 
 class Reply:
@@ -42,6 +50,7 @@ class Reply:
         "_is_http_1_1",
         "_left",
         "_length",
+        "_lines",
         "_request_body",
         "_status",
         "_wire",
@@ -60,6 +69,7 @@ class Reply:
         self._headers: list[tuple[str, str]] = []
         self._bodiless = environ["REQUEST_METHOD"] == "HEAD"
         self._is_http_1_1 = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+        self._lines: list[str] = []
         self._length = _UNKNOWN
         self._left = 0  # Bytes that the announced length still allows.
         self.keep = keep
@@ -139,12 +149,22 @@ class Reply:
         """Settle the framing; `known` is the body's length where the server can tell."""
         assert self._status is not None, "the application sent a body before it called start_response"
         length = None
+        lines = self._lines = [f"HTTP/1.1 {self._status}\r\n"]
+        dated = False
         for name, value in self._headers:
-            folded = name.lower()
-            if folded == "content-length":
+            kind = _SPECIAL.get(name) or _SPECIAL.get(name.lower())
+            if kind is None:
+                lines.append(f"{name}: {value}\r\n")
+            elif kind == "length":
                 length = int(value)
-            elif folded == "connection":
+                lines.append(f"Content-Length: {value}\r\n")
+            elif kind == "connection":
                 self.keep = self.keep and keeps_alive(value, int(self._is_http_1_1))
+            else:
+                dated = True
+                lines.append(f"Date: {value}\r\n")
+        if not dated:
+            lines.append(date_line())
         if self.keep and not self._request_body.is_skippable(self._config.drain_bytes_max):
             self.keep = False
         if self._bodiless:
@@ -156,26 +176,17 @@ class Reply:
 
     def _choose_length(self, known: int) -> int:
         if known >= 0:
-            self._headers = [*self._headers, ("Content-Length", str(known))]
+            self._lines.append(f"Content-Length: {known}\r\n")
             return known
         if self._is_http_1_1:
-            self._headers = [*self._headers, ("Transfer-Encoding", "chunked")]
+            self._lines.append("Transfer-Encoding: chunked\r\n")
             return _CHUNKED
         self.keep = False
         return _UNKNOWN
 
     def _head(self) -> bytes:
         """Return the head; a header that would break out of its line is our own fault and fails."""
-        lines = [f"HTTP/1.1 {self._status}\r\n"]
-        dated = False
-        for name, value in self._headers:
-            if name in ("Connection", "connection"):
-                continue
-            if name in ("Date", "date"):
-                dated = True
-            lines.append(f"{name}: {value}\r\n")
-        if not dated:
-            lines.append(date_line())
+        lines = self._lines
         if not self.keep:
             lines.append("Connection: close\r\n")
         elif not self._is_http_1_1:

@@ -36,7 +36,7 @@ class Headers(Mapping[str, str]):
         for raw_name, raw_value in lines:
             name = raw_name.decode("latin-1")
             folded = raw_name.lower().decode("latin-1")
-            value = raw_value.decode("latin-1").rstrip(" \t")
+            value = raw_value.decode("latin-1")
             if folded in values:
                 values[folded] += f",{value}"
             else:

@@ -26,7 +26,7 @@ import greenlet
 from ..concurrency import current_hub
 
 READ, WRITE = "read", "write"  # The hub's own words for the two directions.
-EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+EDGES = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 PIECE_BYTES = 1 << 16
 _TIME_IS_UP = object()
 
@@ -70,6 +70,7 @@ class Wire:
     """One connected, non-blocking stream socket."""
 
     __slots__ = (
+        "_heeds_room",
         "_read_by",
         "_reader",
         "_ring_at",
@@ -95,6 +96,7 @@ class Wire:
         self.open = True
         self.patience_seconds = 60.0  # For those who are handed a wire and have no timeout of their own.
         self.stirred = False  # Something happened on it while nobody waited to read.
+        self._heeds_room = False
         self._reader: Any = None
         self._writer: Any = None
         self._read_by = self._write_by = 0.0
@@ -103,7 +105,6 @@ class Wire:
         hub = self.hub = current_hub()
         hub.mark_as_reopened(self.descriptor)
         hub.listeners[READ][self.descriptor] = _Ear(self, READ, self._on_readable)
-        hub.listeners[WRITE][self.descriptor] = _Ear(self, WRITE, self._on_writable)
         hub.poll.register(self.descriptor, EDGES)
 
     @classmethod
@@ -219,6 +220,8 @@ class Wire:
             raise WireClosed
         hub = self.hub
         assert self._writer is None, "two green threads write to one connection"
+        if not self._heeds_room:
+            self._heed_room()
         self._writer = greenlet.getcurrent()
         self._write_by = by = hub.clock() + timeout_seconds
         if self._timer is None or by < self._ring_at:
@@ -231,6 +234,12 @@ class Wire:
             raise WireTimeout
         if not self.open:
             raise WireClosed
+
+    def _heed_room(self) -> None:
+        """Register for writing too: for those few connections on which a write ever blocks."""
+        self._heeds_room = True
+        self.hub.listeners[WRITE][self.descriptor] = _Ear(self, WRITE, self._on_writable)
+        self.hub.poll.modify(self.descriptor, EDGES | select.EPOLLOUT)
 
     def _on_readable(self, _: int) -> None:
         reader = self._reader
