@@ -225,12 +225,16 @@ class LocalDevice:
                     found[digest] = Copy(f"{directory}/{digest}", version, selection, tuple(files))
         return found
 
+    def suffixes(self, partition: int) -> list[str]:
+        """Return the suffixes that lie in the partition."""
+        try:
+            return [name for name in os.listdir(self.partition_path(partition)) if hashes.is_suffix(name)]
+        except FileNotFoundError:
+            return []
+
     def is_empty(self, partition: int) -> bool:
         """Whether no suffix is left in the partition."""
-        try:
-            return not any(hashes.is_suffix(name) for name in os.listdir(self.partition_path(partition)))
-        except FileNotFoundError:
-            return True
+        return not self.suffixes(partition)
 
     def remove_partition(self, partition: int) -> bool:
         """Remove the folder of an empty partition; say whether it is gone."""

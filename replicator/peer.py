@@ -2,7 +2,7 @@
 
     hashes()     REPLICATE /device/partition            ──▶ suffix → hash
     inventory()  REPLICATE /device/partition/suf-suf    ──▶ hash → Version, or None from a stock server
-    partitions() REPLICATE /device/0, for a whole device ──▶ numbers, or None from a stock server
+    inventory_of_all(), partitions()                    ──▶ the same for a whole partition, a whole device
     change()     PUT, POST, DELETE /device/partition/a/c/o ──▶ status
     begin()      the same with a body that follows piece by piece
 
@@ -75,6 +75,14 @@ class PeerClient:
                 return None
             found.update(decode(answer.read()))
         return found
+
+    def inventory_of_all(self, place: Place) -> dict[str, Version] | None:
+        """Return all that the peer holds of the partition; None when it is a stock server and cannot say."""
+        answer = self._replicate(place, (), {ASK: "all"})
+        if not _is_json(answer):
+            answer.drain()
+            return None
+        return decode(answer.read())
 
     def partitions(self, device: Device, policy_index: int) -> list[int] | None:
         """Return the partitions a device has a folder for; None when the server cannot say."""
