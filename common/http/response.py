@@ -236,14 +236,15 @@ class AnswerBody:
         body = response._body
         assert isinstance(body, LengthBody)
         ahead = body.take_ahead()
-        moved = len(ahead)
+        moved, awaited = len(ahead), body.missing or 0
         try:
             if ahead:
                 wire.send(ahead, wire.patience_seconds)
             moved += self._splice(body, wire)
         except BaseException as problem:
             response.close()
-            problem.bytes_moved = moved  # type: ignore[attr-defined]  # for CountedBody
+            passed_on = moved + awaited - (body.missing or 0)
+            problem.bytes_moved = passed_on  # type: ignore[attr-defined]  # for CountedBody
             raise
         response._settle()
         return moved
