@@ -251,7 +251,8 @@ class ObjectController:
                 return stream.early
             stream.require_quorum(replicas)
             stream.send_all(call.environ["wsgi.input"], replicas=replicas)
-            return stream.finish(is_enough=lambda replies: self._is_settled(replies, target))
+            late = stream.finish(is_enough=lambda replies: self._is_settled(replies, target))
+            return [*stream.early, *late]
         except BaseException:
             stream.abort()
             raise

@@ -29,7 +29,7 @@ from ..quorum import read_quorum_size
 from ..reading import Source, answer_to, find, reading_of
 from ..rings import Home
 from ..services import Services
-from .merge import ListingQuery, Page, merged_listing
+from .merge import PAGE_MIN, ListingQuery, Page, merged_listing
 from .query import as_json, parsed, written
 
 log = logging.getLogger(__name__)
@@ -110,6 +110,8 @@ class _Quorum:
         answer.headers["Content-Length"] = str(len(answer.body))
 
     def _pages(self, candidates: Sequence[Candidate], query: ListingQuery, limit_max: int) -> list[Page]:
+        if query.limit > PAGE_MIN * limit_max:
+            raise Unavailable("pages are too small to tell the replicas' listings apart")
         limit = min(query.limit, limit_max)
         question = self._question("GET", written(replace(query, limit=limit)))
         crew = Crew(len(candidates))

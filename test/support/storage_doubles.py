@@ -29,6 +29,7 @@ from apus.proxy.app import Proxy
 from apus.proxy.settings import ProxySettings
 from apus.ring.device import Device
 from apus.ring.file import RingData, write_ring_file
+from apus.ring.table import Ring
 
 Environ = dict[str, Any]
 Misbehaviour = Callable[[Request, "StorageNode"], Answer | None]
@@ -93,7 +94,9 @@ class StorageNode:
             if stored is not None and stored.timestamp >= timestamp:
                 return Answer(409, {"X-Backend-Timestamp": stored.timestamp})
             self.objects[name] = StoredObject(timestamp, None)
-            return Answer(204 if stored and stored.body is not None else 404, {"X-Backend-Timestamp": timestamp})
+            return Answer(
+                204 if stored and stored.body is not None else 404, {"X-Backend-Timestamp": timestamp}
+            )
         if stored is None:
             return Answer(404)
         if stored.body is None:
@@ -188,9 +191,7 @@ def _database_headers(request: Request) -> dict[str, str]:
     wanted = ("X-Container-", "X-Account-Meta-", "X-Account-Sysmeta-")
     not_kept = ("X-Container-Host", "X-Container-Device", "X-Container-Partition")
     return {
-        name: value
-        for name, value in request.headers()
-        if name.startswith(wanted) and name not in not_kept
+        name: value for name, value in request.headers() if name.startswith(wanted) and name not in not_kept
     }
 
 
@@ -251,6 +252,17 @@ class DoubledCluster:
     directory: Path
     replicas: int
 
+    def home(self, path: str) -> tuple[list[StorageNode], list[StorageNode]]:
+        """Return the primaries and the handoffs of `account/container/object`."""
+        cluster = ClusterConf.load(self.directory)
+        ring = Ring.load(self.directory / "object.ring.gz")
+        partition = ring.partition(cluster.salt.path_hash(*path.split("/", 2)))
+        by_port = {node.port: node for node in self.nodes}
+        return (
+            [by_port[device.port] for device in ring.primaries(partition)],
+            [by_port[device.port] for device in ring.handoffs(partition)],
+        )
+
     def again(self, **settings: Any) -> Proxy:
         """Return another proxy over the same nodes, with other settings and no memory."""
         return Proxy(replace(self.settings, **settings), ClusterConf.load(self.directory))
@@ -258,17 +270,18 @@ class DoubledCluster:
 
 @contextmanager
 def doubled_cluster(directory: Path, *, replicas: int = 3, nodes: int = 4) -> Iterator[DoubledCluster]:
-    """Run so many nodes; the first `replicas` are the primaries of everything."""
+    """Run so many nodes behind one ring for accounts, containers and objects."""
     running = [StorageNode() for _ in range(nodes)]
     devices: list[Device | None] = [
         Device(number, 1, number + 1, "127.0.0.1", node.port, "127.0.0.1", node.port, f"d{number}")
         for number, node in enumerate(running)
     ]
     partitions = 1 << (32 - PART_SHIFT)
-    rows = [np.full(partitions, number, dtype=np.uint16) for number in range(replicas)]
-    # One further device per partition number keeps handoffs in the ring without holding our names.
-    for number in range(replicas, nodes):
-        rows[-1] = rows[-1].copy()
+    # Each partition has its primaries one device further, so that every device holds something.
+    rows = [
+        np.array([(replica + partition) % nodes for partition in range(partitions)], dtype=np.uint16)
+        for replica in range(replicas)
+    ]
     for ring in ("account", "container", "object"):
         write_ring_file(RingData(list(devices), PART_SHIFT, list(rows)), directory / f"{ring}.ring.gz")
     (directory / "swift.conf").write_text(CONF)
