@@ -38,7 +38,9 @@ def create(layout: Layout) -> None:
 
 
 def add(layout: Layout, node: Node) -> None:
-    """Give the node's device its share of the partitions."""
+    """Give the node's device its share of the partitions, and keep as many copies as there are nodes for."""
+    for kind in KINDS:
+        _build(layout, kind, "set_replicas", layout.replicas)
     _change(layout, lambda kind: ("add", _address(node, kind), _WEIGHT))
 
 

@@ -1,0 +1,169 @@
+"""Writes etc/*.sample: every option of every server and daemon, from the classes that read them.
+
+configuration classes ──▶ samples() ──▶ {file name: text} ──▶ etc/        (`make samples`; a test compares)
+
+An option that [DEFAULT] of the same file has already is not repeated in the sections below it.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..account.reaper import ReaperSettings
+from ..common.cluster_secret import ClusterSecretConfig
+from ..common.config import sample
+from ..common.constraints import Constraints
+from ..common.database.auditing import AuditorSettings
+from ..common.database.service import ServiceSettings
+from ..common.healthcheck import HealthcheckConfig
+from ..common.http.settings import ServerOptions
+from ..common.logs import LogSettings
+from ..common.metrics import MetricsConfig
+from ..common.recon import ReconConfig
+from ..container.updater import UpdaterSettings
+from ..proxy.middleware.cache import CacheConfig
+from ..proxy.middleware.catch_errors import CatchErrorsConfig
+from ..proxy.middleware.gatekeeper import GatekeeperConfig
+from ..proxy.middleware.proxy_logging import ProxyLoggingConfig
+from ..proxy.middleware.tempauth import TempauthConfig
+from ..proxy.settings import ProxySettings
+from ..replicator.database import ReplicatorSettings
+from ..replicator.object import ReplicatorConfig
+
+FOLDER = Path(__file__).resolve().parent.parent / "etc"
+_PORTS = {"proxy": 8080, "object": 6200, "container": 6201, "account": 6202}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section: what must be said, and the classes whose options may be."""
+
+    name: str
+    classes: Sequence[type] = ()
+    given: Mapping[str, str] = field(default_factory=dict)
+    intro: str = ""
+
+
+def _filter(name: str, *classes: type, **given: str) -> Section:
+    return Section(f"filter:{name}", classes, {"use": f"egg:apus#{name}", **given})
+
+
+def _server(kind: str, pipeline: str, settings: type) -> list[Section]:
+    default = Section("DEFAULT", (ServerOptions, LogSettings), {"bind_port": str(_PORTS[kind])})
+    return [
+        default,
+        Section("pipeline:main", (), {"pipeline": f"{pipeline} {kind}-server"}),
+        Section(f"app:{kind}-server", (settings,), {"use": f"egg:apus#{kind}"}),
+    ]
+
+
+def _storage(kind: str, settings: type, daemons: Mapping[str, type]) -> list[Section]:
+    return [
+        *_server(kind, "healthcheck metrics recon cluster_secret", settings),
+        _filter("healthcheck", HealthcheckConfig),
+        _filter("metrics", MetricsConfig),
+        _filter("recon", ReconConfig),
+        _filter("cluster_secret", ClusterSecretConfig),
+        *(Section(f"{kind}-{name}", (config,)) for name, config in daemons.items()),
+    ]
+
+
+def files() -> dict[str, list[Section]]:
+    """What each sample file consists of."""
+    proxy_pipeline = (
+        "catch_errors gatekeeper healthcheck metrics proxy_logging cache listing_formats tempauth"
+    )
+    return {
+        "swift.conf": [
+            Section(
+                "swift-hash",
+                (),
+                {"swift_hash_path_prefix": "changeme", "swift_hash_path_suffix": "changeme"},
+                "Mixed into the hash of every name, so that nobody outside can aim at one partition. "
+                "The same on all nodes; it can never be changed once there is data.",
+            ),
+            Section(
+                "storage-policy:0",
+                (),
+                {"name": "gold", "policy_type": "replication", "default": "yes"},
+                "The ring of policy 0 is object.ring.gz, of policy N object-N.ring.gz.",
+            ),
+            Section("swift-constraints", (Constraints,), {}, "Limits of names, metadata and listings."),
+            Section(
+                "apus",
+                (),
+                {"cluster_secret": ""},
+                "Where it is set, storage servers answer only who knows it (filter cluster_secret).",
+            ),
+        ],
+        "proxy-server.conf": [
+            *_server("proxy", proxy_pipeline, ProxySettings),
+            _filter("catch_errors", CatchErrorsConfig),
+            _filter("gatekeeper", GatekeeperConfig),
+            _filter("healthcheck", HealthcheckConfig),
+            _filter("metrics", MetricsConfig),
+            _filter("proxy_logging", ProxyLoggingConfig),
+            _filter("cache", CacheConfig),
+            _filter("listing_formats"),
+            _filter("tempauth", TempauthConfig, user_ACCOUNT_NAME="KEY .admin"),
+        ],
+        "object-server.conf": _storage("object", ServiceSettings, {"replicator": ReplicatorConfig}),
+        "container-server.conf": _storage(
+            "container",
+            ServiceSettings,
+            {"replicator": ReplicatorSettings, "auditor": AuditorSettings, "updater": UpdaterSettings},
+        ),
+        "account-server.conf": _storage(
+            "account",
+            ServiceSettings,
+            {"replicator": ReplicatorSettings, "auditor": AuditorSettings, "reaper": ReaperSettings},
+        ),
+    }
+
+
+def samples() -> dict[str, str]:
+    """The text of every sample file by its name."""
+    return {f"{name}.sample": "\n".join(_texts(sections)) for name, sections in files().items()}
+
+
+def _texts(sections: Sequence[Section]) -> Iterator[str]:
+    inherited: set[str] = set()
+    for section in sections:
+        lines = [f"[{section.name}]"]
+        lines += [f"# {line}" for line in textwrap.wrap(section.intro, 96)]
+        lines += [f"{name} = {value}".rstrip() for name, value in section.given.items()]
+        named = set(section.given)
+        for option, block in _options(section):
+            if option not in named | inherited:
+                named.add(option)
+                lines += ["#", *block]
+        if section.name == "DEFAULT":
+            inherited = named
+        yield "\n".join(lines) + "\n"
+
+
+def _options(section: Section) -> Iterator[tuple[str, list[str]]]:
+    """Each option with its lines: the help and, last, its default."""
+    for each in section.classes:
+        block: list[str] = []
+        for line in [*sample(each, section.name).splitlines()[1:], "#"]:
+            if line != "#":
+                block.append(line)
+            elif block:
+                yield block[-1].removeprefix("# ").partition(" =")[0], block
+                block = []
+
+
+def main() -> int:
+    """Write the files."""
+    for name, text in samples().items():
+        FOLDER.joinpath(name).write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
