@@ -1,0 +1,1 @@
+"""What apus-recon does: ask every storage server about itself and sum the answers up."""
