@@ -9,6 +9,7 @@ with serving(app) as served:
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import re
 import socket
@@ -206,3 +207,68 @@ class Recorder:
             raise
         start_response("200 OK", [("Content-Length", str(len(body))), ("X-Count", str(len(self.seen)))])
         return [body]
+
+
+class Line:
+    """A connection as a scripted peer sees it."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.data = b""
+
+    def hear(self, until: bytes = b"\r\n\r\n") -> bytes:
+        """Receive up to and including the mark; b"" when the client ends before it."""
+        while until not in self.data:
+            try:
+                data = self.wire.receive(65536, PATIENCE_SECONDS)
+            except ConnectionError:
+                return b""
+            if not data:
+                return b""
+            self.data += data
+        end = self.data.index(until) + len(until)
+        heard, self.data = self.data[:end], self.data[end:]
+        return heard
+
+    def say(self, *pieces: bytes, pause_seconds: float = 0) -> None:
+        """Send the pieces, with a pause between them."""
+        for piece in pieces:
+            self.wire.send(piece, PATIENCE_SECONDS)
+            concurrency.sleep(pause_seconds)
+
+
+@contextlib.contextmanager
+def scripted(*scripts: Callable[[Line], None]) -> Iterator[tuple[str, int]]:
+    """A peer that plays one script for each connection, in order, closing behind it; further ones play the last."""
+    sock = listener()
+    sock.setblocking(False)
+    tasks = []
+
+    def accept() -> None:
+        waiting = list(scripts)
+        while True:
+            try:
+                connection, _ = sock.accept()
+            except BlockingIOError:
+                concurrency.wait_readable(sock.fileno())
+                continue
+            script = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+            tasks.append(concurrency.spawn(play, script, connection.detach()))
+
+    def play(script: Callable[[Line], None], descriptor: int) -> None:
+        wire = Wire(_socket.socket(fileno=descriptor))
+        try:
+            script(Line(wire))
+        except OSError:
+            pass
+        finally:
+            wire.close()
+
+    acceptor = concurrency.spawn(accept)
+    try:
+        yield sock.getsockname()
+    finally:
+        acceptor.kill()
+        for task in tasks:
+            task.kill()
+        sock.close()
