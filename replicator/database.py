@@ -33,11 +33,11 @@ from ..common.database.replica import Item, Replica
 from ..common.database.schema import device_of
 from ..common.errors import ApusError, Missing, OutOfSpace
 from ..common.http.client import Pool, PoolConfig
-from ..common.own_addresses import canonical, own_addresses
 from ..common.timestamp import Timestamp, now
 from ..container.broker import ContainerBroker, claim_of
 from ..container.policy_choice import theirs_is_better
 from ..ring.device import Device
+from ..ring.mine import local_devices
 from ..ring.table import Ring
 from ..ring.watch import WatchedRing
 from .database_peer import Peer, PeerSettings
@@ -119,7 +119,7 @@ class DatabaseReplicator(Daemon):
         self.interval_seconds = settings.interval
         self._cluster = cluster or ClusterConf.load(settings.swift_dir)
         self._ring = WatchedRing(os.path.join(settings.swift_dir, f"{self.kind}.ring.gz"))
-        self._is_mine = is_mine or mine(settings.bind_ip, settings.bind_port)
+        self._is_mine = is_mine
         self._peer_settings = PeerSettings(
             timeout_seconds=settings.node_timeout,
             connect_timeout_seconds=settings.conn_timeout,
@@ -155,7 +155,7 @@ class DatabaseReplicator(Daemon):
         """Replicate every database here once."""
         self.figures = Figures()
         settings, ring = self.settings, self._ring.current
-        local = {device.device: device for device in ring.devices if device and self._is_mine(device)}
+        local = {device.device: device for device in self._local_devices(ring)}
         if not local:
             log.error("no device of the ring is on this node", extra={"ring": self._ring.path})
         usable = usable_devices(settings.devices, mount_check=settings.mount_check)
@@ -167,6 +167,11 @@ class DatabaseReplicator(Daemon):
                 crew.spawn(self._replicate, ring, device, location)
         crew.wait_all()
         self._report()
+
+    def _local_devices(self, ring: Ring) -> list[Device]:
+        if self._is_mine is None:
+            return local_devices(ring, self.settings.bind_ip, self.settings.bind_port or None)
+        return [device for device in ring.devices if device and self._is_mine(device)]
 
     def _replicate(self, ring: Ring, device: Device, location: Location) -> None:
         """Replicate one database; whatever is wrong with it, the others get their turn."""
@@ -361,17 +366,6 @@ class ContainerReplicator(DatabaseReplicator):
         if moments_of(ours) != moments_of(theirs):
             broker.merge_moments(moments_of(theirs), now=now())
         super().take_over(broker, ours, theirs)
-
-
-def mine(bind_ip: str, port: int) -> IsMine:
-    """Return the test whether replication traffic of a device comes to this node's server."""
-    addresses = own_addresses(bind_ip)
-
-    def is_mine(device: Device) -> bool:
-        here = canonical(device.replication_ip) in addresses
-        return here and port in (0, device.replication_port)
-
-    return is_mine
 
 
 def _point(remote_id: str, row: int) -> Item:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -118,8 +119,10 @@ class DatabaseService:
             parts = request.split_path(minimum, maximum, rest_with_last=True)
         except Refused as problem:
             raise Refused(str(problem)) from problem
-        if not str(parts[1]).isdigit():
+        if not re.fullmatch(r"[0-9]{1,10}", str(parts[1])):
             raise Refused(f"Invalid partition: {parts[1]}")
+        if parts[0] in (".", "..") or quote_plus(str(parts[0])) != parts[0]:
+            raise Refused(f"Invalid device: {parts[0]}")
         if maximum < 5 and "/" in str(parts[-1] or ""):
             raise Refused(f"Invalid path: {request.path}")
         _check_reserved(parts[2:])
@@ -133,7 +136,7 @@ class DatabaseService:
         """
         path = os.path.join(self.settings.devices, name)
         usable = os.path.ismount(path) if self.settings.mount_check else os.path.isdir(path)
-        if quote_plus(name) != name or not usable:
+        if not usable:
             raise OutOfSpace(f"{name} is not mounted")
         if writing and not self._has_room(path):
             raise OutOfSpace(f"{name} is full")
