@@ -122,7 +122,7 @@ class Cluster:
             raise Refused(str(problem)) from problem
         with self._alone():
             node = grown.nodes[-1]
-            node.device_path.mkdir(parents=True, exist_ok=True)
+            _make_folders(node)
             _write(confs.node_files(grown, node))
             self._save(grown)
             self._start(list(grown.services_of(node)))
@@ -179,7 +179,7 @@ class Cluster:
 
     def _create(self) -> None:
         for node in self.layout.nodes:
-            node.device_path.mkdir(parents=True, exist_ok=True)
+            _make_folders(node)
         salt = {"prefix": secrets.token_hex(8), "suffix": secrets.token_hex(8)}
         _write(confs.files(self.layout, self.users(), **salt))
         rings.create(self.layout)
@@ -217,6 +217,11 @@ class Cluster:
 
 def _service(layout: Layout, node: Node, role: str) -> Service:
     return next(service for service in layout.services_of(node) if service.role == role)
+
+
+def _make_folders(node: Node) -> None:
+    for folder in (node.device_path, node.cache):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _write(texts: dict[Path, str]) -> None:

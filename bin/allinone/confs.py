@@ -90,7 +90,7 @@ def storage_conf(layout: Layout, node: Node, kind: str) -> str:
                 "swift_dir": str(layout.etc),
                 "devices": str(node.devices),
                 "mount_check": "false",
-                "recon_cache_path": str(node.folder / "cache"),
+                "recon_cache_path": str(node.cache),
             },
             "pipeline:main": {"pipeline": f"{STORAGE_PIPELINE} {kind}-server"},
             f"app:{kind}-server": {"use": f"egg:apus#{kind}"},

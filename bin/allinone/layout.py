@@ -54,6 +54,11 @@ class Node:
         """Where the device would be mounted."""
         return self.devices / self.device
 
+    @property
+    def cache(self) -> Path:
+        """Where the node's daemons leave their figures for /recon."""
+        return self.folder / "cache"
+
     def port(self, kind: str) -> int:
         """The port of the node's object, container or account server."""
         return self.first_port + KINDS.index(kind)
