@@ -38,11 +38,9 @@ def fill(environ: Environ, method: str, target: bytes, headers: Headers) -> None
     """Put the request into the environ, which begins as a copy of the connection's base."""
     raw_path, _, query = target.partition(b"?")
     environ["REQUEST_METHOD"] = method
+    host = b""
     if not target.startswith(b"/"):
         host, raw_path, query = _other_form(method, target)
-        headers = [header for header in headers if header[0].lower() != b"host"]
-        if host:
-            headers.append((b"Host", host))
     text = raw_path.decode("latin-1")
     environ["RAW_PATH_INFO"] = text
     environ["PATH_INFO"] = unquote_to_bytes(raw_path).decode("latin-1") if "%" in text else text
@@ -58,6 +56,8 @@ def fill(environ: Environ, method: str, target: bytes, headers: Headers) -> None
                 raise BadFraming(f"{name.decode('latin-1')} is given twice")
             text = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{text}"
         environ[key] = text
+    if host:
+        environ["HTTP_HOST"] = host.decode("latin-1")
 
 
 def _other_form(method: str, target: bytes) -> tuple[bytes, bytes, bytes]:
