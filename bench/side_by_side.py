@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,21 +54,22 @@ class Figure:
 def main() -> int:
     """Measure both and print the table."""
     plan = _plan()
-    with tempfile.TemporaryDirectory(prefix="apus-bench-") as folder:
-        with all_in_one(Path(folder) / "cluster") as cluster, stock_programs(cluster) as stock:
-            ours = measure(cluster, plan, lambda: _our_pids(cluster))
-            for node in NODES:
-                stock.replace_node(node)
-            stock.replace_proxy()
-            theirs = measure(cluster, plan, lambda: _stock_pids(stock))
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="apus-bench-"))
+        cluster = stack.enter_context(all_in_one(Path(folder) / "cluster"))
+        stock = stack.enter_context(stock_programs(cluster))
+        ours = measure(cluster, plan, lambda: _our_pids(cluster))
+        for node in NODES:
+            stock.replace_node(node)
+        stock.replace_proxy()
+        theirs = measure(cluster, plan, lambda: _stock_pids(stock))
     print(
-        f"{plan.size_bytes} bytes, {plan.connections} connections, {plan.operations} operations of each kind"
+        f"{plan.operations} operations of each kind, {plan.size_bytes} bytes, {plan.connections} connections"
     )
     print(f"{'':8}{'Apus':>24}{'stock Swift':>24}{'':>10}")
     for mine, other in zip(ours, theirs, strict=True):
-        print(
-            f"{mine.operation:8}{_cell(mine)}{_cell(other)}{other.cpu_milliseconds / mine.cpu_milliseconds:9.1f}x"
-        )
+        ratio = other.cpu_milliseconds / mine.cpu_milliseconds
+        print(f"{mine.operation:8}{_cell(mine)}{_cell(other)}{ratio:9.1f}x")
     return 0
 
 
