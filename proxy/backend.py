@@ -3,7 +3,8 @@
     Candidate + request ──▶ Backend.ask() ──▶ Response (its body unread)   or None: try another one
 
 None stands for everything that another replica may do better: no connection, no answer in time, any
-5xx. A device that keeps failing is given a rest; one without space or disk at once.
+5xx. A device that keeps failing is given a rest; one without its disk at once. One without space is
+left alone by uploads only: what it holds can be read and deleted.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..common.errors import Unavailable
 from ..common.http.client import Pool, Response
@@ -22,6 +23,8 @@ from .nodes import Candidate, candidates
 log = logging.getLogger(__name__)
 
 INSUFFICIENT_STORAGE = 507
+SMALL_UPLOAD = 1 << 20
+"""A device that has no room even for this has no room; for a larger body it may just be too small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,7 @@ class Backend:
     ) -> None:
         self.pool = pool
         self._limits = limits
+        self._full = replace(limits)
         self._clock = clock
         self._timing_expiry_seconds = timing_expiry_seconds
         self._timings: dict[str, tuple[float, float]] = {}
@@ -82,20 +86,21 @@ class Backend:
         if self._timing_expiry_seconds is not None:
             self._time(device, began)
         if response.status >= 500:
-            self.refused(device, question.method, response)
+            self.refused(device, question.method, response, length=len(question.body))
             return None
         return response
 
-    def refused(self, device: Device, method: str, response: Response) -> None:
-        """Count and discard an answer that says the device can't serve."""
-        if response.status == INSUFFICIENT_STORAGE:
-            self._limits.limit(_key(device), self._clock())
+    def refused(self, device: Device, method: str, response: Response, *, length: int = 0) -> None:
+        """Count and discard an answer that says the device can't serve a body of that length."""
+        if response.status != INSUFFICIENT_STORAGE:
+            self.failed(device, method, f"status {response.status}")
+        elif method != "PUT" or length <= SMALL_UPLOAD:
+            limits = self._full if method == "PUT" else self._limits
+            limits.limit(_key(device), self._clock())
             log.error(
                 "device is full or unmounted and left alone for a while",
-                extra={"device": device.device, "ip": device.ip, "port": device.port},
+                extra={"device": device.device, "ip": device.ip, "port": device.port, "method": method},
             )
-        else:
-            self.failed(device, method, f"status {response.status}")
         try:
             response.drain()
         except Unavailable:
@@ -119,9 +124,16 @@ class Backend:
         """Tell whether the device is being left alone."""
         return self._limits.is_limited(_key(device), self._clock())
 
-    def candidates(self, ordered: Iterable[Candidate], count: int) -> Iterator[Candidate]:
+    def is_limited_for_uploads(self, device: Device) -> bool:
+        """Tell whether the device is being left alone, or has no room."""
+        return self.is_limited(device) or self._full.is_limited(_key(device), self._clock())
+
+    def candidates(
+        self, ordered: Iterable[Candidate], count: int, *, least: int, uploading: bool = False
+    ) -> Iterator[Candidate]:
         """Yield the devices that one request may try."""
-        return candidates(ordered, count=count, is_limited=self.is_limited)
+        is_limited = self.is_limited_for_uploads if uploading else self.is_limited
+        return candidates(ordered, count=count, is_limited=is_limited, least=least)
 
     def timings(self) -> dict[str, float]:
         """Return how fast each address answered lately."""

@@ -23,7 +23,7 @@ class ErrorLimit:
 
     rest_seconds: float = 60.0
     errors_max: int = 10
-    _records: dict[tuple[str, int, str], _Record] = field(default_factory=dict)
+    _records: dict[tuple[str, int, str], _Record] = field(default_factory=dict, init=False)
 
     def is_limited(self, key: tuple[str, int, str], now: float) -> bool:
         """Tell whether the device (ip, port, name) is resting."""

@@ -167,18 +167,26 @@ def candidates(
     *,
     count: int,
     is_limited: Callable[[Device], bool],
+    least: int = 0,
 ) -> Iterator[Candidate]:
     """Yield up to `count` devices to ask.
 
     Limited ones are passed over. One that becomes limited while it is asked does not use up
-    the request's share: another takes its place.
+    the request's share: another takes its place. Where fewer than `least` are left, the limited
+    ones come last: asking in vain is better than not having asked.
     """
     left = count
+    yielded = 0
+    passed_over = []
     for candidate in ordered:
         if left <= 0:
             return
         if is_limited(candidate.device):
+            passed_over.append(candidate)
             continue
         yield candidate
+        yielded += 1
         if not is_limited(candidate.device):
             left -= 1
+    if yielded < least:
+        yield from passed_over[:left]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from urllib.parse import quote
 
@@ -88,7 +88,9 @@ class Replicas:
         )
         return read(self.backend, reading, self.in_reading_order(home, policy_index))
 
-    def in_reading_order(self, home: Home, policy_index: int | None = None) -> Iterator[Candidate]:
+    def in_reading_order(
+        self, home: Home, policy_index: int | None = None, *, uploading: bool = False
+    ) -> Iterator[Candidate]:
         """Yield the devices that a read tries, nearest or fastest first, then handoffs."""
         how = self.settings.of_policy(policy_index)
         ordered = order_for_reading(
@@ -97,22 +99,20 @@ class Replicas:
             affinity=self._affinity.get(policy_index, self._affinity[None]),
             timings=self.backend.timings() if how.sorting_method == "timing" else None,
         )
-        return self.backend.candidates(
-            at_home_first(ordered, home.handoffs()), self._node_count.of(home.replicas)
-        )
+        return self._tried(at_home_first(ordered, home.handoffs()), home, uploading=uploading)
 
     def in_writing_order(self, home: Home, policy_index: int | None = None) -> Iterator[Candidate]:
         """Yield the devices that a write tries; local ones first where that is wished."""
         affinity = self._local.get(policy_index, self._local[None])
         if affinity is None:
-            return self.in_reading_order(home, policy_index)
+            return self.in_reading_order(home, policy_index, uploading=True)
         ordered = order_for_writing(
             home.primaries,
             home.handoffs(),
             affinity=affinity,
             local_count=self.settings.of_policy(policy_index).local_count().of(home.replicas),
         )
-        return self.backend.candidates(ordered, self._node_count.of(home.replicas))
+        return self._tried(ordered, home, uploading=True)
 
     def for_deletion(self, home: Home, policy_index: int) -> tuple[Iterator[Candidate], int]:
         """Return the devices that a DELETE visits, and how many it must: local stand-ins too."""
@@ -127,7 +127,14 @@ class Replicas:
         rest = (device for device in home.handoffs() if device.id not in kept)
         ordered = at_home_first(home.primaries, chain(local, rest))
         count = home.replicas + len(local)
-        return self.backend.candidates(ordered, max(count, self._node_count.of(home.replicas))), count
+        tried = max(count, self._node_count.of(home.replicas))
+        return self.backend.candidates(ordered, tried, least=home.replicas), count
+
+    def _tried(
+        self, ordered: Iterable[Candidate], home: Home, *, uploading: bool = False
+    ) -> Iterator[Candidate]:
+        count = self._node_count.of(home.replicas)
+        return self.backend.candidates(ordered, count, least=home.replicas, uploading=uploading)
 
     def change(
         self,

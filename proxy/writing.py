@@ -18,7 +18,7 @@ from ..common.concurrency import Queue, spawn
 from ..common.errors import Refused, Unavailable
 from ..common.http.client import Exchange
 from ..common.http.errors import BadFraming, ClientDisconnect, ClientTimeout
-from .backend import Backend, Question
+from .backend import SMALL_UPLOAD, Backend, Question
 from .fanout import Replies, Reply, collect
 from .nodes import Candidate
 from .quorum import quorum_size
@@ -120,7 +120,7 @@ class Stream:
                 return Lane(candidate, exchange)
             response = exchange.response()
             if response.status >= 500:
-                self.backend.refused(device, "PUT", response)
+                self.backend.refused(device, "PUT", response, length=self.length or SMALL_UPLOAD + 1)
                 return None
             return Reply(response.status, response.headers, response.read(), candidate, headers)
         except Unavailable as problem:
@@ -188,7 +188,7 @@ class Stream:
             response = lane.exchange.response(self.question.timeout_seconds)
             lane.alive = False
             if response.status >= 500:
-                self.backend.refused(device, "PUT", response)
+                self.backend.refused(device, "PUT", response, length=self.length or SMALL_UPLOAD + 1)
             else:
                 reply = Reply(response.status, response.headers, response.read(), lane.candidate)
         except Unavailable as problem:

@@ -15,7 +15,7 @@ from ...common.constraints import check_container_name
 from ...common.errors import Refused
 from ...common.http.answer import Answer
 from .. import backend_headers
-from ..answers import answer_of, plain
+from ..answers import HTML, answer_of, plain
 from ..authorization import denial
 from ..call import Call
 from ..fanout import statuses
@@ -164,7 +164,10 @@ class ContainerController:
             for key in self._services.owner_keys():
                 call.environ.pop(key, None)
         assert call.container is not None
-        check_container_name(call.container, limits)
+        try:
+            check_container_name(call.container, limits)
+        except Refused as refused:
+            return Answer.text(refused.status, str(refused), {"Content-Type": HTML})
         return None
 
     def _change(self, call: Call, headers: dict[str, str], *, tells_account: bool = False) -> Answer:

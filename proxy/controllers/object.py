@@ -358,7 +358,7 @@ def _finish_read(answer: Answer) -> None:
     if kind is not None and "swift_bytes" in kind:
         parts = [part for part in kind.split(";") if not part.strip().startswith("swift_bytes=")]
         headers["Content-Type"] = ";".join(parts)
-    if answer.status < 300:
+    if answer.status < 400 or answer.status == 416:
         headers["Accept-Ranges"] = "bytes"
 
 

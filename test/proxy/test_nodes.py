@@ -96,6 +96,19 @@ def test_limited_devices_are_passed_over(known: list[Device], limited: set[int],
     assert [each.device.id for each in asked] == free[:count]
 
 
+@given(devices(), st.sets(st.integers(0, 7)), st.integers(0, 8))
+def test_limited_devices_are_the_last_resort(known: list[Device], limited: set[int], least: int) -> None:
+    """Where too few others are left, resting devices are asked after all, and last."""
+    ordered = at_home_first(known, [])
+    asked = [
+        each.device.id
+        for each in candidates(ordered, count=8, is_limited=lambda each: each.id in limited, least=least)
+    ]
+    free = [each.id for each in known if each.id not in limited]
+    resting = [each.id for each in known if each.id in limited]
+    assert asked == (free if len(free) >= least else free + resting)
+
+
 def test_a_device_that_fails_while_asked_is_replaced() -> None:
     """One that becomes limited during its turn does not use up the share."""
     known = [device(number) for number in range(4)]

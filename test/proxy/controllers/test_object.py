@@ -341,6 +341,29 @@ def test_a_failing_device_is_left_alone(cluster: DoubledCluster) -> None:
     assert len(asked(primaries[0], "GET")) == 3
 
 
+def test_a_full_device_is_still_read_and_deleted_from(cluster: DoubledCluster) -> None:
+    """507 to an upload keeps further uploads away, and nothing else."""
+    put(cluster)
+    for node in cluster.nodes:
+        node.misbehaviour = fails_with(507, "PUT")
+    assert put(cluster).status == 503
+    assert get(cluster).status == 200
+    assert ask(cluster.proxy, "DELETE", URL).status == 204
+
+
+def test_a_body_too_large_for_a_device_does_not_close_it_to_small_ones(cluster: DoubledCluster) -> None:
+    """507 to a large upload says nothing about a small one: the primaries are asked again."""
+    primaries, _ = cluster.home(PATH)
+    for node in cluster.nodes:
+        node.misbehaviour = fails_with(507, "PUT")
+    assert put(cluster, bytes(2_000_000)).status == 503
+    for node in cluster.nodes:
+        node.misbehaviour = None
+        node.requests.clear()
+    assert put(cluster).status == 201
+    assert all(len(asked(node, "PUT")) == 1 for node in primaries)
+
+
 def test_read_affinity_asks_the_nearest_first(cluster: DoubledCluster) -> None:
     """Zone by zone, as the operator ranked them."""
     primaries, _ = cluster.home(PATH)
