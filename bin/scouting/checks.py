@@ -261,7 +261,12 @@ def conf_checksum(answers: Answers, home: Home) -> Findings:
 
 def clocks(answers: Answers, home: Home) -> Findings:
     """Tell whose clock is off; an answer here is (asked, their time, heard)."""
-    return _matched({host: _clock_problem(host, *times, home.jitter) for host, times in answers.items()})
+    return _matched(
+        {
+            host: _clock_problem(host, asked, theirs, heard, home.jitter)
+            for host, (asked, theirs, heard) in answers.items()
+        }
+    )
 
 
 def _clock_problem(host: str, asked: float, theirs: float, heard: float, jitter: float) -> list[str]:

@@ -1,0 +1,1 @@
+"""What apus-object-info, apus-container-info and apus-account-info print."""
