@@ -12,7 +12,7 @@ from typing import Any
 
 from ..common.database.connection import ARGUMENTS_MAX
 from ..common.database.listing import NO_LIMIT, Query, Range, Subdir, scan
-from ..common.database.pending import Entry
+from ..common.database.pending import Entry, readable
 from ..common.database.replica import Item, Replica
 from ..common.database.schema import create, new_id
 from ..common.timestamp import Timestamp
@@ -125,7 +125,7 @@ class AccountBroker(Replica):
                     database.execute("ROLLBACK")
 
     def _merge_entries(self, database: sqlite3.Connection, entries: Sequence[Entry]) -> None:
-        _merge(database, [from_entry(entry) for entry in entries])
+        _merge(database, readable(entries, from_entry))
 
     def _merge_items(self, database: sqlite3.Connection, items: Sequence[Item]) -> None:
         _merge(database, [from_item(item) for item in items])

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..common.timestamp import Timestamp
+from ..common.timestamp import ZERO, Timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,9 @@ def reported(
     bytes_used: int,
     policy_index: int,
 ) -> ContainerRow:
-    """Return the row for what a container says of itself."""
+    """Return the row for what a container says of itself; raise ValueError when a moment is malformed."""
+    Timestamp.parse(put_timestamp)
+    Timestamp.parse(delete_timestamp)
     row = ContainerRow(name, put_timestamp, delete_timestamp, object_count, bytes_used, 0, policy_index)
     return replace(row, deleted=_is_deleted(row))
 
@@ -88,9 +90,17 @@ def merged(known: ContainerRow | None, report: ContainerRow) -> ContainerRow:
 
 
 def _is_deleted(row: ContainerRow) -> int:
-    later = Timestamp.parse(row.delete_timestamp) > Timestamp.parse(row.put_timestamp)
+    later = _moment(row.delete_timestamp) > _moment(row.put_timestamp)
     return int(later and not row.object_count)
 
 
 def _later(known: str, report: str) -> str:
-    return known if Timestamp.parse(known) > Timestamp.parse(report) else report
+    return known if _moment(known) > _moment(report) else report
+
+
+def _moment(text: str) -> Timestamp:
+    """Return the moment in a column; one that cannot be read loses against any other."""
+    try:
+        return Timestamp.parse(text)
+    except ValueError:
+        return ZERO

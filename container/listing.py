@@ -15,8 +15,7 @@ import time
 from typing import Any
 
 from ..common.database.listing import Subdir
-from ..common.timestamp import decode_triple
-from .rows import split_size
+from .rows import moments_of, split_size
 
 Entry = dict[str, Any]
 _PARAMETER = re.compile(
@@ -56,7 +55,7 @@ def entry(row: tuple[Any, ...]) -> Entry:
 def moment(created_at: str) -> str:
     """Return the time of the last change, as listings show it."""
     if len(created_at) != 16:
-        return decode_triple(created_at)[2].isoformat
+        return moments_of(created_at)[2].isoformat
     return f"{_second(created_at[:10])}.{created_at[11:]}0"
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..common.timestamp import Timestamp, decode_triple, encode_triple
+from ..common.timestamp import ZERO, Timestamp, decode_triple, encode_triple
 
 _SIZE_PARAMETER = re.compile(r"\s*;\s*swift_bytes=([^;]*)")
 DELETED_CONTENT_TYPE = "application/deleted"
@@ -102,8 +102,8 @@ def joined(ours: ObjectRow, theirs: ObjectRow) -> ObjectRow:
     assert ours.key == theirs.key
     if ours == theirs:
         return ours
-    our_data, our_content_type, our_meta = decode_triple(ours.created_at)
-    their_data, their_content_type, their_meta = decode_triple(theirs.created_at)
+    our_data, our_content_type, our_meta = moments_of(ours.created_at)
+    their_data, their_content_type, their_meta = moments_of(theirs.created_at)
     our_type, our_bytes = split_size(ours.content_type)
     their_type, their_bytes = split_size(theirs.content_type)
     data_at, deleted, etag, size, listed = max(
@@ -115,6 +115,14 @@ def joined(ours: ObjectRow, theirs: ObjectRow) -> ObjectRow:
     if listed:
         content_type = f"{content_type};swift_bytes={listed}"
     return ObjectRow(ours.name, created_at, size, content_type, etag, deleted, ours.policy_index)
+
+
+def moments_of(created_at: str) -> tuple[Timestamp, Timestamp, Timestamp]:
+    """Return a row's three moments; one that cannot be read loses against any other."""
+    try:
+        return decode_triple(created_at)
+    except ValueError:
+        return ZERO, ZERO, ZERO
 
 
 def split_size(content_type: str) -> tuple[str, str]:

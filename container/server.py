@@ -111,13 +111,27 @@ class ContainerServer(DatabaseService):
         try:
             broker.put_object(row)
         except Missing:
-            if not _auto_created(request, account):
-                raise
-            timestamp = Timestamp.parse(row.created_at.split("_")[0]).normal
-            broker.initialize(
-                account, container, put_timestamp=timestamp, policy_index=row.policy_index, now=now()
-            )
+            timestamp = Timestamp.parse(row.created_at.split("_")[0].split("+")[0])
+            self._make_for_rows(request, broker, account, container, timestamp, row.policy_index)
             broker.put_object(row)
+
+    def _make_for_rows(
+        self,
+        request: Request,
+        broker: ContainerBroker,
+        account: str,
+        container: str,
+        timestamp: Timestamp,
+        policy_index: int | None,
+    ) -> None:
+        """Make a container for its first rows where that is right: for the cluster's own accounts."""
+        if not _auto_created(request, account):
+            raise Missing("there is no such container")
+        if policy_index is None:
+            raise Refused("X-Backend-Storage-Policy-Index header is required")
+        broker.initialize(
+            account, container, put_timestamp=timestamp.normal, policy_index=policy_index, now=now()
+        )
 
     # Containers.
 
@@ -267,14 +281,18 @@ class ContainerServer(DatabaseService):
     def update(self, request: Request) -> Answer:
         """Take in rows that somebody else has gathered, in a replicator's form."""
         device, partition, account, container = self.placement(request, 4, 4)
-        request.timestamp()
+        timestamp = request.timestamp()
+        policy_index = self.policy_index(request)
         broker = self._broker(self.device(str(device), writing=True), partition, account, container)
         if not broker.exists():
-            raise Missing("no such container")
+            self._make_for_rows(request, broker, str(account), str(container), timestamp, policy_index)
         items = json_of(request)
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise Refused("expected a JSON list of rows")
-        broker.merge_items(items)
+        try:
+            broker.merge_items(items)
+        except (LookupError, TypeError, ValueError) as problem:
+            raise Refused(f"malformed rows: {problem}") from problem
         return Answer(202)
 
     def _broker(

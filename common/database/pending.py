@@ -12,8 +12,8 @@ from __future__ import annotations
 import binascii
 import logging
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from .. import restricted_pickle
 from ..errors import Corrupt
@@ -24,6 +24,7 @@ SUFFIX = ".pending"
 CAP_BYTES = 131_072  # Stock's: beyond this the next row takes all of them into the tables.
 
 Entry = tuple[Any, ...]
+T = TypeVar("T")
 
 
 def encode(entry: Entry) -> bytes:
@@ -47,6 +48,19 @@ def decode(data: bytes) -> tuple[list[Entry], int]:
         else:
             broken += 1
     return entries, broken
+
+
+def readable(entries: Iterable[Entry], read: Callable[[Entry], T]) -> list[T]:
+    """Return what the entries say; one that is no row must not keep the others from the tables."""
+    rows = []
+    for entry in entries:
+        try:
+            rows.append(read(entry))
+        except (ValueError, TypeError, LookupError) as problem:
+            log.warning(
+                "skipped a pending entry", extra={"entry": repr(entry)[:200], "problem": str(problem)}
+            )
+    return rows
 
 
 def size(database: str) -> int:

@@ -324,7 +324,10 @@ def test_a_copy_takes_the_place_with_all_rows(broker: ContainerBroker, tmp_path:
 def test_pending_entries_of_stock_are_merged(broker: ContainerBroker) -> None:
     """Rows that stock Swift's server left in the file are ours to merge."""
     entry = ("stock", Timestamp.of(5).internal, 3, "a/b", "e", 0, 0, None, Timestamp.of(7).internal)
-    pending.append(broker.path, pending.encode(entry) + pending.encode(entry_of(row("ours"))))
+    nonsense = pending.encode(("too", "short")) + pending.encode(
+        ("o", "5", 3, "a/b", "e", 0, 0, "soon", None)
+    )
+    pending.append(broker.path, nonsense + pending.encode(entry) + pending.encode(entry_of(row("ours"))))
     assert broker.info().object_count == 2
     (listed, *_) = broker.listing(Query(limit=10, prefix="stock"), 0)
     assert isinstance(listed, tuple)

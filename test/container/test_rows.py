@@ -124,6 +124,12 @@ def test_entries_of_all_releases_are_read() -> None:
     assert from_entry(entry_of(row)) == row
 
 
+def test_a_row_with_an_unreadable_moment_loses() -> None:
+    """One bad row must not stop a database from merging."""
+    bad, good = ObjectRow("o", "nonsense", 1, "a/b", "e", 0, 0), ObjectRow("o", "5", 2, "a/b", "e", 0, 0)
+    assert joined(bad, good).size == joined(good, bad).size == 2
+
+
 def test_items_of_old_peers_are_read() -> None:
     """A peer from before storage policies does not name one."""
     item = {

@@ -304,6 +304,11 @@ def test_update_takes_rows_of_a_replicator(server: ContainerServer) -> None:
     assert ask(server, "UPDATE", C, body=body).status == 202
     assert len(listed(server)) == 1
     assert ask(server, "UPDATE", C, body=b"{").status == 400
+    own = "/d1/1/.expiring_objects/1"
+    assert ask(server, "UPDATE", own, body=body).status == 400
+    policy = {"X-Backend-Storage-Policy-Index": "0"}
+    assert ask(server, "UPDATE", own, body=body, headers=policy).status == 202
+    assert ask(server, "GET", own).body == b"o\n"
 
 
 def test_bad_settings_are_refused(tmp_path: Path) -> None:

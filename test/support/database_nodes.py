@@ -2,12 +2,16 @@
 
     DatabaseNodes(folder, count=4, replicas=3) ──▶ .replicator(...), .call(...), .broker(...), .stop(node)
 
-The servers answer real HTTP from green threads of the test's own process.
+The servers answer real HTTP from green threads of the test's own process; nodes named in `stock` are served by stock
+OpenStack Swift's programs instead, each a process of its own.
 """
 
 from __future__ import annotations
 
+import getpass
 import socket
+import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +49,19 @@ class Reply:
 class DatabaseNodes:
     """Servers of containers and of accounts; node N has device dN in both rings."""
 
-    def __init__(self, folder: Path, *, count: int = 4, replicas: int = 3, policies: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        count: int = 4,
+        replicas: int = 3,
+        policies: int = 1,
+        stock: frozenset[int] = frozenset(),
+        stock_venv: Path = Path("none"),
+    ) -> None:
         self.folder = folder
+        self.stock_venv = stock_venv
+        self._processes: list[subprocess.Popen[bytes]] = []
         sections = {"swift-hash": {"swift_hash_path_suffix": "test"}}
         if policies > 1:
             sections |= {
@@ -54,13 +69,24 @@ class DatabaseNodes:
                 for index in range(policies)
             }
         self.cluster = ClusterConf.from_sections(sections, folder / "swift.conf")
+        (folder / "swift.conf").write_text(
+            "".join(
+                f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in options.items())
+                for name, options in sections.items()
+            )
+        )
         self.pool = Pool()
         self._servers: list[HttpServer] = []
         self.rings: dict[str, Ring] = {}
         for node in range(count):
             (folder / f"node{node}" / f"d{node}").mkdir(parents=True)
         for kind, factory in (("container", ContainerServer), ("account", AccountServer)):
-            ports = [self._serve(factory(self.options(node), self.cluster)) for node in range(count)]
+            ports = [
+                self._serve_stock(kind, node)
+                if node in stock
+                else self._serve(factory(self.options(node), self.cluster))
+                for node in range(count)
+            ]
             self.rings[kind] = self._make_ring(kind, ports, replicas)
 
     def options(self, node: int) -> dict[str, str]:
@@ -83,6 +109,61 @@ class DatabaseNodes:
         concurrency.spawn(server.serve, listener)
         port: int = listener.getsockname()[1]
         return port
+
+    def _serve_stock(self, kind: str, node: int) -> int:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port: int = probe.getsockname()[1]
+        conf = self.stock_conf(kind, node, port)
+        self._processes.append(self._stock_process(f"swift-{kind}-server", conf))
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+            except OSError:
+                concurrency.sleep(0.05)
+            else:
+                return port
+        raise AssertionError((self.folder / "stock.log").read_text())
+
+    def stock_conf(self, kind: str, node: int, port: int, **extra: str) -> Path:
+        """Write the conf of a stock server and its daemons."""
+        path = self.folder / f"stock-{kind}-{node}.conf"
+        options = (
+            self.options(node)
+            | {
+                "bind_ip": "127.0.0.1",
+                "bind_port": str(port),
+                "workers": "0",
+                "user": getpass.getuser(),
+            }
+            | extra
+        )
+        lines = [f"{key} = {value}" for key, value in options.items()]
+        path.write_text(
+            "\n".join(["[DEFAULT]", *lines, "[pipeline:main]", f"pipeline = {kind}-server"])
+            + f"\n[app:{kind}-server]\nuse = egg:swift#{kind}\n[{kind}-replicator]\ninterval = 1\n"
+        )
+        return path
+
+    def stock_once(self, kind: str, node: int, **extra: str) -> None:
+        """Run one pass of stock's replicator on a node."""
+        device = self.rings[kind].devices[node]
+        assert device is not None
+        conf = self.stock_conf(kind, node, device.port, **extra)
+        process = self._stock_process(f"swift-{kind}-replicator", conf, "once")
+        while process.poll() is None:
+            concurrency.sleep(0.02)
+        assert process.returncode == 0, (self.folder / "stock.log").read_text()
+
+    def _stock_process(self, program: str, *arguments: object) -> subprocess.Popen[bytes]:
+        launcher = Path(__file__).with_name("stock_launch.py")
+        command = [self.stock_venv / "bin" / "python", launcher, self.folder / "swift.conf"]
+        log = open(self.folder / "stock.log", "ab")  # noqa: SIM115 - the process keeps it
+        return subprocess.Popen(
+            [*map(str, command), str(self.stock_venv / "bin" / program), *map(str, arguments)],
+            stdout=log,
+            stderr=log,
+        )
 
     def _make_ring(self, kind: str, ports: list[int], replicas: int) -> Ring:
         devices: list[Device | None] = [
@@ -161,3 +242,6 @@ class DatabaseNodes:
         self.pool.close()
         for server in self._servers:
             server.stop(graceful=False)
+        for process in self._processes:
+            process.kill()
+            process.wait()
