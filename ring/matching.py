@@ -73,9 +73,10 @@ class Costs:
         for level in LEVELS:
             tiers = self._tiers[level]
             near = (tiers[others] == tiers[devices][..., None]).sum(axis=-1)
-            weight = ON_ONE_DEVICE if level == DEVICE else AGAINST_PLAN
-            cost += weight * (near >= self._most[level][devices])
-            if self._soft[level] and level != DEVICE:
+            cost += AGAINST_PLAN * (near >= self._most[level][devices])
+            if level == DEVICE:
+                cost += ON_ONE_DEVICE * (near > 0)
+            elif self._soft[level]:
                 uneven |= near >= self._even[level][devices]
         cost += UNEVEN * uneven
         return cost
@@ -87,12 +88,13 @@ class Costs:
         for level in LEVELS:
             tiers = self._tiers[level][table]
             most, even = self._most[level][table], self._even[level][table]
-            weight = ON_ONE_DEVICE if level == DEVICE else AGAINST_PLAN
             for replica in range(table.shape[1]):
                 own = tiers[:, replica]
                 near = (tiers == own[:, None]).sum(axis=1) - 1
-                cost[:, replica] += weight * (near >= most[:, replica])
-                if self._soft[level] and level != DEVICE:
+                cost[:, replica] += AGAINST_PLAN * (near >= most[:, replica])
+                if level == DEVICE:
+                    cost[:, replica] += ON_ONE_DEVICE * (near > 0)
+                elif self._soft[level]:
                     uneven[:, replica] |= near >= even[:, replica]
         cost += UNEVEN * uneven
         cost[table < 0] = 0

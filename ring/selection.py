@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .topology import Floats, Ints
+from .topology import Bools, Floats, Ints
 
-PORTIONS = 48
+PORTIONS = 48  # Enough for an even choice, few enough for speed.
 NEVER = -np.inf
 NONE = -1
 
@@ -26,33 +26,41 @@ def one_each(
     `wish` and `most` are by device id; scores are whole numbers, NEVER for what must not be taken up.
     """
     chosen = np.full(len(score), NONE, dtype=np.int64)
-    best = score.max(axis=1, initial=NEVER)
-    order = rng.permutation(np.flatnonzero(best > NEVER))
-    order = order[np.argsort(-best[order], kind="stable")]
-    left = wish * min(1.0, len(order) / max(float(np.maximum(wish, 0).sum()), 1.0))
+    rows_at_most = int((score > NEVER).any(axis=1).sum())
+    left = wish * min(1.0, rows_at_most / max(float(np.maximum(wish, 0).sum()), 1.0))
     room = most.copy()
-    offered = _offered(score, devices, best, len(room))
+    for points in np.unique(score[score > NEVER])[::-1]:
+        offers = (score == points) & (chosen == NONE)[:, None]
+        _choose(chosen, offers, devices, left=left, room=room, rng=rng)
+    return chosen
+
+
+def _choose(
+    chosen: Ints,
+    offers: Bools,
+    devices: NDArray[np.int32],
+    *,
+    left: Floats,
+    room: Ints,
+    rng: np.random.Generator,
+) -> None:
+    """Choose among offers of equal score; `chosen`, `left` and `room` are brought up to date."""
+    order = rng.permutation(np.flatnonzero(offers.any(axis=1)))
+    offered = np.bincount(devices[offers], minlength=len(room))
     for rows in np.array_split(order, min(PORTIONS, max(len(order), 1))):
         here = devices[rows]
+        open_ = offers[rows] & (room[here] > 0)
         urgency = left / (np.abs(left) + offered + 1)
-        key = score[rows] + 0.4 * urgency[here] + 0.0005 * rng.random(here.shape)
-        key[room[here] <= 0] = NEVER
+        key = np.where(open_, urgency[here] + 0.001 * rng.random(here.shape), NEVER)
         pick = key.argmax(axis=1)
         line = np.arange(len(rows))
         taker = here[line, pick]
-        fits = (key[line, pick] > NEVER) & (rank_in_group(taker) < room[taker])
+        fits = open_[line, pick] & (rank_in_group(taker) < room[taker])
         chosen[rows[fits]] = pick[fits]
         taken = np.bincount(taker[fits], minlength=len(room))
         left -= taken
         room -= taken
-        offered -= _offered(score[rows], here, best[rows], len(room))
-    return chosen
-
-
-def _offered(score: Floats, devices: NDArray[np.int32], best: Floats, ids: int) -> Ints:
-    """Return how often each device stands among the best choices of a partition."""
-    choice = (score == best[:, None]) & (score > NEVER)
-    return np.bincount(devices[choice], minlength=ids)
+        offered -= np.bincount(here[offers[rows]], minlength=len(room))
 
 
 def rank_in_group(values: NDArray[np.int32]) -> Ints:

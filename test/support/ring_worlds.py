@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -85,3 +86,27 @@ def worlds(draw: st.DrawFn) -> World:
         part_power=draw(st.integers(3, 8)),
         overload=draw(st.sampled_from((0.0, 0.1, 1.0))),
     )
+
+
+def changed(builder: Builder, random: Random) -> None:
+    """Make one of the changes that operators make."""
+    present = [each for each in builder.present() if each.id not in builder.removed]
+    change = random.choice(("add", "add server", "remove", "weight", "drain", "zone", "replicas"))
+    target = random.choice(present)
+    spare = sum(each.weight > 0 for each in present) > builder.replicas + 1
+    if change == "add":
+        builder.add(device(target.region, target.zone, 8, 100 + len(builder.devices), port=6201))
+    elif change == "add server":
+        zone, server = random.randint(1, 5), random.randint(20, 200)
+        for disk in range(2):
+            builder.add(device(target.region, zone, server, 200 + len(builder.devices) + disk))
+    elif change == "weight":
+        builder.change(target.id, weight=random.choice((10.0, 50.0, 200.0)))
+    elif change == "zone":
+        builder.change(target.id, zone=random.randint(1, 5))
+    elif change == "replicas" and len(present) > builder.replicas + 2:
+        builder.set_replicas(max(1.0, builder.replicas + random.choice((-1, -0.5, 0.5, 1))))
+    elif spare and change == "remove":
+        builder.remove(target.id)
+    elif spare and change == "drain":
+        builder.change(target.id, weight=0.0)
