@@ -19,29 +19,11 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import NoReturn, TypedDict
+from typing import NoReturn
 
 from ...common.concurrency import start_afresh
 from .identity import Identity
-
-ROOM_FOR_TITLE = "." * 240  # an argument whose memory the children write their own command line into
-
-
-class Birth(TypedDict):
-    """What one child is to be; JSON's own shape."""
-
-    module: str
-    argv: list[str]
-    log: str
-    pid_file: str
-    announces: bool
-
-
-class Order(TypedDict):
-    """What stdin carries."""
-
-    mode: str
-    services: list[Birth]
+from .order import Birth, Order
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ from typing import Any
 from ...common.errors import ApusError
 from .identity import Identity, await_end, family
 from .layout import SERVERS, Layout, Service
-from .nursery import ROOM_FOR_TITLE, Birth
+from .order import ROOM_FOR_TITLE, Birth, Order
 from .ports import is_free, owner
 
 START_TIMEOUT_SECONDS = 60
@@ -123,7 +123,7 @@ def _nursery(mode: str, services: Sequence[Service], arguments: Sequence[str]) -
     try:
         done = subprocess.run(
             [sys.executable, "-m", "apus.bin.allinone.nursery", ROOM_FOR_TITLE],
-            input=json.dumps({"mode": mode, "services": births}),
+            input=json.dumps(Order(mode=mode, services=births)),
             capture_output=True,
             text=True,
             check=False,

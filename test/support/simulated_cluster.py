@@ -15,12 +15,14 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from simulated_disk import SimulatedDisk
+from simulated_listing import LISTING, SimulatedListing
 from simulated_network import CALM, DAY, HOUR, SECOND, Clock, Network, Weather
 
 from apus.common.timestamp import TICKS_PER_SECOND, Timestamp
+from apus.container.rows import ObjectRow, joined
 from apus.proxy import quorum
 from apus.replicator import plan
 from apus.replicator.plan import Need, Version
@@ -42,6 +44,8 @@ class Rules:
     post_verdict: Callable[..., int] = quorum.post_verdict
     pushes: Callable[..., list[plan.Push]] = plan.pushes
     burials: Callable[..., dict[str, Timestamp]] = plan.burials
+    join: Callable[[ObjectRow, ObjectRow], ObjectRow] = joined
+    listing_pending: Callable[..., bool] = quorum.listing_pending
     may_remove_handoff: Callable[..., bool] = plan.may_remove_handoff
     reclaim_seconds: float = 4 * 86400
 
@@ -88,6 +92,7 @@ class Promise:
     method: str
     name: Name
     moment: Timestamp
+    listed: bool = False
 
 
 def draw_weather(chance: random.Random) -> Weather:
@@ -124,6 +129,7 @@ class SimulatedCluster:
             Name(self.chance.randrange(self.scale.partitions), f"{self.chance.getrandbits(128):032x}")
             for _ in range(self.scale.objects)
         ]
+        self.listing = SimulatedListing(self, self.rules.join)
         self.promises: list[Promise] = []
         self.attempts: list[Promise] = []
         self.wounded: set[int] = set()
@@ -199,6 +205,8 @@ class SimulatedCluster:
         if node.up:
             for partition in list(node.disk.partitions):
                 Pass(self, node, partition).begin()
+            self.listing.deliver(node)
+            self.listing.exchange(node)
 
     def _write(self) -> None:
         name = self.chance.choice(self.names)
@@ -230,8 +238,8 @@ class SimulatedCluster:
     def lose(self, node: Node) -> None:
         """Replace a disk by an empty one, if three copies are meant to survive that."""
         self.wounded = {partition for partition in self.wounded if not self._is_whole(partition)}
-        if self.wounded.isdisjoint(node.disk.partitions):
-            hurt = set(node.disk.partitions)
+        hurt = set(node.disk.partitions) | ({LISTING} if node.disk.rows else set())
+        if self.wounded.isdisjoint(hurt):
             self.wounded |= hurt
             node.disk = SimulatedDisk()
             self.look(hurt)
@@ -253,6 +261,8 @@ class SimulatedCluster:
             yield f"{name}: PUT at {newest.moment} was promised; {copies} disks have it at {self.clock.now}"
 
     def _is_whole(self, partition: int) -> bool:
+        if partition == LISTING:
+            return self.listing.is_whole()
         for name in (name for name in self.names if name.partition == partition):
             held = [version for node in self.nodes if (version := self.version(node, name)) is not None]
             newest = functools.reduce(plan.newest_of, held) if held else None
@@ -261,8 +271,13 @@ class SimulatedCluster:
                     return False
         return True
 
-    def _everything(self) -> list[dict[int, dict[str, frozenset[str]]]]:
-        return [{number: dict(held) for number, held in node.disk.partitions.items()} for node in self.nodes]
+    def _everything(self) -> list[object]:
+        files = [{number: dict(held) for number, held in node.disk.partitions.items()} for node in self.nodes]
+        return [
+            files,
+            [dict(node.disk.rows) for node in self.nodes],
+            [bool(node.disk.pending) for node in self.nodes],
+        ]
 
     def _broken(self, name: Name) -> Iterator[str]:
         primaries = self.primaries(name.partition)
@@ -276,6 +291,7 @@ class SimulatedCluster:
         final = visible[0]
         promised = [promise for promise in self.promises if promise.name == name]
         yield from self._lost_or_resurrected(name, final, promised)
+        yield from self._misread(promised)
 
     def _lost_or_resurrected(
         self, name: Name, final: Version | None, promised: list[Promise]
@@ -292,6 +308,19 @@ class SimulatedCluster:
         if final is not None and posts and not deletes and final.newest < max(posts):
             yield f"{name}: POST at {max(posts)} was promised, but {final} is there"
 
+    def _misread(self, promised: list[Promise]) -> Iterator[str]:
+        listed = [promise for promise in promised if promise.listed]
+        newest = max(listed, key=lambda promise: promise.moment, default=None)
+        if newest is not None:
+            later = [
+                each
+                for each in self.attempts
+                if each.name == newest.name and each.moment > newest.moment and each.method != "POST"
+            ]
+            problem = self.listing.broken(newest, is_last=not later)
+            if problem:
+                yield problem
+
 
 class Write:
     """One request of a client, as a proxy carries it out."""
@@ -300,6 +329,7 @@ class Write:
         self.cluster = cluster
         self.promise = promise
         self.heard: list[int] = []
+        self.rows: list[bool | None] = []
         self.holders: list[Node] = []
         self.handoffs = cluster.handoffs(promise.name.partition)
         self.extra_left = cluster.scale.replicas
@@ -309,33 +339,43 @@ class Write:
     def begin(self) -> None:
         """Ask the primaries; some proxies die before they are done."""
         self.cluster.attempts.append(self.promise)
-        for node in self.cluster.primaries(self.promise.name.partition):
-            self._ask(node)
+        for index, node in enumerate(self.cluster.primaries(self.promise.name.partition)):
+            self._ask(node, index)
         if self.cluster.chance.random() < PROXY_DEATHS:
             self.cluster.clock.after(self.cluster.chance.randrange(20 * SECOND), self._die)
 
     def _die(self) -> None:
         self.alive = False
 
-    def _ask(self, node: Node) -> None:
+    def _ask(self, node: Node, index: int) -> None:
         cluster, open_ = self.cluster, [True]
 
         def arrive() -> None:
-            if node.up:
-                status = self._apply(node)
-                if status in (201, 202, 204, 404):
-                    self.holders.append(node)
-                cluster.network.send(lambda: hear(status))
+            if not node.up:
+                return
+            status = self._apply(node)
+            if status not in (201, 202, 204, 404):
+                cluster.network.send(lambda: hear(status, None))
+                return
+            self.holders.append(node)
+            if self.promise.method == "POST":
+                cluster.network.send(lambda: hear(status, None))
+            else:
+                cluster.listing.report(
+                    node, index, self.promise, lambda told: cluster.network.send(lambda: hear(status, told))
+                )
 
-        def hear(status: int) -> None:
+        def hear(status: int, told: bool | None) -> None:
             if open_ and self.alive:
                 open_.clear()
+                if status // 100 == 2:
+                    self.rows.append(told)
                 self._hear(status)
 
         def give_up() -> None:
             if open_ and self.alive:
                 open_.clear()
-                self._miss()
+                self._miss(index)
 
         cluster.network.send(arrive)
         cluster.clock.after(10 * SECOND, give_up)
@@ -345,10 +385,10 @@ class Write:
         act = {"PUT": node.disk.put, "DELETE": node.disk.delete, "POST": node.disk.post}[self.promise.method]
         return act(name.partition, name.digest, moment)
 
-    def _miss(self) -> None:
+    def _miss(self, index: int) -> None:
         if self.extra_left and self.promise.method != "POST":
             self.extra_left -= 1
-            self._ask(next(self.handoffs))
+            self._ask(next(self.handoffs), index)
         else:
             self._hear(quorum.SILENT)
 
@@ -369,7 +409,9 @@ class Write:
         else:
             promised = rules.post_verdict(self.heard, replicas=replicas) == 202
         if promised:
-            self.cluster.promises.append(self.promise)
+            pending = rules.listing_pending(self.rows, container_replicas=replicas)
+            listed = self.promise.method != "POST" and 409 not in self.heard and not pending
+            self.cluster.promises.append(replace(self.promise, listed=listed))
             self.cluster.strike(self.holders)
 
 

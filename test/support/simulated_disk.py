@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Collection, Iterable
 
 from apus.common.timestamp import Timestamp
+from apus.container.rows import ObjectRow
 from apus.object.files.names import DATA, META, TOMBSTONE, Selection, file_name, select
 from apus.replicator.inventory import version_of
 from apus.replicator.plan import Version
@@ -19,10 +20,12 @@ Folders = dict[str, frozenset[str]]
 
 
 class SimulatedDisk:
-    """Partition → hash → names of files."""
+    """Partition → hash → names of files; container rows, and rows that wait to be told."""
 
     def __init__(self) -> None:
         self.partitions: dict[int, Folders] = {}
+        self.rows: dict[str, ObjectRow] = {}
+        self.pending: list[tuple[ObjectRow, set[int]]] = []
 
     def selection(self, partition: int, digest: str) -> Selection:
         """Return what the object's folder says."""

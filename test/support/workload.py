@@ -22,6 +22,7 @@ ABSENT = "absent"
 THREADS = 6
 NAMES_PER_THREAD = 20
 _SIZES = (0, 1, 100, 4096, 4096, 4096, 20_000, 65_536, 300_000, 1_500_000)
+_THINKING_SECONDS = 0.01  # Leaves processor time for what is started again.
 _FAILURES = (OSError, http.client.HTTPException)
 
 
@@ -113,6 +114,7 @@ class Workload:
                 rng.randrange(10), self._put
             )(client, name, rng)
             self.operations += 1
+            self._stop.wait(_THINKING_SECONDS)
 
     def _put(self, client: Client, name: str, rng: random.Random) -> None:
         content = rng.randbytes(rng.choice(_SIZES))
