@@ -16,9 +16,10 @@ import bisect
 import ipaddress
 import math
 import os
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
@@ -201,8 +202,15 @@ class MetricsConfig:
             ipaddress.ip_network(network)
 
 
+ANSWERS = counter("apus_server_requests_total", "Requests that a server has answered.", "method", "status")
+ANSWER_SECONDS = histogram(
+    "apus_server_request_seconds", "From a request's head to its answer's head.", "method"
+)
+METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "REPLICATE", "UPDATE", "COPY", "OPTIONS"})
+
+
 class MetricsFilter:
-    """Answers GET /metrics and lets everything else through."""
+    """Answers GET /metrics, and counts everything else that it lets through."""
 
     def __init__(self, app: WSGIApp, config: MetricsConfig) -> None:
         self.app = app
@@ -212,9 +220,19 @@ class MetricsFilter:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        if environ.get("PATH_INFO") != PATH:
-            return self.app(environ, start_response)
-        return self._answer(environ)(environ, start_response)
+        if environ.get("PATH_INFO") == PATH:
+            return self._answer(environ)(environ, start_response)
+        begun = time.perf_counter()
+        method = environ["REQUEST_METHOD"]
+        if method not in METHODS:
+            method = "BAD_METHOD"
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            ANSWERS.labels(method, status[:3]).inc()
+            ANSWER_SECONDS.labels(method).observe(time.perf_counter() - begun)
+            return start_response(status, headers, exc_info)
+
+        return self.app(environ, start)
 
     def _answer(self, environ: Environ) -> Answer:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):

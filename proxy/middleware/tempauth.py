@@ -293,7 +293,7 @@ def _unauthorized(path: str) -> Answer:
 
 
 def _unauthorized_for(realm: str) -> Answer:
-    headers = {"WWW-Authenticate": f'Swift realm="{quote(realm, safe="/:")}"'}
+    headers = {"WWW-Authenticate": f'Swift realm="{quote(realm, errors="surrogateescape")}"'}
     return Answer.text(
         401,
         "This server could not verify that you are authorized to access the document you requested.",

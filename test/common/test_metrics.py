@@ -170,6 +170,18 @@ def test_a_bad_network_stops_the_start() -> None:
         metrics.filter_factory({}, allow_from="300.0.0.0/8")
 
 
+@pytest.mark.parametrize(
+    ("method", "label"), [("PUT", "PUT"), ("REPLICATE", "REPLICATE"), ("BREW", "BAD_METHOD")]
+)
+def test_every_request_of_a_server_is_counted(method: str, label: str) -> None:
+    """By method and status, and timed; clients cannot make up labels."""
+    line = f'apus_server_requests_total{{method="{label}",status="507"}}'
+    timed = f'apus_server_request_seconds_count{{method="{label}"}}'
+    before = sample(line), sample(timed)
+    ask(metrics.filter_factory({})(FixedApp("507 Insufficient Storage")), method, "/d1/1/a/c/o")
+    assert (sample(line), sample(timed)) == (before[0] + 1, before[1] + 1)
+
+
 def test_metrics_are_only_read() -> None:
     """Other methods are refused, other paths pass."""
     app = FixedApp("204 No Content")

@@ -369,6 +369,26 @@ def test_a_bad_account_list_is_400(value: str) -> None:
     assert reply.text.startswith("X-Account-Access-Control invalid: ")
 
 
+@pytest.mark.parametrize(
+    ("path", "realm"),
+    [
+        ("/v1/AUTH_a:b/c", "AUTH_a%3Ab"),
+        ('/v1/AUTH_x"\nSet-Cookie: y', "AUTH_x%22%0ASet-Cookie%3A%20y"),
+        ("/v1/AUTH_\xff", "AUTH_%FF"),
+        ("/v1/AUTH_\xc3\xa9", "AUTH_%C3%A9"),
+        ("/nowhere", "unknown"),
+        ("", "unknown"),
+    ],
+)
+@pytest.mark.parametrize("token", ["", "AUTH_tkjunk"])
+def test_a_realm_cannot_break_out_of_its_header(path: str, realm: str, token: str) -> None:
+    """Whatever bytes the path holds, with or without a token."""
+    reply = ask(auth(), path=path, headers={"X-Auth-Token": token} if token else {})
+    if reply.status != 404:
+        assert reply.status == 401
+        assert reply.headers["www-authenticate"] == f'Swift realm="{realm}"'
+
+
 # --- living with other filters ------------------------------------------------------------------
 
 
