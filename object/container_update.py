@@ -1,0 +1,255 @@
+"""Telling containers what happened to their objects: at once where that works, through the queue where not.
+
+    PUT, POST, DELETE with X-Container-Host: … ──send()──▶ container servers ──2xx──▶ True
+                                                    └──anything else──▶ async_pending, False
+    X-Delete-At ──queue_expiry()──▶ a row in .expiring_objects, the same way
+
+The object's answer waits for this, because a listing is to agree with what was acknowledged; but not longer
+than container_update_timeout. What is not delivered by then is durable in async_pending before the answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from ..common.concurrency import spawn
+from ..common.config import true_value
+from ..common.errors import Unavailable
+from ..common.hashing import HashSalt
+from ..common.http.client import Pool
+from ..common.http.request import Request
+from ..common.http.response import Response
+from ..common.http.wsgi import from_wsgi
+from ..common.policies import Policy
+from ..common.timestamp import Timestamp
+from . import async_pending, expiry
+from .async_pending import Place
+from .files.metadata import Metadata
+
+log = logging.getLogger(__name__)
+
+OVERRIDE_PREFIXES = ("x-backend-container-update-override-", "x-object-sysmeta-container-update-override-")
+MOVED = 301
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Whose row is to change, and where an update for it waits if it must."""
+
+    device_path: str
+    policy: Policy
+    account: str
+    container: str
+    obj: str
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One container replica, as the proxy named it; without an address the update goes to the queue."""
+
+    address: tuple[str, int] | None
+    device: str
+    partition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A change of a row, and the request that carries it."""
+
+    verb: str
+    row: Row
+    headers: dict[str, str]
+    container_path: str | None = None
+    database_state: str | None = None
+
+
+class ContainerUpdates:
+    """Sends updates for one object server."""
+
+    def __init__(self, pool: Pool, salt: HashSalt, *, timeout_seconds: float, divisor_seconds: int) -> None:
+        self._pool = pool
+        self._salt = salt
+        self._timeout_seconds = timeout_seconds
+        self._divisor_seconds = divisor_seconds
+
+    def send(self, verb: str, row: Row, request: Request, headers: dict[str, str]) -> bool | None:
+        """Bring a change to the containers that the request names.
+
+        Returns True when all of them took it, False when some is in the queue, None when none was named.
+        """
+        goals = goals_of(request, "X-Container")
+        if not goals:
+            return None
+        update = Update(
+            verb,
+            row,
+            {
+                **headers,
+                "X-Backend-Storage-Policy-Index": str(row.policy.index),
+                **_trace(request),
+            },
+            _container_path(request),
+            request.header("X-Container-Root-Db-State"),
+        )
+        return self._deliver(update, goals)
+
+    def queue_expiry(
+        self, verb: str, delete_at: int, row: Row, request: Request, more: Mapping[str, str]
+    ) -> None:
+        """Enter an object into the expirer's queue (PUT), or take it out (DELETE)."""
+        if true_value(request.header("X-Backend-Replication") or "false"):
+            return
+        task = expiry.Task(delete_at, row.account, row.container, row.obj)
+        container = expiry.queue_container(task, self._salt, self._divisor_seconds)
+        headers = {
+            "X-Timestamp": request.timestamp().internal,
+            "X-Backend-Storage-Policy-Index": "0",
+            **_trace(request),
+        }
+        goals = [Goal(None, "", "")]
+        if verb == "PUT":
+            if request.header("X-Delete-At-Host") is None:
+                return  # Enough other replicas were told to do it.
+            container = request.header("X-Delete-At-Container") or container
+            goals = goals_of(request, "X-Delete-At") or goals
+            headers["X-Size"] = "0"
+            headers["X-Content-Type"] = expiry.TASK_CONTENT_TYPE
+            headers["X-Etag"] = expiry.EMPTY_ETAG
+            headers.update(more)
+        elif not true_value(request.header("X-Backend-Clean-Expiring-Object-Queue") or "true"):
+            return
+        queued = Row(row.device_path, row.policy, expiry.ACCOUNT, container, expiry.queue_name(task))
+        self._deliver(Update(verb, queued, headers), goals)
+
+    def _deliver(self, update: Update, goals: list[Goal]) -> bool:
+        if len(goals) == 1:
+            return self._deliver_one(update, goals[0])
+        tasks = [spawn(self._deliver_one, update, goal) for goal in goals]
+        delivered = [task.wait() for task in tasks]  # All are waited for, whatever the first one says.
+        return all(delivered)
+
+    def _deliver_one(self, update: Update, goal: Goal) -> bool:
+        redirected = None
+        if goal.address is not None:
+            try:
+                response = self._pool.request(
+                    goal.address,
+                    update.verb,
+                    _wire_path(update, goal),
+                    update.headers,
+                    timeout_seconds=self._timeout_seconds,
+                )
+                response.read()
+            except Unavailable as problem:
+                log.warning("container update queued", extra={"goal": goal.address, "problem": str(problem)})
+            else:
+                if response.status // 100 == 2:
+                    return True
+                redirected = redirection(response)[0] if response.status == MOVED else None
+                log.info("container update queued", extra={"goal": goal.address, "status": response.status})
+        self._save(update, redirected)
+        return False
+
+    def _save(self, update: Update, redirected: str | None) -> None:
+        row = update.row
+        saved: dict[str, Any] = {
+            "op": update.verb,
+            "account": row.account,
+            "container": row.container,
+            "obj": row.obj,
+            "headers": update.headers,
+            "db_state": update.database_state,
+        }
+        if container_path := redirected or update.container_path:
+            saved["container_path"] = container_path
+        headers = update.headers
+        moment = Timestamp.parse(headers.get("X-Meta-Timestamp") or headers["X-Timestamp"])
+        place = place_of(row.device_path, row.policy)
+        path_hash = self._salt.path_hash(row.account, row.container, row.obj)
+        async_pending.save(place, path_hash, moment, saved)
+
+
+def place_of(device_path: str, policy: Policy) -> Place:
+    """Return where a policy's updates wait on a device."""
+    return Place(f"{device_path}/{policy.async_directory}", f"{device_path}/{policy.tmp_directory}")
+
+
+def goals_of(request: Request, prefix: str) -> list[Goal]:
+    """Return the replicas that a request's `PREFIX-Host`, `-Device` and `-Partition` headers name."""
+    partition = request.header(f"{prefix}-Partition")
+    if not partition:
+        return []
+    hosts = (request.header(f"{prefix}-Host") or "").split(",")
+    devices = (request.header(f"{prefix}-Device") or "").split(",")
+    if len(hosts) != len(devices):
+        log.error(
+            "a request names as many hosts as devices, or nothing", extra={"hosts": hosts, "devices": devices}
+        )
+        return []
+    return [
+        Goal(address, device.strip(), partition)
+        for host, device in zip(hosts, devices, strict=True)
+        if (address := _address(host.strip())) and device.strip()
+    ]
+
+
+def overridden(row: dict[str, str], *sources: Mapping[str, str]) -> dict[str, str]:
+    """Return a row's headers with what middleware wants listings to show instead, in order of precedence."""
+    changed = dict(row)
+    for prefix in OVERRIDE_PREFIXES:
+        for source in sources:
+            for key, value in source.items():
+                if key.lower().startswith(prefix):
+                    changed["X-" + key[len(prefix) :].title()] = value
+    return changed
+
+
+def override_headers(request: Request) -> Metadata:
+    """Return the override headers of a request; nearly always none."""
+    return {key: value for key, value in request.headers() if key.lower().startswith(OVERRIDE_PREFIXES)}
+
+
+def redirection(response: Response) -> tuple[str | None, str]:
+    """Return (account/container, moment) where a sharded container sends an update; (None, "") if unclear."""
+    location = response.headers.get("Location") or ""
+    if true_value(response.headers.get("X-Backend-Location-Is-Quoted") or "false"):
+        location = unquote(location)
+    pieces = urlsplit(location).path.strip("/").split("/", 2)
+    moment = response.headers.get("X-Backend-Redirect-Timestamp") or ""
+    return ("/".join(pieces[:2]), moment) if len(pieces) >= 2 and all(pieces[:2]) and moment else (None, "")
+
+
+def _address(host: str) -> tuple[str, int] | None:
+    name, colon, port = host.rpartition(":")
+    return (name.strip("[]"), int(port)) if colon and name and port.isdigit() else None
+
+
+def _wire_path(update: Update, goal: Goal) -> str:
+    row = update.row
+    container = update.container_path or f"{row.account}/{row.container}"
+    return quote(f"/{goal.device}/{goal.partition}/{container}/{row.obj}", errors="surrogateescape")
+
+
+def _container_path(request: Request) -> str | None:
+    quoted = request.header("X-Backend-Quoted-Container-Path")
+    path = unquote(quoted) if quoted else request.header("X-Backend-Container-Path")
+    if not path:
+        return None
+    path = from_wsgi(path)
+    pieces = path.split("/")
+    if len(pieces) != 2 or not all(pieces):
+        log.error("X-Backend-Container-Path is not account/container", extra={"path": path})
+        return None
+    return path
+
+
+def _trace(request: Request) -> dict[str, str]:
+    return {
+        "X-Trans-Id": request.header("X-Trans-Id") or "-",
+        "Referer": f"{request.method} {quote(request.path, errors='surrogateescape')}",
+        "User-Agent": "object-server",
+    }

@@ -1,0 +1,237 @@
+"""Writing one file of an object so that no crash leaves half of it, or a name without its bytes.
+
+    open() ─▶ write()… ─▶ commit():  attributes ─▶ all durable ─▶ linked to its name ─▶ name durable ─▶ tidied
+                   └─ large bodies go to the device while they come in, window by window
+
+Until it is linked the file has no name (O_TMPFILE), so a crash or a disconnected client leaves nothing.
+Where the file system lacks that, a file in the device's tmp folder is renamed instead. Both waits for the
+device are rounds that the device's group committer makes for many writers at once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import logging
+import os
+import tempfile
+from types import TracebackType
+from typing import Self
+
+from ...common import durability
+from ...common.concurrency import in_native_thread
+from ...common.durability import GroupCommitter
+from ...common.errors import OutOfSpace
+from ...common.timestamp import Timestamp
+from . import hashes, metadata, names
+from .blocks import ATTRIBUTE, BlockSums
+from .device import NO_SPACE, Reserve, require_space, translate
+from .invalidation import invalidate
+from .metadata import Metadata
+
+log = logging.getLogger(__name__)
+
+WINDOW_BYTES = 8 << 20  # Dirty data of one upload that the final round may have to wait for.
+PREALLOCATED_BYTES_MIN = 1 << 20  # Below this the file system places the blocks well by itself.
+_NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
+_KEEP_SIZE = 1
+_ATTEMPTS = 5
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Writer:
+    """One file on its way; use it as a context manager, so that what is not committed is dropped."""
+
+    def __init__(
+        self,
+        hash_directory: str,
+        tmp_directory: str,
+        committer: GroupCommitter,
+        *,
+        extension: str = names.DATA,
+    ) -> None:
+        self._hash_directory = hash_directory
+        self._tmp_directory = tmp_directory
+        self._committer = committer
+        self._extension = extension
+        self._descriptor = -1
+        self._temporary: str | None = None
+        self._ticket = 0
+        self._flushed = 0
+        self._written = 0
+        self._started_window = 0
+        self._digest = hashlib.md5(usedforsecurity=False)
+        self._sums = BlockSums()
+
+    @property
+    def bytes_written(self) -> int:
+        """The length of the body so far."""
+        return self._written
+
+    @property
+    def etag(self) -> str:
+        """The MD5 of the body so far."""
+        return self._digest.hexdigest()
+
+    def open(self, size: int | None, reserve: Reserve | None) -> Self:
+        """Make the nameless file, with room for `size` bytes above the reserve (None: whatever is left).
+
+        Raises:
+            OutOfSpace: when there is no room.
+            Unavailable: when the device fails.
+        """
+        try:
+            self._ticket = self._committer.begin()
+            self._descriptor = self._open_nameless()
+            if reserve is not None:
+                require_space(self._descriptor, size or 0, reserve)
+            if size and size >= PREALLOCATED_BYTES_MIN:
+                preallocate(self._descriptor, size)
+        except OSError as problem:
+            self.close()
+            self._refuse(problem)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def write(self, data: bytes) -> None:
+        """Append to the body."""
+        self._digest.update(data)
+        self._sums.update(data)
+        try:
+            written = os.write(self._descriptor, data)
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+            self._written += written
+            if self._written - self._started_window >= WINDOW_BYTES:
+                self._flush_window()
+        except OSError as problem:
+            self._refuse(problem)
+
+    def _flush_window(self) -> None:
+        """Bring what came before the newest window to the device, so that little is left for the end."""
+        start, self._started_window = self._started_window, self._written
+        in_native_thread(durability.write_back, self._descriptor, start, self._written - start)
+        os.posix_fadvise(self._descriptor, start, self._written - start, os.POSIX_FADV_DONTNEED)
+
+    def commit(self, content: Metadata, moment: Timestamp, content_type: Timestamp | None = None) -> None:
+        """Make the file durable, give it its name and make that durable; then tidy the object's folder.
+
+        Raises:
+            OutOfSpace: when there is no room for the metadata.
+            Unavailable: when the device fails; the write may or may not survive, and was not acknowledged.
+        """
+        assert self._descriptor >= 0
+        target = f"{self._hash_directory}/{names.file_name(moment, self._extension, content_type)}"
+        try:
+            metadata.write(self._descriptor, content)
+            if self._extension == names.DATA:
+                self._write_sums()
+            if self._extension != names.TOMBSTONE:
+                # A tombstone is all in its name; the others must not be found before what they hold.
+                self._committer.sync(self._ticket)
+            self._link(target)
+            invalidate(os.path.dirname(self._hash_directory))
+            self._committer.sync(self._ticket)
+        except OSError as problem:
+            self._refuse(problem)
+        try:
+            hashes.tidy(self._hash_directory, None)
+        except OSError as problem:
+            log.warning("left-over files stay", extra={"path": self._hash_directory, "problem": str(problem)})
+
+    def _write_sums(self) -> None:
+        try:
+            os.setxattr(self._descriptor, ATTRIBUTE, self._sums.encode())
+        except OSError as problem:
+            # The metadata of this object fills what the file system allows; the ETag still guards it.
+            if problem.errno not in (*NO_SPACE, errno.E2BIG, errno.ERANGE, errno.ENOTSUP):
+                raise
+
+    def _open_nameless(self) -> int:
+        for _ in range(_ATTEMPTS):
+            make_directory(self._hash_directory)
+            try:
+                return os.open(self._hash_directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                continue  # Somebody tidied the folder away before it had anything in it.
+            except OSError as problem:
+                if problem.errno not in _NO_TMPFILE:
+                    raise
+                os.makedirs(self._tmp_directory, exist_ok=True)
+                descriptor, self._temporary = tempfile.mkstemp(dir=self._tmp_directory)
+                return descriptor
+        raise FileNotFoundError(errno.ENOENT, "the folder vanishes again and again", self._hash_directory)
+
+    def _link(self, target: str) -> None:
+        for attempt in range(_ATTEMPTS):
+            try:
+                if self._temporary is not None:
+                    os.rename(self._temporary, target)
+                    self._temporary = None
+                else:
+                    source = f"/proc/self/fd/{self._descriptor}"
+                    # With a folder's descriptor given, the link in /proc is followed (linkat(2)).
+                    os.link(source, target, src_dir_fd=self._descriptor, follow_symlinks=True)
+            except FileExistsError:
+                return  # The same change arrived twice; its first copy is as good.
+            except FileNotFoundError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                make_directory(self._hash_directory)
+            else:
+                return
+
+    def _refuse(self, problem: OSError) -> None:
+        """Raise what a system call's failure means to the caller."""
+        meaning = translate(problem)
+        if meaning is None:
+            raise problem
+        log.error("write failed", extra={"path": self._hash_directory, "problem": str(problem)})
+        raise meaning from problem
+
+    def close(self) -> None:
+        """Let go of the file; without a commit nothing of it stays."""
+        if self._descriptor < 0:
+            return
+        os.close(self._descriptor)
+        self._descriptor = -1
+        self._committer.finish()
+        if self._temporary is not None:
+            try:
+                os.unlink(self._temporary)
+            except OSError as problem:
+                log.warning("temporary file stays", extra={"path": self._temporary, "problem": str(problem)})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def make_directory(path: str) -> None:
+    """Make a folder and those above it; one system call where it is there already."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        os.makedirs(path, exist_ok=True)
+
+
+def preallocate(descriptor: int, size: int) -> None:
+    """Reserve room for a body; file systems that cannot are forgiven, full ones are not."""
+    call = getattr(_libc, "fallocate", None)
+    if call is None:
+        return
+    if call(descriptor, _KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(size)):
+        code = ctypes.get_errno()
+        if code in NO_SPACE:
+            raise OutOfSpace("no room for the body on the device")
+        if code not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+            raise OSError(code, os.strerror(code))

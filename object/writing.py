@@ -1,0 +1,173 @@
+"""PUT of an object.
+
+    request ──▶ newer than what is there? ──▶ body into a nameless file ──▶ its ETag? ──▶ commit
+                409, 412                      499, 408, 413, 507            422       ──▶ container ──▶ 201
+
+Nothing is visible before the commit, and nothing is answered before it is durable.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from ..common.errors import Refused
+from ..common.http.answer import Answer
+from ..common.http.errors import ClientDisconnect
+from ..common.http.request import Request
+from ..common.timestamp import ZERO, Timestamp
+from . import conditions, expiry, mime
+from .container_update import overridden, override_headers
+from .context import Context, Target, flag
+from .files.metadata import Metadata
+from .files.store import Absent
+from .files.writer import Writer
+from .request_metadata import check, kept
+
+log = logging.getLogger(__name__)
+
+DISCONNECTED = 499
+
+
+@dataclass(slots=True)
+class Upload:
+    """A PUT on its way: what was asked, and what came of it."""
+
+    request: Request
+    target: Target
+    moment: Timestamp
+    size: int | None
+    delete_at: int
+    earlier: Metadata
+    footers: Metadata
+
+
+def put(context: Context, request: Request) -> Answer:
+    """Answer a PUT."""
+    upload = _accepted(context, request)
+    if isinstance(upload, Answer):
+        return upload
+    writer = context.store.create(upload.target.location, upload.size)
+    try:
+        _receive(context, upload, writer)
+        content = _metadata(context, upload, writer)
+        writer.commit(content, upload.moment)
+    finally:
+        writer.close()
+    listed = _announce(context, upload, content)
+    headers = {"ETag": f'"{content["ETag"]}"'}
+    if listed is not None:
+        headers["X-Backend-Listing-Updated"] = "true" if listed else "false"
+    return Answer(201, headers)
+
+
+def _accepted(context: Context, request: Request) -> Upload | Answer:
+    """Judge the request by what it says and by what is there; None of the body is read."""
+    moment = request.timestamp()
+    size = _announced_size(context, request)
+    if not request.environ.get("CONTENT_TYPE"):
+        raise Refused("No content type")
+    replicating = flag(request, "X-Backend-Replication")
+    delete_at = expiry.delete_at_of(
+        request.environ.get("HTTP_X_DELETE_AT"), float(moment), past_is_fine=replicating
+    )
+    check(request, context.cluster.constraints)
+    target = context.target(request)
+    earlier: Metadata = {}
+    earlier_moment = ZERO
+    try:
+        stored = context.store.open(target.location, now=moment)
+    except Absent as absent:
+        earlier_moment = absent.timestamp or ZERO
+    else:
+        stored.close()
+        earlier, earlier_moment = stored.metadata, stored.data_timestamp
+    none_match = request.environ.get("HTTP_IF_NONE_MATCH")
+    if none_match is not None and earlier and conditions.matches(none_match, earlier.get("ETag", "")):
+        return Answer.text(412, "The object is there already.")
+    if earlier_moment >= moment:
+        return Answer(409, {"X-Backend-Timestamp": earlier_moment.internal})
+    return Upload(request, target, moment, size, delete_at, earlier, {})
+
+
+def _announced_size(context: Context, request: Request) -> int | None:
+    size = request.content_length
+    if size is None:
+        if not request.chunked:
+            raise Refused("Missing Content-Length header.", 411)
+        text = request.header("X-Backend-Obj-Content-Length")
+        if text is not None and not text.isdigit():
+            raise Refused(f"X-Backend-Obj-Content-Length is no length: {text}")
+        size = int(text) if text else None
+    if size is not None and size > context.cluster.constraints.max_file_size:
+        raise Refused("Your request is too large.", 413)
+    return size
+
+
+def _receive(context: Context, upload: Upload, writer: Writer) -> None:
+    """Take the body in; raise when it is not the whole one."""
+    request, limit = upload.request, context.settings.network_chunk_size
+    if mime.is_wanted(request):
+        mime.receive(request, writer.write, upload.footers, limit)
+    else:
+        source, deadline = request.body, time.monotonic() + context.settings.max_upload_time
+        while data := source.read(limit):
+            writer.write(data)
+            if writer.bytes_written == upload.size:
+                break
+            if time.monotonic() > deadline:
+                raise Refused("The upload took too long.", 408)
+    if upload.size is not None and writer.bytes_written != upload.size:
+        raise ClientDisconnect(f"{writer.bytes_written} of {upload.size} bytes came")
+    if writer.bytes_written > context.cluster.constraints.max_file_size:
+        raise Refused("Your request is too large.", 413)
+
+
+def _metadata(context: Context, upload: Upload, writer: Writer) -> Metadata:
+    """Return what is stored with the body; raise Refused (422) when the body is not the announced one."""
+    request = upload.request
+    content = {
+        "X-Timestamp": upload.moment.internal,
+        "Content-Type": request.environ["CONTENT_TYPE"],
+        "Content-Length": str(writer.bytes_written),
+        "ETag": writer.etag,
+        **kept(request, context.allowed_keys, on_put=True),
+        **mime.kept(upload.footers),
+    }
+    announced = upload.footers.get("Etag") or request.environ.get("HTTP_ETAG") or ""
+    if announced and conditions.normalized(announced).lower() != content["ETag"]:
+        raise Refused("The body does not match its ETag.", 422)
+    if upload.delete_at:
+        content["X-Delete-At"] = expiry.normalized(upload.delete_at)
+    content["name"] = upload.target.location.name
+    return content
+
+
+def _announce(context: Context, upload: Upload, content: Metadata) -> bool | None:
+    """Tell the container, and the expirer's queue, of the new object."""
+    request, row = upload.request, upload.target.row
+    requeue(context, request, upload.target, content, int(upload.earlier.get("X-Delete-At") or 0))
+    headers = {
+        "X-Size": content["Content-Length"],
+        "X-Content-Type": content["Content-Type"],
+        "X-Timestamp": content["X-Timestamp"],
+        "X-Etag": content["ETag"],
+    }
+    sources = override_headers(request), upload.footers
+    if any(sources):
+        headers = overridden(headers, *sources)
+    return context.updates.send("PUT", row, request, headers)
+
+
+def requeue(
+    context: Context, request: Request, target: Target, content: Metadata, earlier_delete_at: int
+) -> None:
+    """Move the object's place in the expirer's queue to where its new X-Delete-At puts it."""
+    delete_at = int(request.environ.get("HTTP_X_DELETE_AT") or 0)
+    if delete_at:
+        task_type = f"{expiry.TASK_CONTENT_TYPE};swift_expirer_bytes={content.get('Content-Length', 0)}"
+        more = {"X-Content-Type": task_type, "X-Content-Type-Timestamp": content["X-Timestamp"]}
+        context.updates.queue_expiry("PUT", delete_at, target.row, request, more)
+    if earlier_delete_at and earlier_delete_at != delete_at:
+        context.updates.queue_expiry("DELETE", earlier_delete_at, target.row, request, {})
