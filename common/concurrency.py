@@ -215,7 +215,12 @@ class Task(Generic[T]):
     def __del__(self) -> None:
         failure = getattr(self, "_failure", None)
         if failure is not None and not self._heard:
-            log.error("a task failed and nobody asked", exc_info=failure)
+            # Not here: the collector runs at any moment, also in the middle of writing to the log.
+            eventlet.hubs.get_hub().schedule_call_global(0, _report, failure)
+
+
+def _report(failure: BaseException) -> None:
+    log.error("a task failed and nobody asked", exc_info=failure)
 
 
 def _nothing(*_: object) -> None:

@@ -61,22 +61,28 @@ class FileBody:
 
     def transfer(self, wire: RawSocket) -> int:
         """Move it by sendfile; a file that is too short ends it early, which the server notices."""
-        moved = 0
-        while self._left:
-            count = min(self._left, SENDFILE_BYTES_MAX)
-            try:
-                sent = os.sendfile(wire.descriptor, self._descriptor, self._offset, count)
-            except BlockingIOError:
-                wait_for_room(wire)
-                continue
-            except OSError as problem:
-                raise client_fault(problem) from problem
-            if not sent:
-                break
-            moved += sent
-            self._offset += sent
-            self._left -= sent
-        return moved
+        whole = self._left
+        try:
+            while self._left and self._move_some(wire):
+                pass
+        except BaseException as problem:
+            problem.bytes_moved = whole - self._left  # type: ignore[attr-defined]  # for CountedBody
+            raise
+        return whole - self._left
+
+    def _move_some(self, wire: RawSocket) -> bool:
+        """Move what the wire takes; return False at the file's end."""
+        count = min(self._left, SENDFILE_BYTES_MAX)
+        try:
+            sent = os.sendfile(wire.descriptor, self._descriptor, self._offset, count)
+        except BlockingIOError:
+            wait_for_room(wire)
+            return True
+        except OSError as problem:
+            raise client_fault(problem) from problem
+        self._offset += sent
+        self._left -= sent
+        return sent > 0
 
     def close(self) -> None:
         """Close the file."""

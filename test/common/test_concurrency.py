@@ -45,6 +45,7 @@ def test_a_failure_that_nobody_heard_is_logged(caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.ERROR):
         del task
         gc.collect()
+        sleep()
     assert "a task failed" in caplog.text
 
 
