@@ -43,7 +43,7 @@ from ..common.timestamp import Timestamp, now
 from . import account_update, headers, listing
 from .broker import ContainerBroker, ContainerInfo, PolicyConflict, claim_of
 from .policy_choice import theirs_is_better
-from .rows import ObjectRow, tombstone, with_moments
+from .rows import ObjectRow, moments_of, tombstone, with_moments
 from .sync_target import SyncTargets
 
 DATADIR = "containers"
@@ -111,7 +111,7 @@ class ContainerServer(DatabaseService):
         try:
             broker.put_object(row)
         except Missing:
-            timestamp = Timestamp.parse(row.created_at.split("_")[0].split("+")[0])
+            timestamp = moments_of(row.created_at)[0]
             self._make_for_rows(request, broker, account, container, timestamp, row.policy_index)
             broker.put_object(row)
 

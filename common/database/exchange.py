@@ -130,7 +130,7 @@ class Exchange(Generic[R]):
         os.makedirs(folder, exist_ok=True)
         path = os.path.join(folder, identity)
         try:
-            with open(path, "wb") as handle:
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, schema.FILE_MODE), "wb") as handle:
                 while chunk := request.body.read(_CHUNK_BYTES):
                     handle.write(chunk)
         except OSError as problem:

@@ -44,6 +44,7 @@ SYNC_TRIGGERS = """
     END;
 """
 LOCK_SECONDS = 10.0
+FILE_MODE = 0o600  # Metadata holds keys.
 
 
 def create(path: str, fill: Callable[[sqlite3.Connection], None]) -> bool:
@@ -118,6 +119,7 @@ def device_of(path: str) -> str:
 
 def _build(path: str, fill: Callable[[sqlite3.Connection], None]) -> None:
     """Write a database that nobody sees yet: no journal, one flush at the end."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE))
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         database.executescript("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY;")

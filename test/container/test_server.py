@@ -220,6 +220,8 @@ def test_rows_need_a_container_unless_it_is_the_clusters(server: ContainerServer
     policy = {"X-Backend-Storage-Policy-Index": "0"}
     assert ask(server, "PUT", f"{hidden}/o", headers=ROW | policy, at=at(5)).status == 201
     assert ask(server, "PUT", "/d1/1/.shards_a/c/o", headers=ROW | policy, at=at(5)).status == 404
+    posted = ROW | policy | {"X-Content-Type-Timestamp": at(3), "X-Meta-Timestamp": at(4)}
+    assert ask(server, "PUT", "/d1/1/.own/c/o", headers=posted, at=at(5)).status == 201
     explicit = ROW | policy | {"X-Backend-Auto-Create": "true"}
     assert ask(server, "PUT", "/d1/1/b/c/o", headers=explicit, at=at(5)).status == 201
 
