@@ -86,12 +86,13 @@ class Cells:
 class Exchange:
     """One request and what has become of it so far."""
 
-    __slots__ = ("begun", "environ", "filter", "first_byte", "headers", "status")
+    __slots__ = ("begun", "environ", "filter", "first_byte", "headers", "query", "status")
 
     def __init__(self, owner: ProxyLogging, environ: Environ) -> None:
         self.filter = owner
         self.environ = environ
         self.begun = self.first_byte = time.time()
+        self.query = environ.get("QUERY_STRING") or ""  # As sent: filters further on may rewrite it.
         self.status = 0
         self.headers: Iterable[tuple[str, str]] = ()
 
@@ -165,7 +166,7 @@ class ProxyLogging:
             fields = {
                 "remote_addr": environ.get("REMOTE_ADDR", "-"),
                 "method": method,
-                "path": self._path(environ),
+                "path": self._path(environ, exchange.query),
                 "protocol": environ.get("SERVER_PROTOCOL", "-"),
                 "status_int": status,
                 "bytes_recvd": bytes_received,
@@ -220,10 +221,9 @@ class ProxyLogging:
         shown = self.config.reveal_sensitive_prefix
         return secret if len(secret) <= shown else f"{secret[:shown]}..."
 
-    def _path(self, environ: Environ) -> str:
+    def _path(self, environ: Environ, query: str) -> str:
         """Return the path and query as sent, without secrets."""
         path: str = environ.get("RAW_PATH_INFO") or quote(environ["PATH_INFO"].encode("latin-1"))
-        query = environ.get("QUERY_STRING")
         return f"{path}?{self._query(query)}" if query else path
 
     def _query(self, query: str) -> str:

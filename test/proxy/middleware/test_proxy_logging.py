@@ -101,6 +101,18 @@ def test_signatures_in_queries_are_cut(key: str, caplog: pytest.LogCaptureFixtur
     assert only(caplog).path == f"/v1/a/c/o?x=1&{key}={'s' * 16}...&temp_url_expires=2"
 
 
+def test_the_path_is_logged_as_sent(caplog: pytest.LogCaptureFixture) -> None:
+    """Filters further on rewrite the query; the client does not know that."""
+
+    def rewriting(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        environ["QUERY_STRING"] = "format=json"
+        return FixedApp()(environ, start_response)
+
+    raw = {"RAW_PATH_INFO": "/v1/a/%63"}
+    ask(filter_factory({})(rewriting), path="/v1/a/c", query="prefix=x", environ=raw)
+    assert only(caplog).path == "/v1/a/%63?prefix=x"
+
+
 def test_headers_can_be_chosen(caplog: pytest.LogCaptureFixture) -> None:
     """access_log_headers_only, in any case."""
     stack = filter_factory({}, access_log_headers="yes", access_log_headers_only="x-one, Host")(FixedApp())
