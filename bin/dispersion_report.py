@@ -117,9 +117,8 @@ def _complain(
         elif status == 404 and options.debug:
             print(f"ERROR: {where} returned a 404", file=sys.stderr)
         elif status != 404 and not 200 <= status < 300:
-            print(
-                f"ERROR: {where}: Giving up on partition {partition}: {status or 'silent'}", file=sys.stderr
-            )
+            answer = status or "nothing"
+            print(f"ERROR: {where} answers {answer} for partition {partition}", file=sys.stderr)
     if missing and options.partitions:
         copies = "copy" if missing == 1 else "copies"
         print(f"# {what.title()} partition {partition} missing {missing} {copies}", file=sys.stderr)

@@ -51,6 +51,9 @@ class Target:
     home: Home
 
 
+LISTING_UPDATED = "X-Backend-Listing-Updated"
+
+
 class ObjectController:
     """Serves requests for objects."""
 
@@ -338,11 +341,14 @@ class ObjectController:
 
 
 def _rows(replies: Replies) -> list[bool | None]:
-    """Return each successful replica's word on whether its container replica has the row."""
+    """Return each replica's word on whether its container replica has the row.
+
+    A DELETE that found nothing says 404, and has left a tombstone and a row all the same.
+    """
     return [
-        {"true": True, "false": False}.get(reply.headers.get("X-Backend-Listing-Updated", "").lower())
+        {"true": True, "false": False}.get(reply.headers.get(LISTING_UPDATED, "").lower())
         for reply in replies
-        if reply.status // 100 == 2
+        if reply.status // 100 == 2 or LISTING_UPDATED in reply.headers
     ]
 
 

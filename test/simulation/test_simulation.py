@@ -9,6 +9,7 @@ import pytest
 from simulated_cluster import Rules, SimulatedCluster
 
 from apus.common.timestamp import Timestamp
+from apus.container.rows import ObjectRow
 from apus.replicator import plan
 
 SEEDS_TO_CATCH = 60
@@ -56,6 +57,14 @@ def nothing_buried(ours: plan.Inventory, theirs: plan.Inventory) -> dict[str, Ti
     return {}
 
 
+def last_comes_last(ours: ObjectRow, theirs: ObjectRow) -> ObjectRow:
+    return theirs
+
+
+def never_pending(rows: Sequence[bool | None], *, container_replicas: int) -> bool:
+    return False
+
+
 @pytest.mark.parametrize(
     "rules",
     [
@@ -63,6 +72,8 @@ def nothing_buried(ours: plan.Inventory, theirs: plan.Inventory) -> dict[str, Ti
         pytest.param(Rules(reclaim_seconds=3600), id="tombstones reclaimed too early"),
         pytest.param(Rules(may_remove_handoff=after_one_confirmation), id="a handoff removed too early"),
         pytest.param(Rules(pushes=without_tombstones, burials=nothing_buried), id="tombstones not passed on"),
+        pytest.param(Rules(join=last_comes_last), id="the last row to arrive wins"),
+        pytest.param(Rules(listing_pending=never_pending), id="a listing never said to lag"),
     ],
 )
 def test_a_broken_rule_is_caught(rules: Rules) -> None:

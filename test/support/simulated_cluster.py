@@ -198,7 +198,7 @@ class SimulatedCluster:
 
     def version(self, node: Node, name: Name) -> Version | None:
         """Return what a node holds of an object."""
-        return node.disk.inventory(name.partition, {name.digest[-3:]}).get(name.digest)
+        return node.disk.version(name.partition, name.digest)
 
     def replicate(self, node: Node) -> None:
         """Make one pass of the node's replicator."""
@@ -368,7 +368,7 @@ class Write:
         def hear(status: int, told: bool | None) -> None:
             if open_ and self.alive:
                 open_.clear()
-                if status // 100 == 2:
+                if status // 100 == 2 or told is not None:
                     self.rows.append(told)
                 self._hear(status)
 
@@ -412,6 +412,8 @@ class Write:
             pending = rules.listing_pending(self.rows, container_replicas=replicas)
             listed = self.promise.method != "POST" and 409 not in self.heard and not pending
             self.cluster.promises.append(replace(self.promise, listed=listed))
+            if listed:
+                self.cluster.gone += self.cluster.listing.unlisted(self.promise)
             self.cluster.strike(self.holders)
 
 

@@ -31,6 +31,12 @@ class SimulatedDisk:
         """Return what the object's folder says."""
         return select(self.partitions.get(partition, {}).get(digest, ()))
 
+    def version(self, partition: int, digest: str) -> Version | None:
+        """Return what is held of the object."""
+        folders = self.partitions.get(partition)
+        names = folders.get(digest) if folders else None
+        return version_of(select(names)) if names else None
+
     def put(self, partition: int, digest: str, moment: Timestamp) -> int:
         """Store data: 201, or 409 when what is here is not older."""
         held = self.selection(partition, digest)

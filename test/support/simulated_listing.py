@@ -10,12 +10,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from simulated_network import SECOND
 
 from apus.container.rows import ObjectRow, moments_of, tombstone
+from apus.proxy import quorum
 
 if TYPE_CHECKING:
     from simulated_cluster import Node, Promise, SimulatedCluster
@@ -70,6 +71,14 @@ class SimulatedListing:
         """Whether all replicas hold the same rows."""
         first, *others = (node.disk.rows for node in self.replicas)
         return all(rows == first for rows in others)
+
+    def unlisted(self, promise: Promise) -> Iterator[str]:
+        """Yield a complaint when a listing read from a quorum may miss what was just acknowledged as listed."""
+        name, moment = promise.name.digest, promise.moment
+        rows = (node.disk.rows.get(name) for node in self.replicas)
+        knowing = sum(row is not None and moments_of(row.created_at)[0] >= moment for row in rows)
+        if knowing < quorum.quorum_size(len(self.replicas)) - (LISTING in self.cluster.wounded):
+            yield f"{promise} was acknowledged as listed, and {knowing} replicas know of it"
 
     def broken(self, promise: Promise, *, is_last: bool) -> str | None:
         """Return how the listing contradicts a write that was acknowledged as listed, if it does."""
