@@ -16,12 +16,13 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import formatdate
 
 TICKS_PER_SECOND = 100_000
 TICKS_MAX = 10_000_000_000 * TICKS_PER_SECOND  # Ten digits of seconds: the file names must sort as text.
 _FORM = re.compile(r"(\d{1,10})(?:\.(\d{1,9}))?(?:_([0-9a-fA-F]{1,16}))?", re.ASCII)
 _CANONICAL_LENGTH = 16
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # Not strftime's, which follow the locale.
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _TRIPLE_MARK = re.compile(r"(?=[+-])")
 
 
@@ -86,7 +87,11 @@ class Timestamp:
     @property
     def http_date(self) -> str:
         """The RFC 7231 date of `ceil_seconds`."""
-        return formatdate(self.ceil_seconds, usegmt=True)
+        year, month, day, hour, minute, second, weekday, *_ = time.gmtime(self.ceil_seconds)
+        return (
+            f"{_WEEKDAYS[weekday]}, {day:02d} {_MONTHS[month - 1]} {year:04d}"
+            f" {hour:02d}:{minute:02d}:{second:02d} GMT"
+        )
 
     def later(self, ticks: int) -> Timestamp:
         """Return the moment `ticks` after this one (before it when negative), without offset."""

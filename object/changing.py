@@ -35,7 +35,7 @@ def post(context: Context, request: Request) -> Answer:
     type_moment = _type_moment(request, moment)
     target = context.target(request)
     try:
-        stored = context.store.open(target.location, now=moment_of(request))
+        stored = context.store.open(target.location, now=lambda: moment_of(request))
     except Absent as absent:
         return absence(absent)
     stored.close()
@@ -130,7 +130,7 @@ def delete(context: Context, request: Request) -> Answer:
     target = context.target(request)
     content: Metadata = {}
     try:
-        stored = context.store.open(target.location, now=moment)
+        stored = context.store.open(target.location, now=lambda: moment)
     except Absent as absent:
         status, earlier = 404, absent.timestamp or ZERO
         if isinstance(absent, Expired):

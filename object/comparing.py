@@ -30,7 +30,7 @@ def replicate(context: Context, request: Request) -> Answer:
     suffixes = (
         [suffix for suffix in pieces[3].split("-") if hashes.is_suffix(suffix)] if len(pieces) == 4 else []
     )
-    if flag(request, "X-Apus-Inventory"):
+    if flag(request, "HTTP_X_APUS_INVENTORY"):
         found = in_native_thread(hashes.inventory, device_path, policy.index, partition, suffixes)
         return Answer(200, {"Content-Type": "application/json"}, orjson.dumps(found))
     answer: dict[str, str] | None = None

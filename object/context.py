@@ -98,6 +98,6 @@ def _check_names(account: str, container: str, obj: str) -> None:
 
 
 def flag(request: Request, name: str) -> bool:
-    """Whether a header of the request says yes."""
-    value = request.header(name)
+    """Whether a header, named as WSGI keeps it, says yes."""
+    value = request.environ.get(name)
     return value is not None and true_value(value)

@@ -27,9 +27,9 @@ _LINE_BYTES_MAX = 8192
 
 def is_wanted(request: Request) -> bool:
     """Whether the body has footers; raise Refused for the two-phase form of erasure-coded policies."""
-    if flag(request, "X-Backend-Obj-Multiphase-Commit"):
+    if flag(request, "HTTP_X_BACKEND_OBJ_MULTIPHASE_COMMIT"):
         raise Refused("Two-phase PUT is not offered here", 501)
-    return flag(request, "X-Backend-Obj-Metadata-Footer")
+    return flag(request, "HTTP_X_BACKEND_OBJ_METADATA_FOOTER")
 
 
 def receive(request: Request, write: Callable[[bytes], None], footers: Metadata, limit: int) -> None:

@@ -29,7 +29,7 @@ def get(context: Context, request: Request) -> Answer:
     wanted = conditions.from_headers(request.environ)
     target = context.target(request)
     try:
-        stored = context.store.open(target.location, now=moment_of(request))
+        stored = context.store.open(target.location, now=lambda: moment_of(request))
         try:
             return _answer(context, request, stored, wanted)
         finally:
@@ -40,7 +40,7 @@ def get(context: Context, request: Request) -> Answer:
 
 def moment_of(request: Request) -> Timestamp | None:
     """Return the moment at which expiry is judged; None for those who may see expired objects."""
-    if flag(request, "X-Backend-Open-Expired") or flag(request, "X-Backend-Replication"):
+    if flag(request, "HTTP_X_BACKEND_OPEN_EXPIRED") or flag(request, "HTTP_X_BACKEND_REPLICATION"):
         return None
     text = request.environ.get("HTTP_X_TIMESTAMP")
     return request.timestamp() if text else now()

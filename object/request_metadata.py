@@ -10,6 +10,7 @@ allow, and those that a replicator names. Values stay as they came, byte for byt
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from ..common.constraints import Constraints, check_metadata
 from ..common.errors import Refused
@@ -64,10 +65,12 @@ def environ_key(name: str) -> str:
 
 def shown(metadata: Mapping[str, str], allowed_names: frozenset[str]) -> dict[str, str]:
     """Return the metadata that an answer carries as headers."""
-    return {key: value for key, value in metadata.items() if _is_shown(key.lower(), allowed_names)}
+    return {key: value for key, value in metadata.items() if _is_shown(key, allowed_names)}
 
 
-def _is_shown(lower: str, allowed_names: frozenset[str]) -> bool:
+@lru_cache(maxsize=4096)
+def _is_shown(key: str, allowed_names: frozenset[str]) -> bool:
+    lower = key.lower()
     return lower.startswith((USER, SYSTEM, TRANSIENT)) or lower in allowed_names
 
 

@@ -68,7 +68,7 @@ def _accepted(context: Context, request: Request) -> Upload | Answer:
     size = _announced_size(context, request)
     if not request.environ.get("CONTENT_TYPE"):
         raise Refused("No content type")
-    replicating = flag(request, "X-Backend-Replication")
+    replicating = flag(request, "HTTP_X_BACKEND_REPLICATION")
     delete_at = expiry.delete_at_of(
         request.environ.get("HTTP_X_DELETE_AT"), float(moment), past_is_fine=replicating
     )
@@ -77,7 +77,7 @@ def _accepted(context: Context, request: Request) -> Upload | Answer:
     earlier: Metadata = {}
     earlier_moment = ZERO
     try:
-        stored = context.store.open(target.location, now=moment)
+        stored = context.store.open(target.location, now=lambda: moment)
     except Absent as absent:
         earlier_moment = absent.timestamp or ZERO
     else:

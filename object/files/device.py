@@ -18,6 +18,7 @@ from ...common.errors import OutOfSpace, Refused, Unavailable
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 _RESERVE = re.compile(r"(\d+(?:\.\d+)?)\s*(%?)")
+_REMEMBERED_MAX = 1024
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 BROKEN = (errno.EIO, errno.EROFS, errno.ENODEV, errno.ENXIO, errno.ESHUTDOWN, errno.EUCLEAN)
 
@@ -62,11 +63,12 @@ class Devices:
     def __init__(self, root: str, *, mount_check: bool) -> None:
         self.root = root.rstrip("/") or "/"
         self._mount_check = mount_check
+        self._well_formed: set[str] = set()
 
     def path(self, name: str) -> str:
         """Return the device's folder; raise Unusable when it cannot be used."""
-        if not _NAME.fullmatch(name) or name in (".", ".."):
-            raise Unusable(f"{name!r} is no device")
+        if name not in self._well_formed:
+            self._check_name(name)
         path = f"{self.root}/{name}"
         try:
             usable = self._is_mounted(path) if self._mount_check else os.path.isdir(path)
@@ -75,6 +77,12 @@ class Devices:
         if not usable:
             raise Unusable(f"{path} is not mounted")
         return path
+
+    def _check_name(self, name: str) -> None:
+        if not _NAME.fullmatch(name) or name in (".", ".."):
+            raise Unusable(f"{name!r} is no device")
+        if len(self._well_formed) < _REMEMBERED_MAX:
+            self._well_formed.add(name)
 
     def _is_mounted(self, path: str) -> bool:
         here = os.lstat(path)

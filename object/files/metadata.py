@@ -12,6 +12,7 @@ It does not know what the metadata means.
 
 from __future__ import annotations
 
+import _codecs
 import errno
 import hashlib
 import os
@@ -25,6 +26,8 @@ CHECKSUM_ATTRIBUTE = "user.swift.metadata_checksum"
 CHUNK_BYTES = 65536  # The largest attribute that Linux takes, and how stock Swift splits.
 _PYTHON3_MARK = b"_codecs\nencode"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+# By this Python 3 writes bytes; called for each name and value of each read, so the C function itself.
+_BYTES_WRITER = {("_codecs", "encode"): _codecs.encode}
 Metadata = dict[str, str]
 
 
@@ -44,7 +47,7 @@ def decode(data: bytes) -> Metadata:
     Raises:
         Corrupt: when it is anything else.
     """
-    stored = restricted_pickle.loads(data)
+    stored = restricted_pickle.loads(data, allowed=_BYTES_WRITER)
     if not isinstance(stored, dict):
         raise Corrupt("metadata is no mapping")
     try:

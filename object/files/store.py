@@ -12,11 +12,12 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...common.durability import committer_for
 from ...common.errors import Corrupt, Missing, Refused, Unavailable
-from ...common.timestamp import Timestamp
+from ...common.timestamp import TICKS_PER_SECOND, Timestamp
 from . import blocks, metadata, names
 from .blocks import Blocks
 from .device import Reserve
@@ -31,6 +32,7 @@ _STAYING = frozenset(("content-length", "deleted", "etag", "x-static-large-objec
 _SYSMETA_PREFIX = "x-object-sysmeta-"
 _UNREADABLE = (errno.ENODATA, errno.EUCLEAN, errno.EIO)
 _RACES_MAX = 5
+Clock = Callable[[], Timestamp | None]
 
 
 class Absent(Missing):
@@ -78,6 +80,8 @@ class StoredObject:
     @property
     def timestamp(self) -> Timestamp:
         """The moment of the last PUT or POST."""
+        if self.meta_metadata is None:
+            return self.data_timestamp
         return Timestamp.parse(self.metadata["X-Timestamp"])
 
     @property
@@ -123,8 +127,8 @@ class FileStore:
     def __init__(self, reserve: Reserve) -> None:
         self._reserve = reserve
 
-    def open(self, location: Location, *, now: Timestamp | None) -> StoredObject:
-        """Return the object as it is; `now` None opens an expired one too.
+    def open(self, location: Location, *, now: Clock) -> StoredObject:
+        """Return the object as it is; where it may expire the clock is asked, and None opens it even so.
 
         Raises:
             Absent, Expired, Collision: as they say; what was damaged is in quarantine now.
@@ -181,17 +185,16 @@ class FileStore:
                 raise
             raise quarantined(location.hash_directory, f"cannot be listed: {problem.strerror}") from problem
 
-    def _verify(self, stored: StoredObject, location: Location, now: Timestamp | None) -> None:
+    def _verify(self, stored: StoredObject, location: Location, now: Clock) -> None:
         content = stored.metadata
         try:
             name, length = content["name"], int(content["Content-Length"])
             delete_at = int(content.get("X-Delete-At") or 0)
-            Timestamp.parse(content["X-Timestamp"])
         except (KeyError, ValueError) as problem:
             raise quarantined(location.hash_directory, f"bad or missing metadata: {problem}") from problem
         if location.name and name != location.name:
             raise Collision("the name in the metadata is another one", 403)
-        if delete_at and now is not None and delete_at * 100_000 <= now.ticks:
+        if delete_at and (moment := now()) is not None and delete_at * TICKS_PER_SECOND <= moment.ticks:
             raise Expired(content)
         if length != stored.length:
             raise quarantined(
