@@ -128,7 +128,7 @@ class Connection:
         line_end = buffer.find(b"\r\n")
         method, target, minor = request_line(buffer[:line_end])
         environ = self._base.copy()
-        fill(environ, method, target, header_lines(buffer[line_end + 2 : end - 2]))
+        fill(environ, method, target, header_lines(buffer[line_end + 2 : end - 2], self._config.headers_max))
         environ["SERVER_PROTOCOL"] = "HTTP/1.1" if minor else "HTTP/1.0"
         get = environ.get
         length = framing.request_body(get("CONTENT_LENGTH"), get("HTTP_TRANSFER_ENCODING"), minor)

@@ -10,7 +10,8 @@ do send in metadata; `header_lines_plainly` reads those, and says what is wrong 
 
 Decisions, fixed: lines end with CRLF, a bare LF or CR is refused; a folded line is refused; empty lines
 before a request line are skipped; a request line or header line of 8192 bytes with its CRLF is too long
-(414, 400), more than 126 headers are too many (431); a head is at most 64 KiB. No socket here.
+(414, 400), more than 126 headers are too many for a client (400), more than 201 for anybody (431); a head is
+at most 64 KiB. No socket here.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from .errors import BadFraming
 Headers = list[tuple[bytes, bytes]]
 
 LINE_BYTES_MAX = 8192  # Stock Swift's figure for request line and header line, CRLF included.
-HEADERS_MAX = 126  # Stock Swift's: 90 of metadata and 36 others.
+HEADERS_MAX = 126  # Of a client's request, as in stock Swift: 90 of metadata and 36 others.
+INNER_HEADERS_MAX = 201  # Between proxy and servers, who add some of their own: stock Swift's 1.6 times that.
 HEAD_BYTES_MAX = 65536  # Stock Swift's bound for all header lines together.
 
 _TOKEN = rb"!#$%&'*+\-.^_`|~0-9A-Za-z"
@@ -95,7 +97,7 @@ def status_line(line: bytes) -> tuple[int, str, int]:
     return int(match[2]), (match[3] or b"").decode("latin-1"), int(match[1])
 
 
-def header_lines(block: bytes) -> Headers:
+def header_lines(block: bytes, headers_max: int = INNER_HEADERS_MAX) -> Headers:
     """Return the headers of a block of lines, each of which ends with CRLF, as they were sent.
 
     Blanks around a value are not part of it.
@@ -110,25 +112,23 @@ def header_lines(block: bytes) -> Headers:
         # The letter behind the block makes the parser give out the last header but judge no body.
         HttpRequestParser(headers).feed_data(b"GET / HTTP/1.1\r\n" + block + b"A")
     except HttpParserError as problem:
-        plain = header_lines_plainly(block)
+        plain = header_lines_plainly(block, headers_max)
         if block.isascii() and not _is_about_length(plain):
             raise BadFraming(f"The headers are malformed: {problem}") from problem
         return plain
     if len(headers) != block.count(b"\n"):
         raise BadFraming("The headers are malformed")
-    if len(headers) > HEADERS_MAX:
-        raise BadFraming("Too many headers", 431)
+    _check_count(len(headers), headers_max)
     if b" \r\n" in block or b"\t\r\n" in block:
         return [(name, value.rstrip(b" \t")) for name, value in headers]
     return headers
 
 
-def header_lines_plainly(block: bytes) -> Headers:
+def header_lines_plainly(block: bytes, headers_max: int = INNER_HEADERS_MAX) -> Headers:
     """Do the same without llhttp; names may hold bytes above 127."""
     assert block.endswith(b"\r\n")
     lines = block[:-2].split(b"\r\n")
-    if len(lines) > HEADERS_MAX:
-        raise BadFraming("Too many headers", 431)
+    _check_count(len(lines), headers_max)
     headers = []
     for line in lines:
         match = _HEADER_LINE.fullmatch(line)
@@ -136,6 +136,12 @@ def header_lines_plainly(block: bytes) -> Headers:
             raise BadFraming("A header line is not NAME: VALUE")
         headers.append((match[1], match[2].rstrip(b" \t")))
     return headers
+
+
+def _check_count(count: int, headers_max: int) -> None:
+    """Refuse too many headers as stock Swift does: 431 from its engine's limit on, 400 below."""
+    if count > headers_max:
+        raise BadFraming("Too many headers", 431 if count > INNER_HEADERS_MAX else 400)
 
 
 def _is_about_length(headers: Headers) -> bool:

@@ -31,6 +31,7 @@ from ..errors import ApusError, Refused
 from ..notice import announce_ready, announce_stopping
 from ..signals import SignalPipe
 from ..workers import EXIT_CONF, EXIT_FAILED, READY, Errand, Foreman, worker_count
+from .head import HEADERS_MAX, INNER_HEADERS_MAX
 from .server import HttpServer
 from .settings import ServerConfig, ServerOptions
 from .wsgi import WSGIApp
@@ -48,7 +49,8 @@ def run_server(argv: Sequence[str] | None, default_section: str) -> int:
         if arguments.verbose:
             options["log_level"] = "DEBUG"
         settings = parse(ServerOptions, options)
-        config = ServerConfig.parse(options)
+        faces_clients = default_section == "proxy-server"
+        config = ServerConfig.parse(options, headers_max=HEADERS_MAX if faces_clients else INNER_HEADERS_MAX)
         count = worker_count(settings.workers)
         logs.configure(options, default_section)
         listener = bind(settings)

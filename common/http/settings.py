@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..config import parse, setting
 from ..errors import Refused
+from .head import HEADERS_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,12 +17,13 @@ class ServerConfig:
     client_timeout_seconds: float = 60.0
     keepalive_timeout_seconds: float = 60.0
     connections_max: int = 1024
+    headers_max: int = HEADERS_MAX
     drain_bytes_max: int = 65536  # An unread body up to this is skipped; behind a longer one we close.
     linger_seconds: float = 2.0
     linger_bytes_max: int = 16 << 20
 
     @classmethod
-    def parse(cls, options: Mapping[str, str]) -> ServerConfig:
+    def parse(cls, options: Mapping[str, str], *, headers_max: int = HEADERS_MAX) -> ServerConfig:
         """Build it from an ini section that has stock Swift's option names."""
         options_read = parse(ServerOptions, options)
         if options_read.client_timeout <= 0:
@@ -30,6 +32,7 @@ class ServerConfig:
             client_timeout_seconds=options_read.client_timeout,
             keepalive_timeout_seconds=options_read.keepalive_timeout or options_read.client_timeout,
             connections_max=options_read.max_clients,
+            headers_max=headers_max,
         )
 
 
