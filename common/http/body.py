@@ -63,6 +63,11 @@ class Body:
         raise NotImplementedError
 
     @property
+    def bytes_read(self) -> int:
+        """How many bytes of it the application has taken, without the framing."""
+        return 0
+
+    @property
     def ahead(self) -> int:
         """How many bytes have left the wire but have not been read."""
         return len(self._ahead)
@@ -170,7 +175,7 @@ class Body:
 class LengthBody(Body):
     """A body whose length was announced."""
 
-    __slots__ = ("_left", "_leftover")
+    __slots__ = ("_left", "_leftover", "_length")
 
     def __init__(self, source: Source, length: int, data: bytes) -> None:
         if len(data) <= length:
@@ -179,7 +184,13 @@ class LengthBody(Body):
         else:
             super().__init__(source, data[:length])
             self._leftover = data[length:]
+        self._length = length
         self._left = length - len(self._ahead)
+
+    @property
+    def bytes_read(self) -> int:
+        """How many bytes of it the application has taken."""
+        return self._length - self._left - len(self._ahead)
 
     @property
     def finished(self) -> bool:
@@ -226,6 +237,11 @@ class ChunkedBody(Body):
     def __init__(self, source: Source, data: bytes) -> None:
         super().__init__(source)
         self._chunks = Chunks(data)
+
+    @property
+    def bytes_read(self) -> int:
+        """How many bytes of it the application has taken, without the framing."""
+        return self._chunks.taken - len(self._ahead)
 
     @property
     def finished(self) -> bool:

@@ -36,7 +36,7 @@ class Phase(Enum):
 class Chunks:
     """The reader's place in one chunked body."""
 
-    __slots__ = ("_at", "_buffer", "_extension_bytes", "_phase", "_room", "_trailers")
+    __slots__ = ("_at", "_buffer", "_extension_bytes", "_phase", "_room", "_trailers", "taken")
 
     def __init__(self, data: bytes = b"") -> None:
         self._buffer = data
@@ -45,6 +45,7 @@ class Chunks:
         self._room = 0
         self._extension_bytes = 0
         self._trailers = 0
+        self.taken = 0  # Bytes of data, without the framing.
 
     @property
     def finished(self) -> bool:
@@ -66,6 +67,7 @@ class Chunks:
         """Take note that so many bytes of data went past."""
         assert 0 < count <= self.room
         self._room -= count
+        self.taken += count
         if not self._room:
             self._phase = Phase.DATA_END
 
@@ -92,6 +94,7 @@ class Chunks:
         data = self._buffer[self._at : self._at + min(limit, self._room)]
         self._at += len(data)
         self._room -= len(data)
+        self.taken += len(data)
         if not self._room:
             self._phase = Phase.DATA_END
         return data or None

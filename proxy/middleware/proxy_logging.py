@@ -278,11 +278,7 @@ def _resource(environ: Environ) -> str:
 
 def _bytes_received(environ: Environ) -> int:
     """Return how much of the request's body was read, as far as the input can tell."""
-    body = environ["wsgi.input"]
-    count: int | None = getattr(body, "bytes_read", None)
-    if count is None:
-        count = int(environ.get("CONTENT_LENGTH") or 0) if getattr(body, "finished", False) else 0
-    return count
+    return int(getattr(environ["wsgi.input"], "bytes_read", 0))
 
 
 def _policy_index(exchange: Exchange) -> str:
