@@ -30,6 +30,7 @@ from ..timestamp import Timestamp
 
 log = logging.getLogger(__name__)
 
+OBJECT_DEPTH = 5  # device, partition, account, container, object; only an object's name holds slashes.
 RESERVED = "\0"
 AUTO_CREATE_PREFIX = "."
 BODY_MAX = 256 << 20  # A batch of rows from a replicator; whole databases come in their own way.
@@ -116,15 +117,13 @@ class DatabaseService:
         if not _is_text(request.path):
             raise Refused("Invalid UTF8 or contains NULL", 412)
         try:
-            parts = request.split_path(minimum, maximum, rest_with_last=True)
+            parts = request.split_path(minimum, maximum, rest_with_last=maximum == OBJECT_DEPTH)
         except Refused as problem:
             raise Refused(str(problem)) from problem
         if not re.fullmatch(r"[0-9]{1,10}", str(parts[1])):
             raise Refused(f"Invalid partition: {parts[1]}")
         if parts[0] in (".", "..") or quote_plus(str(parts[0])) != parts[0]:
             raise Refused(f"Invalid device: {parts[0]}")
-        if maximum < 5 and "/" in str(parts[-1] or ""):
-            raise Refused(f"Invalid path: {request.path}")
         _check_reserved(parts[2:])
         return parts
 

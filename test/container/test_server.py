@@ -256,6 +256,14 @@ def test_paths_are_judged(server: ContainerServer, path: str, status: int) -> No
     assert ask(server, "PUT", path).status == status
 
 
+def test_a_slash_at_the_end_of_a_container_is_ignored(server: ContainerServer) -> None:
+    """Proxies pass it on as clients send it; two are one too many."""
+    assert ask(server, "PUT", f"{C}/").status == 201
+    assert ask(server, "GET", f"{C}/").status == 204
+    assert ask(server, "HEAD", f"{C}/").status == 204
+    assert ask(server, "GET", f"{C}/x").status == 400
+
+
 def test_timestamps_are_needed(server: ContainerServer) -> None:
     """Nothing is written without knowing when."""
     for method, path in (("PUT", C), ("DELETE", C), ("POST", C), ("PUT", f"{C}/o"), ("DELETE", f"{C}/o")):
