@@ -2,22 +2,29 @@
 
 /device/partition                ──▶ {suffix: hash}, pickled as stock Swift's replicators read it
 /device/partition/suf-suf-…      ──▶ those suffixes are marked for rehashing
-… with X-Apus-Inventory: true    ──▶ {suffix: {hash: moments}} as JSON, for our own replicators
+… with X-Apus-Inventory: true    ──▶ {suffix: {hash: moments}} of those suffixes, as JSON
+… with X-Apus-Inventory: all     ──▶ the same of every suffix in the partition
+/device/0 with … partitions      ──▶ [partition, …] of the whole device
+
+An inventory can make a peer let go of its copies. So none is given of a partition that our own replicator
+is just now letting go of: two handoffs that take each other for the primary must not both believe it.
 """
 
 from __future__ import annotations
 
+import os
 import time
 
 import orjson
 
 from ..common import restricted_pickle
 from ..common.concurrency import in_native_thread
-from ..common.errors import Refused
+from ..common.errors import Refused, Unavailable
 from ..common.http.answer import Answer
 from ..common.http.request import Request
-from .context import Context, flag, is_partition
+from .context import Context, is_partition
 from .files import hashes
+from .files.locks import is_locked
 
 
 def replicate(context: Context, request: Request) -> Answer:
@@ -30,9 +37,16 @@ def replicate(context: Context, request: Request) -> Answer:
     suffixes = (
         [suffix for suffix in pieces[3].split("-") if hashes.is_suffix(suffix)] if len(pieces) == 4 else []
     )
-    if flag(request, "HTTP_X_APUS_INVENTORY"):
-        found = in_native_thread(hashes.inventory, device_path, policy.index, partition, suffixes)
-        return Answer(200, {"Content-Type": "application/json"}, orjson.dumps(found))
+    asked = request.environ.get("HTTP_X_APUS_INVENTORY")
+    if asked == "partitions":
+        return _json(_partitions(f"{device_path}/{policy.data_directory}"))
+    if asked:
+        directory = f"{device_path}/{policy.data_directory}/{partition}"
+        if asked == "all":
+            suffixes = _suffixes(directory)
+        if is_locked(directory, "replication"):
+            raise Unavailable("the partition is being handed over")
+        return _json(in_native_thread(hashes.inventory, device_path, policy.index, partition, suffixes))
     answer: dict[str, str] | None = None
     if suffixes:
         for suffix in suffixes:
@@ -48,3 +62,22 @@ def replicate(context: Context, request: Request) -> Answer:
         )
     kind = {"Content-Type": "application/octet-stream"}
     return Answer(200, kind, restricted_pickle.dumps(answer))
+
+
+def _json(found: object) -> Answer:
+    return Answer(200, {"Content-Type": "application/json"}, orjson.dumps(found))
+
+
+def _partitions(folder: str) -> list[int]:
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return []
+    return sorted(int(entry.name) for entry in entries if is_partition(entry.name) and entry.is_dir())
+
+
+def _suffixes(directory: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(directory) if hashes.is_suffix(name)]
+    except FileNotFoundError:
+        return []

@@ -55,6 +55,21 @@ def locked(
             os.close(descriptor)
 
 
+def is_locked(folder: str, name: str) -> bool:
+    """Say whether somebody holds the lock just now; nobody is kept from taking it for longer than that."""
+    try:
+        descriptor = os.open(f"{folder}/.lock-{name}", os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _try(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
