@@ -48,6 +48,7 @@ class Reply:
         "_config",
         "_headers",
         "_is_http_1_1",
+        "_keeping_is_news",
         "_left",
         "_length",
         "_lines",
@@ -69,6 +70,8 @@ class Reply:
         self._headers: list[tuple[str, str]] = []
         self._bodiless = environ["REQUEST_METHOD"] == "HEAD"
         self._is_http_1_1 = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+        # HTTP/1.1 keeps connections without a word, but who says so (as stock's suite does) is answered.
+        self._keeping_is_news = not self._is_http_1_1 or "HTTP_CONNECTION" in environ
         self._lines: list[str] = []
         self._length = _UNKNOWN
         self._left = 0  # Bytes that the announced length still allows.
@@ -189,7 +192,7 @@ class Reply:
         lines = self._lines
         if not self.keep:
             lines.append("Connection: close\r\n")
-        elif not self._is_http_1_1:
+        elif self._keeping_is_news:
             lines.append("Connection: keep-alive\r\n")
         head = "".join(lines)
         if head.count("\n") != len(lines) or head.count("\r") != len(lines):
