@@ -25,6 +25,10 @@ from ..common.logs import LogSettings
 from ..common.metrics import MetricsConfig
 from ..common.recon import ReconConfig
 from ..container.updater import UpdaterSettings
+from ..object.auditor import ObjectAuditorSettings
+from ..object.expirer import ExpirerSettings
+from ..object.settings import ObjectSettings
+from ..object.updater import ObjectUpdaterSettings
 from ..proxy.middleware.cache import CacheConfig
 from ..proxy.middleware.catch_errors import CatchErrorsConfig
 from ..proxy.middleware.gatekeeper import GatekeeperConfig
@@ -111,7 +115,16 @@ def files() -> dict[str, list[Section]]:
             _filter("listing_formats"),
             _filter("tempauth", TempauthConfig, user_ACCOUNT_NAME="KEY .admin"),
         ],
-        "object-server.conf": _storage("object", ServiceSettings, {"replicator": ReplicatorConfig}),
+        "object-server.conf": _storage(
+            "object",
+            ObjectSettings,
+            {
+                "replicator": ReplicatorConfig,
+                "auditor": ObjectAuditorSettings,
+                "updater": ObjectUpdaterSettings,
+                "expirer": ExpirerSettings,
+            },
+        ),
         "container-server.conf": _storage(
             "container",
             ServiceSettings,
