@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from ..common.cluster import DEFAULT_DIRECTORY, ClusterConf
+from ..common.cluster_secret import credentials
 from ..common.concurrency import Crew
 from ..common.config import parse, setting
 from ..common.daemon import Daemon
@@ -86,7 +87,8 @@ class AccountReaper(Daemon):
         self._pool = Pool(
             PoolConfig(
                 connect_timeout_seconds=settings.conn_timeout, response_timeout_seconds=settings.node_timeout
-            )
+            ),
+            default_headers=credentials(self._cluster.secret),
         )
         self.done: Counter[str] = Counter()
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from ..common import concurrency, recon_cache
 from ..common.cluster import DEFAULT_DIRECTORY, ClusterConf
+from ..common.cluster_secret import credentials
 from ..common.concurrency import Crew
 from ..common.config import parse, setting
 from ..common.daemon import Daemon
@@ -67,12 +68,14 @@ class ContainerUpdater(Daemon):
     def __init__(self, options: Mapping[str, str], cluster: ClusterConf | None = None) -> None:
         settings = self.settings = parse(UpdaterSettings, options)
         self.interval_seconds = settings.interval
-        self._salt = (cluster or ClusterConf.load(settings.swift_dir)).salt
+        cluster = cluster or ClusterConf.load(settings.swift_dir)
+        self._salt = cluster.salt
         self._ring = WatchedRing(os.path.join(settings.swift_dir, "account.ring.gz"))
         self._pool = Pool(
             PoolConfig(
                 connect_timeout_seconds=settings.conn_timeout, response_timeout_seconds=settings.node_timeout
-            )
+            ),
+            default_headers=credentials(cluster.secret),
         )
         self._left_alone: dict[str, float] = {}
         self._sweep = Sweep()

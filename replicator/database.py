@@ -22,6 +22,7 @@ from typing import ClassVar
 from ..account.broker import AccountBroker
 from ..common import recon_cache
 from ..common.cluster import DEFAULT_DIRECTORY, ClusterConf
+from ..common.cluster_secret import credentials
 from ..common.concurrency import Crew
 from ..common.config import parse, setting
 from ..common.daemon import Daemon
@@ -128,7 +129,8 @@ class DatabaseReplicator(Daemon):
         self._pool = Pool(
             PoolConfig(
                 connect_timeout_seconds=settings.conn_timeout, response_timeout_seconds=settings.node_timeout
-            )
+            ),
+            default_headers=credentials(self._cluster.secret),
         )
         self.figures = Figures()
 

@@ -116,6 +116,7 @@ class ObjectController:
         assert call.name is not None
         wished = call.header("X_BACKEND_STORAGE_POLICY_INDEX")
         index = int(wished) if wished and wished.isdigit() else info.policy_index
+        call.environ["apus.policy_index"] = str(index)  # For the access log and the metrics.
         home = self._replicas.rings.of_object(index, call.account, call.container, call.name)
         return Target(info, index, home)
 

@@ -35,10 +35,8 @@ INTERNAL_NAMES = frozenset(
     | {f"x-container-{word}" for word in ("host", "device", "partition", "root-db-state")}
     | {f"x-delete-at-{word}" for word in ("host", "device", "partition", "container")}
 )
-CLIENT_MAY_NOT_SEND = INTERNAL_NAMES | {"x-open-expired"}  # Nobody here grants reading expired objects.
-
 _INBOUND_PREFIXES = tuple("HTTP_" + prefix.upper().replace("-", "_") for prefix in INTERNAL_PREFIXES)
-_INBOUND_KEYS = frozenset("HTTP_" + name.upper().replace("-", "_") for name in CLIENT_MAY_NOT_SEND)
+_INBOUND_KEYS = frozenset("HTTP_" + name.upper().replace("-", "_") for name in INTERNAL_NAMES)
 _KNOWN_NAMES_MAX = 1024  # Object metadata names are the clients' invention; the memo must not follow it.
 
 

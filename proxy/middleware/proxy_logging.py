@@ -282,11 +282,13 @@ def _bytes_received(environ: Environ) -> int:
 
 
 def _policy_index(exchange: Exchange) -> str:
-    """Return the storage policy that the answer, or else the request, names."""
-    for name, value in exchange.headers:
-        if name == "X-Backend-Storage-Policy-Index":
-            return value
-    return str(exchange.environ.get("HTTP_X_BACKEND_STORAGE_POLICY_INDEX") or "")
+    """Return the storage policy that the proxy has found, or that the answer names."""
+    index: str | None = exchange.environ.get("apus.policy_index")
+    if index is None:
+        for name, value in exchange.headers:
+            if name == "X-Backend-Storage-Policy-Index":
+                return value
+    return index or ""
 
 
 def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], ProxyLogging]:

@@ -235,6 +235,18 @@ def test_requests_are_counted_by_what_they_are_about(
     assert count(resource, counted_method, "202", policy) == before + 1
 
 
+def test_the_policy_is_the_one_that_the_proxy_found() -> None:
+    """Before what the answer says."""
+    before = count("object", "GET", "203", "7")
+
+    def app(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        environ["apus.policy_index"] = "7"
+        return FixedApp("203 X", [("X-Backend-Storage-Policy-Index", "1")])(environ, start_response)
+
+    ask(filter_factory({})(app), "GET", "/v1/a/c/o")
+    assert count("object", "GET", "203", "7") == before + 1
+
+
 def test_a_body_that_moves_itself_still_does() -> None:
     """Its transfer is offered to the engine, and its bytes are counted."""
 
