@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from apus.common.database.listing import NO_LIMIT, Query, Range, Subdir, after_prefix, scan
+from apus.common.database.listing import NO_LIMIT, Fetch, Query, Range, Subdir, after_prefix, scan
 
 ALPHABET = "ab/0é\n%\x01\ud7ff\ue000\U0010ffff~."
 names = st.text(ALPHABET, min_size=1, max_size=6)
@@ -27,7 +27,7 @@ queries = st.builds(
 )
 
 
-def fetch_from(stored: set[str], asked: list[Range] | None = None):  # noqa: ANN201 - a closure
+def fetch_from(stored: set[str], asked: list[Range] | None = None) -> Fetch:
     """Return what an index over the names would answer."""
 
     def fetch(span: Range) -> Iterator[tuple[str]]:
