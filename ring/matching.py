@@ -5,7 +5,8 @@
 
     Begin with any pairing. A pairing costs something when the device stands too near to another replica of
     the partition. Offer every costly slot some exchanges with others, make those that lower the sum of
-    costs and don't touch each other, and go on until nothing improves.
+    costs and don't touch each other, and go on until nothing improves. One that finds no such exchange may
+    pass its trouble on to another slot, for which it may be none.
 
 What may move and why is decided in rebalance.py; here a slot is only a place in the table.
 """
@@ -27,6 +28,8 @@ OFFERS_AT_ONCE = 1 << 18  # Bounds the memory of one round of exchanges to some 
 OFFERS_PER_SLOT, OFFERS_MIN = 4, 4096
 OFFERS_EACH_MIN, OFFERS_EACH_MAX = 4, 2048
 ROUNDS_MAX = 60
+IDLE_MAX = 4  # Rounds without gain before a search is given up.
+DRIFT = 0.5  # How readily a badly placed slot trades its trouble with another, who may get rid of it.
 
 Table = NDArray[np.int32]
 
@@ -63,22 +66,23 @@ class Costs:
 
     def of(self, table: Table, slots: Slots, devices: Table) -> Ints:
         """Return the cost of each slot if it were on that device."""
-        others = table[slots.partitions]
-        others[np.arange(len(slots)), slots.replicas] = -1
-        return self._given(others, devices)
+        own = [self._tiers[level][devices] for level in LEVELS]
+        near = [np.zeros(len(devices), dtype=np.int16) for _ in LEVELS]
+        for replica in range(table.shape[1]):
+            other = table[slots.partitions, replica]
+            other[slots.replicas == replica] = -1
+            for level in LEVELS:
+                near[level] += self._tiers[level][other] == own[level]
+        return self._priced(near, devices)
 
-    def _given(self, others: Table, devices: Table) -> Ints:
-        cost = np.zeros(devices.shape, dtype=np.int64)
-        uneven = np.zeros(devices.shape, dtype=bool)
+    def _priced(self, near: list[NDArray[np.int16]], devices: Table) -> Ints:
+        against = np.zeros(len(devices), dtype=np.int64)
+        uneven = np.zeros(len(devices), dtype=bool)
         for level in LEVELS:
-            tiers = self._tiers[level]
-            near = (tiers[others] == tiers[devices][..., None]).sum(axis=-1)
-            cost += AGAINST_PLAN * (near >= self._most[level][devices])
-            if level == DEVICE:
-                cost += ON_ONE_DEVICE * (near > 0)
-            elif self._soft[level]:
-                uneven |= near >= self._even[level][devices]
-        cost += UNEVEN * uneven
+            against += near[level] >= self._most[level][devices]
+            if self._soft[level] and level != DEVICE:
+                uneven |= near[level] >= self._even[level][devices]
+        cost: Ints = AGAINST_PLAN * against + UNEVEN * uneven + ON_ONE_DEVICE * (near[DEVICE] > 0)
         return cost
 
     def standing(self, table: Table) -> Ints:
@@ -143,15 +147,22 @@ class Matching:
         self._put(np.arange(len(self._devices)))
 
     def settle(self) -> tuple[Table, Ints]:
-        """Return a device and its cost for every slot."""
+        """Return a device and its cost for every slot; bystanders are asked only when others can't help."""
         cost = self._costs.of(self._table, self._slots, self._devices)
+        homes = np.arange(len(self._devices))
+        self._improve(cost, np.delete(homes, slice(self._keen, self._real)), trouble=1)
+        self._improve(cost, homes, trouble=AGAINST_PLAN)
+        return self._devices[: self._real], cost[: self._real]
+
+    def _improve(self, cost: Ints, partners: Ints, *, trouble: int) -> None:
+        """Exchange with those partners until no slot costs as much, or nothing helps."""
         idle = 0
         for _ in range(ROUNDS_MAX):
-            costly = np.flatnonzero(cost[: self._keen])
-            if not len(costly) or idle >= 3:
-                break
+            costly = np.flatnonzero(cost[: self._keen] >= trouble)
+            if not len(costly) or idle >= IDLE_MAX:
+                return
             before = int(cost.sum())
-            changed = self._exchange(costly, cost)
+            changed = self._exchange(costly, partners, cost)
             if len(changed):
                 touched = np.zeros(len(self._table), dtype=bool)
                 touched[self._slots.partitions[changed]] = True
@@ -159,30 +170,25 @@ class Matching:
                 cost[which] = self._costs.of(self._table, self._slots[which], self._devices[which])
             gained = before - int(cost.sum())
             idle = 0 if gained > before // 500 else idle + 1
-        return self._devices[: self._real], cost[: self._real]
 
     def _put(self, which: Ints) -> None:
         real = which[which < self._real]
         slots = self._slots[real]
         self._table[slots.partitions, slots.replicas] = self._devices[real]
 
-    def _exchange(self, costly: Ints, cost: Ints) -> Ints:
+    def _exchange(self, costly: Ints, partners: Ints, cost: Ints) -> Ints:
         """Make the best of some random exchanges for each costly slot; return who was touched."""
         at_once = min(OFFERS_AT_ONCE, OFFERS_PER_SLOT * len(self._devices) + OFFERS_MIN)
         each = int(np.clip(at_once // len(costly), OFFERS_EACH_MIN, OFFERS_EACH_MAX))
         ours = self._rng.permutation(costly)[: max(at_once // each, 1)]
-        theirs = self._rng.integers(0, len(self._devices), (len(ours), each))
+        theirs = partners[self._rng.integers(0, len(partners), (len(ours), each))]
         flat_ours = np.repeat(ours, each)
         flat_theirs = theirs.ravel()
-        gain = cost[flat_ours] + cost[flat_theirs]
-        gain -= self._costs.of(self._table, self._slots[flat_ours], self._devices[flat_theirs])
-        then = self._costs.of(self._table, self._slots[flat_theirs], self._devices[flat_ours])
-        gain -= then
-        gain[(then >= AGAINST_PLAN) & (flat_theirs >= self._keen) & (flat_theirs < self._real)] = 0
-        gain[self._slots.partitions[flat_ours] == self._slots.partitions[flat_theirs]] = 0
+        gain = self._gains(flat_ours, flat_theirs, cost)
         best = gain.reshape(theirs.shape).argmax(axis=1)
         chosen = np.arange(len(ours)) * each + best
-        chosen = chosen[gain[chosen] > 0]
+        drifts = (cost[ours] >= AGAINST_PLAN) & (self._rng.random(len(ours)) < DRIFT)
+        chosen = chosen[(gain[chosen] > 0) | ((gain[chosen] == 0) & drifts)]
         left, right = flat_ours[chosen], flat_theirs[chosen]
         free = self._apart(self._slots.partitions[left], self._slots.partitions[right])
         left, right = left[free], right[free]
@@ -190,6 +196,18 @@ class Matching:
         touched = np.concatenate([left, right])
         self._put(touched)
         return touched
+
+    def _gains(self, ours: Ints, theirs: Ints, cost: Ints) -> Ints:
+        """Return by how much each exchange lowers the cost; below zero where it must not be made."""
+        slots, devices = self._slots, self._devices
+        then = self._costs.of(self._table, slots[theirs], devices[ours])
+        gain: Ints = cost[ours] + cost[theirs] - then
+        gain -= self._costs.of(self._table, slots[ours], devices[theirs])
+        bystander = (theirs >= self._keen) & (theirs < self._real)
+        gain[bystander & ((then >= AGAINST_PLAN) | (gain == 0))] = -1
+        gain[slots.partitions[ours] == slots.partitions[theirs]] = -1
+        gain[devices[ours] == devices[theirs]] = -1
+        return gain
 
     def _apart(self, left: Ints, right: Ints) -> Bools:
         """Return which exchanges are the first to touch both their partitions."""

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .layout import lay_out
 from .matching import AGAINST_PLAN, ON_ONE_DEVICE, Costs, Matching, Slots, Table
@@ -29,6 +28,8 @@ IDLE_MAX = 3
 BYSTANDERS_EACH, BYSTANDERS_MIN, BYSTANDERS_MAX = 8, 1024, 1 << 15
 PROBES = 8  # Devices tried in thought before a replica is taken up: enough to tell likely from hopeless.
 FALLBACK_AT_ONCE = 512
+FEW = 512  # Devices compared for a slot that found no home, before all of them are.
+OCCASIONS = 24  # Replicas considered for each one that a device gives up: enough to choose among.
 
 Scoring = Callable[[Slots, Ints], tuple[Slots, Ints]]
 NOBODY = Slots(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
@@ -69,7 +70,7 @@ class Rebalance:
         excess, excess_from = self._take_up_excess(self._likely)
         everyone, before = homeless + crowded + excess, np.concatenate([nowhere, crowded_from, excess_from])
         for _ in range(ATTEMPTS_MAX):
-            if not self._home(everyone, before, NOBODY):
+            if not self._home(everyone, before):
                 break
             everyone, before = self._take_up_excess(self._likely)
         idle = 0
@@ -77,7 +78,7 @@ class Rebalance:
             slots, origins = self._take_up_excess(self._anyhow)
             if not len(slots):
                 break
-            idle = 0 if self._home(slots, origins, self._bystanders(slots)) else idle + 1
+            idle = 0 if self._home(slots, origins) else idle + 1
             if idle == IDLE_MAX:
                 break
         return self.table
@@ -107,7 +108,9 @@ class Rebalance:
         """Take up as many slots as devices hold too many, from partitions that may still move."""
         over = self.have() - self.quota
         rows = np.flatnonzero(self.may_move)
-        local, replicas = np.nonzero(np.append(over, 0)[self.table[rows]] > 0)
+        share = np.append(OCCASIONS * np.maximum(over, 0) / np.maximum(self.have(), 1), 0.0)
+        considered = share[self.table[rows]]
+        local, replicas = np.nonzero(considered > self.rng.random(considered.shape))
         slots, points = scored(Slots(rows[local], replicas), over)
         score = np.full((len(self.table), self.table.shape[1]), NEVER)
         score[slots.partitions, slots.replicas] = points
@@ -152,10 +155,11 @@ class Rebalance:
         self.table[slots.partitions, slots.replicas] = -1
         return slots, origins
 
-    def _home(self, slots: Slots, origins: Table, bystanders: Slots) -> bool:
+    def _home(self, slots: Slots, origins: Table) -> bool:
         """Put the slots down where there is room, else back, else wherever it harms least."""
         if not len(slots):
             return False
+        bystanders = self._bystanders(slots)
         given, spare = self._rooms(len(slots))
         standing = self.table[bystanders.partitions, bystanders.replicas]
         everyone, before = slots + bystanders, np.concatenate([origins, standing])
@@ -198,23 +202,27 @@ class Rebalance:
         stuck = self.costs.of(self.table, slots, origins) >= AGAINST_PLAN
         stuck |= origins < 0
         slots, origins = slots[stuck], origins[stuck]
-        everyone = np.flatnonzero(self.topology.weights > 0).astype(np.int32)
         for at in range(0, len(slots), FALLBACK_AT_ONCE):
-            some = slots[slice(at, at + FALLBACK_AT_ONCE)]
             fill = (self.have() + 1) / np.maximum(self.quota, 1)
-            self._put_anywhere(some, origins[at : at + FALLBACK_AT_ONCE], everyone, fill)
+            for index in range(at, min(at + FALLBACK_AT_ONCE, len(slots))):
+                self._put_anywhere(slots[[index]], origins[[index]], fill)
 
-    def _put_anywhere(self, slots: Slots, origins: Table, everyone: Table, fill: NDArray[np.float64]) -> None:
-        for index in range(len(slots)):
-            slot = Slots(
-                *(np.repeat(column[index], len(everyone)) for column in (slots.partitions, slots.replicas))
-            )
-            cost = self.costs.of(self.table, slot, everyone)
-            best = everyone[np.lexsort((self.rng.random(len(everyone)), fill[everyone], cost))[0]]
-            partition, replica = slots.partitions[index], slots.replicas[index]
-            if origins[index] >= 0:
-                stays = self.costs.of(self.table, slots[[index]], origins[[index]])[0] <= cost.min()
-                best = origins[index] if stays else best
-                self.may_move[partition] &= bool(stays)
-            self.table[partition, replica] = best
-            fill[best] += 1 / max(int(self.quota[best]), 1)
+    def _put_anywhere(self, slot: Slots, origin: Table, fill: Floats) -> None:
+        """Put one slot down where it harms least and room is most, or leave it where it was."""
+        everyone = np.flatnonzero(self.topology.weights > 0).astype(np.int32)
+        few = self.rng.choice(everyone, min(FEW, len(everyone)), replace=False)
+        best, cost = self._least_harm(slot, few, fill)
+        if cost >= AGAINST_PLAN and len(few) < len(everyone):
+            best, cost = self._least_harm(slot, everyone, fill)
+        if origin[0] >= 0:
+            stays = int(self.costs.of(self.table, slot, origin)[0]) <= cost
+            best = int(origin[0]) if stays else best
+            self.may_move[slot.partitions] &= stays
+        self.table[slot.partitions, slot.replicas] = best
+        fill[best] += 1 / max(int(self.quota[best]), 1)
+
+    def _least_harm(self, slot: Slots, devices: Table, fill: Floats) -> tuple[int, int]:
+        repeated = Slots(np.repeat(slot.partitions, len(devices)), np.repeat(slot.replicas, len(devices)))
+        cost = self.costs.of(self.table, repeated, devices)
+        best = np.lexsort((self.rng.random(len(devices)), fill[devices], cost))[0]
+        return int(devices[best]), int(cost[best])

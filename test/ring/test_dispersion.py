@@ -44,7 +44,7 @@ def counted(builder: Builder) -> tuple[dispersion.Graph, float]:
     return whole, 100.0 * at_risk / (builder.partitions * builder.replicas)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(worlds())
 def test_arrays_count_as_loops_do(world: World) -> None:
     """Same graph, same percentage."""

@@ -21,7 +21,7 @@ def existing(world: World) -> np.ndarray:
     return exists
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(worlds(), st.integers(0, 2**32))
 def test_quotas_are_met_and_every_partition_is_spread_as_planned(world: World, seed: int) -> None:
     """Each tier holds the floor or the ceiling of its share of every single partition."""

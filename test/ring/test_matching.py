@@ -17,7 +17,7 @@ def costs_of(world: World) -> tuple[Topology, Costs]:
     return topology, Costs(topology, plan(topology, world.replicas, world.overload))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=20)
 @given(worlds())
 def test_both_ways_of_counting_agree(world: World) -> None:
     """The cost of each slot where it stands is the same, counted at once or one by one."""
@@ -41,7 +41,7 @@ def test_nearness_has_its_price() -> None:
     assert same_device > same_server > same_zone >= AGAINST_PLAN > other == 0
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**32), st.integers(1, 200))
 def test_a_matching_keeps_the_pool(seed: int, partitions: int) -> None:
     """Every device offered is used as often as it was offered, spare ones included."""

@@ -16,7 +16,7 @@ def topology_of(world: World) -> Topology:
     return Topology.of(numbered(list(world.devices)))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(worlds())
 def test_shares_sum_to_the_replicas_at_every_level(world: World) -> None:
     """Whatever the weights, the tree and the overload ask for; and no device has more than one replica."""
@@ -28,7 +28,7 @@ def test_shares_sum_to_the_replicas_at_every_level(world: World) -> None:
     assert shares.target[DEVICE].max() <= 1 + 1e-9
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(worlds())
 def test_a_tier_has_what_its_children_have(world: World) -> None:
     """From devices up to regions."""
@@ -39,7 +39,7 @@ def test_a_tier_has_what_its_children_have(world: World) -> None:
         assert summed == pytest.approx(target[level - 1])
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(worlds())
 def test_overload_bounds_what_a_device_gets_beyond_its_weight(world: World) -> None:
     """With an overload of 0 weights decide alone; with more, no device exceeds its weight by more."""
@@ -50,7 +50,7 @@ def test_overload_bounds_what_a_device_gets_beyond_its_weight(world: World) -> N
     assert (shares.target[DEVICE][used] <= by_weight * (1 + world.overload) + 1e-6).all()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(worlds())
 def test_the_required_overload_spreads_fully(world: World) -> None:
     """More than required changes nothing."""
@@ -63,7 +63,7 @@ def test_the_required_overload_spreads_fully(world: World) -> None:
         assert all(target[level] == pytest.approx(by_spread[level], abs=1e-6) for level in LEVELS)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(worlds(), st.randoms(use_true_random=False))
 def test_quotas_are_shares_rounded(world: World, random: object) -> None:
     """Each tier gets the floor or the ceiling of its share, whatever devices hold now, and all slots are given."""
@@ -82,7 +82,7 @@ def test_quotas_are_shares_rounded(world: World, random: object) -> None:
         assert (summed <= np.ceil(exact - 1e-6) + 1e-9).all()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(worlds())
 def test_quotas_leave_those_alone_who_have_them(world: World) -> None:
     """Rounding again, with the quotas in place, gives the same quotas: it moves nothing by itself."""

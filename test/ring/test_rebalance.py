@@ -41,7 +41,7 @@ def moved(before: np.ndarray, after: np.ndarray, gone: list[int]) -> np.ndarray:
     return np.asarray((old >= 0) & (new >= 0) & (old != new) & ~np.isin(old, gone))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(worlds())
 def test_a_new_ring_is_as_planned(world: World) -> None:
     """Every device has its quota exactly, and no partition stands nearer together than planned."""
@@ -51,7 +51,7 @@ def test_a_new_ring_is_as_planned(world: World) -> None:
     assert (standing_costs(builder) < AGAINST_PLAN).all()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(worlds(), st.randoms(use_true_random=False), st.integers(1, 4))
 def test_replicas_are_on_different_devices_whatever_changes(world: World, random: Random, steps: int) -> None:
     """After any changes, with or without time to rest between rebalances."""
@@ -65,7 +65,7 @@ def test_replicas_are_on_different_devices_whatever_changes(world: World, random
         assert (standing_costs(builder) < ON_ONE_DEVICE).all()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(worlds(), st.randoms(use_true_random=False), st.integers(1, 3))
 def test_patience_leads_to_the_plan(world: World, random: Random, steps: int) -> None:
     """A few rebalances, each allowed to move everything once, and nothing stands against the plan."""
@@ -79,7 +79,7 @@ def test_patience_leads_to_the_plan(world: World, random: Random, steps: int) ->
     assert excess <= 0.02 * builder.table().size + 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(worlds(), st.randoms(use_true_random=False))
 def test_one_rebalance_moves_a_partition_once(world: World, random: Random) -> None:
     """Of the replicas on devices that stay, at most one of a partition moves."""
@@ -94,7 +94,7 @@ def test_one_rebalance_moves_a_partition_once(world: World, random: Random) -> N
     assert not (stays[lost].any() and len(gone)), "who lost a replica gives no other away"
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(worlds(), st.randoms(use_true_random=False))
 def test_a_partition_rests_after_it_moved(world: World, random: Random) -> None:
     """Within min_part_hours nothing moves but what was on removed devices."""
@@ -107,7 +107,7 @@ def test_a_partition_rests_after_it_moved(world: World, random: Random) -> None:
     assert not stays.any()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(worlds(), st.sampled_from(("1", "2", "seed")))
 def test_the_same_seed_gives_the_same_ring(world: World, seed: str) -> None:
     """Whatever ran before in the process."""
@@ -119,7 +119,7 @@ def test_the_same_seed_gives_the_same_ring(world: World, seed: str) -> None:
     assert first.table().tolist() == second.table().tolist()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(worlds())
 def test_nothing_moves_without_a_reason(world: World) -> None:
     """A rebalance of a balanced ring changes nothing."""

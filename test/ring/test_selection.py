@@ -12,7 +12,7 @@ from apus.ring.selection import NEVER, NONE, one_each, rank_in_group
 DEVICES = 6
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(
     st.integers(0, 60).flatmap(
         lambda rows: st.tuples(

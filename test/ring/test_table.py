@@ -59,7 +59,7 @@ def test_a_ring_without_assignments_has_no_devices_to_offer() -> None:
     assert list(ring.handoffs(0)) == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(worlds())
 def test_everyone_is_primary_or_handoff_once(world: World) -> None:
     """Primaries and handoffs together are the devices that hold anything, each once.
@@ -75,7 +75,7 @@ def test_everyone_is_primary_or_handoff_once(world: World) -> None:
         assert elsewhere <= {*primaries, *handoffs} <= set(ring.assigned_ids)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(worlds())
 def test_handoffs_come_from_far_first(world: World) -> None:
     """No stand-in repeats a region while one in a region met nowhere yet is left."""
