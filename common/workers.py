@@ -33,6 +33,7 @@ READY = b"ready"
 _HEEDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 YOUNG_SECONDS = 2.0  # A worker that dies younger than this is likely to do so again.
 PAUSE_SECONDS = 1.0
+PATIENCE_SECONDS = 10.0  # With workers that were told to end at once; then they are killed.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,15 @@ class _Worker:
     ready: bool = False
     told: bytes = b""
 
+    def listen(self) -> None:
+        """Take note of what it tells."""
+        if not self.ready:
+            try:
+                self.told += read_now(self.reports)
+            except BlockingIOError:
+                return
+            self.ready = self.told == READY
+
 
 class Foreman:
     """Keeps a number of workers alive until it is told to stop."""
@@ -65,6 +75,7 @@ class Foreman:
         self._signals = SignalPipe(*_HEEDED)
         self._stopping = False
         self._announced = False
+        self._kill_at: float | None = None
         self._failure: int | None = None
 
     def run(self) -> int:
@@ -79,7 +90,7 @@ class Foreman:
                 for _ in range(missing):
                     self._fork()
                 missing = 0
-            self._wait(fork_at - now if missing else None)
+            self._wait(self._patience(now, fork_at if missing else None))
             for number in self._signals.read():
                 self._heed(number)
             self._hear()
@@ -128,7 +139,17 @@ class Foreman:
         for worker in self._workers.values():
             if not worker.ready:
                 poll.register(worker.reports, _select.POLLIN)
-        poll.poll(None if seconds is None else max(0, int(seconds * 1000) + 1))
+        poll.poll(None if seconds is None else int(seconds * 1000) + 1)
+
+    def _patience(self, now: float, fork_at: float | None) -> float | None:
+        """Return for how long nothing is to be done; kill those whose time is up."""
+        if self._kill_at is not None and now >= self._kill_at:
+            self._kill_at = None
+            for worker in self._workers.values():
+                log.warning("a worker does not end and is killed", extra={"worker": worker.pid})
+                _send(worker.pid, signal.SIGKILL)
+        moments = [moment - now for moment in (self._kill_at, fork_at) if moment is not None]
+        return max(0.0, min(moments)) if moments else None
 
     def _heed(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
@@ -141,19 +162,15 @@ class Foreman:
             announce_stopping()
             log.info("stopping", extra={"how": how.name})
         self._stopping = True
+        if how == signal.SIGTERM and self._kill_at is None:
+            self._kill_at = time.monotonic() + PATIENCE_SECONDS
         for worker in self._workers.values():
             _send(worker.pid, how)
 
     def _hear(self) -> None:
         """Take note of what new workers tell."""
         for worker in self._workers.values():
-            if worker.ready:
-                continue
-            try:
-                worker.told += read_now(worker.reports)
-            except BlockingIOError:
-                continue
-            worker.ready = worker.told == READY
+            worker.listen()
         if not self._announced and sum(worker.ready for worker in self._workers.values()) == self._count:
             self._announced = True
             self._on_ready()
@@ -168,6 +185,7 @@ class Foreman:
             worker = self._workers.pop(pid, None)
             if worker is None:
                 continue
+            worker.listen()  # Its last words may have come just now.
             os.close(worker.reports)
             code = os.waitstatus_to_exitcode(status)
             if not self._stopping:

@@ -35,6 +35,10 @@ class Source(Protocol):
     def continue_due(self) -> bool:
         """Whether the other side waits to be told that its body is wanted."""
 
+    @property
+    def broken(self) -> bool:
+        """Whether nothing more can be expected from it."""
+
 
 class Body:
     """A body of any framing; subclasses say where the next piece comes from."""
@@ -77,7 +81,8 @@ class Body:
         missing = self.missing
         if not missing:
             return missing is not None
-        return missing <= limit and not self._source.continue_due
+        source = self._source
+        return missing <= limit and not source.continue_due and not source.broken
 
     def take_ahead(self) -> bytes:
         """Return what has left the wire but has not been read."""

@@ -24,6 +24,8 @@ __all__ = ["Address", "Exchange", "Headers", "Pool", "PoolConfig", "Response"]
 HEAD_PIECE_BYTES = 16384
 JOIN_BYTES_MAX = 65536
 CONTINUE = 100
+_HOST = ("Host", "host", "HOST")
+_CONTENT_LENGTH = ("Content-Length", "content-length", "CONTENT-LENGTH")
 _ALWAYS_MEASURED = frozenset(("PUT", "POST", "REPLICATE"))
 
 Head = tuple[int, str, int, HeaderLines]
@@ -180,7 +182,8 @@ class Pool:
                 data,
                 method=method,
                 timeout_seconds=self._config.read_timeout_seconds,
-                release=(lambda released: self._idle.put(address, released)) if keep else None,
+                release=self._idle.put if keep else None,
+                address=address,
             )
         except BadFraming as nonsense:
             raise PeerDisconnect(f"the peer's answer is malformed: {nonsense}") from nonsense
@@ -225,6 +228,7 @@ class Exchange:
         "_pool",
         "_timeout",
         "_wire",
+        "_wire_is_ours",
         "continue_status",
     )
 
@@ -241,6 +245,7 @@ class Exchange:
         self._pool = pool
         self._address = address
         self._wire = wire
+        self._wire_is_ours = True  # Until a response takes it over.
         self._method = method
         self._head = head  # Until it has been sent, with the first piece of the body.
         self._left = length
@@ -258,6 +263,7 @@ class Exchange:
                 self._early = self._pool.make_response(
                     self._wire, self._address, self._method, head, data, keep=False
                 )
+                self._wire_is_ours = False
         except OSError as reset:
             self._wire.close()
             raise _gone(kept=kept) from reset
@@ -297,16 +303,23 @@ class Exchange:
         self._flush_or_abort()
         patience = self._timeout if timeout_seconds is None else timeout_seconds
         try:
-            return self._pool.receive_response(self._wire, self._address, self._method, patience)
+            response = self._pool.receive_response(self._wire, self._address, self._method, patience)
         except BaseException:
             self._wire.close()
             raise
+        self._wire_is_ours = False
+        return response
 
     def abort(self) -> None:
         """Break the connection off, so that the peer throws the body away."""
-        self._wire.close()
+        if self._wire_is_ours:
+            self._wire.close()
         if self._early is not None:
             self._early.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_wire_is_ours", False):
+            self._wire.close()
 
     def _flush(self) -> None:
         if self._head:
@@ -339,11 +352,10 @@ def request_head(
 ) -> bytes:
     """Return the head of a request; a value that would break out of its line is our own fault and fails."""
     lines = [f"{method} {path} HTTP/1.1\r\n"]
-    names = {name.lower() for name in headers}
-    if "host" not in names:
+    if headers.keys().isdisjoint(_HOST):
         host = f"[{address[0]}]" if ":" in address[0] else address[0]
         lines.append(f"Host: {host}:{address[1]}\r\n")
-    if measure is not None and "content-length" not in names:
+    if measure is not None and headers.keys().isdisjoint(_CONTENT_LENGTH):
         lines.append(f"Content-Length: {measure}\r\n")
     lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
     lines += more

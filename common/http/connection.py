@@ -169,7 +169,9 @@ class Connection:
         result: Iterable[bytes] = self._app(environ, reply.start_response)
         try:
             transfer: Any = getattr(result, "transfer", None)
-            if transfer is not None and reply.takes_transfer:
+            if reply.wants_no_body:
+                reply.finish()
+            elif transfer is not None and reply.is_begun:
                 reply.transfer(transfer)
             elif type(result) is list and len(result) == 1:
                 reply.send_only(result[0])

@@ -26,7 +26,13 @@ class IdleWires:
         self._wires: dict[Address, deque[tuple[float, Wire]]] = {}
 
     def put(self, address: Address, wire: Wire) -> None:
-        """Keep the connection for later."""
+        """Keep the connection for later, unless something has come that nobody asked for."""
+        if wire.stirred:
+            # Perhaps that was the answer itself, still arriving; perhaps it was the end.
+            if not wire.is_quiet():
+                wire.close()
+                return
+            wire.stirred = False
         wires = self._wires.get(address)
         if wires is None:
             wires = self._wires[address] = deque()

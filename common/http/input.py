@@ -33,17 +33,19 @@ def request_input(source: ClientSource, length: int, data: bytes) -> Body:
 class ClientSource:
     """The wire to a client, watched."""
 
-    __slots__ = ("_timeout", "_wire", "continue_due")
+    __slots__ = ("_timeout", "_wire", "broken", "continue_due")
 
     def __init__(self, wire: Wire, timeout_seconds: float, *, continue_due: bool) -> None:
         self._wire = wire
         self._timeout = timeout_seconds
         self.continue_due = continue_due
+        self.broken = False
 
     def receive(self, size: int) -> bytes:
         """Return the next bytes of the body."""
         data = self._watched(self._wire.receive, size)
         if not data:
+            self.broken = True
             raise ClientDisconnect("the client ended the connection in the middle of a body")
         return data
 
@@ -51,6 +53,7 @@ class ClientSource:
         """Receive the next bytes of the body into a buffer."""
         count = self._watched(self._wire.receive_into, view)
         if not count:
+            self.broken = True
             raise ClientDisconnect("the client ended the connection in the middle of a body")
         return count
 
@@ -66,6 +69,8 @@ class ClientSource:
                 self._wire.send(CONTINUE, self._timeout)
             return receive(what, self._timeout)
         except WireTimeout as silence:
+            self.broken = True
             raise ClientTimeout("the client sent nothing more of its body") from silence
         except OSError as reset:
+            self.broken = True
             raise ClientDisconnect("the client broke the connection in the middle of a body") from reset

@@ -80,9 +80,14 @@ class Reply:
         self.is_sending = False  # An OSError now is the connection's, not the application's.
 
     @property
-    def takes_transfer(self) -> bool:
-        """Whether a body may move itself to the wire; not before the application has begun its answer."""
-        return self._status is not None and not self._bodiless
+    def is_begun(self) -> bool:
+        """Whether the application has called start_response; generators do so only when they are iterated."""
+        return self._status is not None
+
+    @property
+    def wants_no_body(self) -> bool:
+        """Whether the answer is complete with its head."""
+        return self._bodiless and self._status is not None
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None

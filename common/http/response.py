@@ -16,6 +16,7 @@ from . import framing
 from .body import NO_BODY, Body, ChunkedBody, EndlessBody, LengthBody
 from .errors import BadFraming, PeerDisconnect, PeerTimeout
 from .head import Headers as HeaderLines
+from .idle import Address
 from .transfer import PIPE_BYTES, Pipe, RawSocket
 from .wire import PIECE_BYTES, Wire, WireTimeout
 
@@ -27,21 +28,18 @@ SPLICE_BYTES_MIN = 32768  # Below this two copies cost less than a pipe's system
 class Headers(Mapping[str, str]):
     """Headers by name in any case; repeated ones are joined with commas; values are WSGI strings."""
 
-    __slots__ = ("_names", "_values")
+    __slots__ = ("_lines", "_values")
 
     def __init__(self, lines: HeaderLines) -> None:
-        self._values: dict[str, str] = {}
-        self._names: dict[str, str] = {}
-        values = self._values
-        for raw_name, raw_value in lines:
-            name = raw_name.decode("latin-1")
-            folded = raw_name.lower().decode("latin-1")
-            value = raw_value.decode("latin-1")
+        self._lines = lines
+        values: dict[str, str] = {}
+        for name, value in lines:
+            folded = name.lower().decode("latin-1")
             if folded in values:
-                values[folded] += f",{value}"
+                values[folded] += "," + value.decode("latin-1")
             else:
-                values[folded] = value
-                self._names[folded] = name
+                values[folded] = value.decode("latin-1")
+        self._values = values
 
     def __getitem__(self, name: str) -> str:
         return self._values[_folded(name)]
@@ -54,7 +52,8 @@ class Headers(Mapping[str, str]):
         return isinstance(name, str) and _folded(name) in self._values
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names.values())
+        names = {name.lower(): name for name, _ in reversed(self._lines)}
+        return (names[folded.encode("latin-1")].decode("latin-1") for folded in self._values)
 
     def __len__(self) -> int:
         return len(self._values)
@@ -74,6 +73,7 @@ class PeerSource:
     __slots__ = ("_wire", "timeout_seconds")
 
     continue_due = False
+    broken = False  # A response that fails closes its connection by itself.
 
     def __init__(self, wire: Wire, timeout_seconds: float) -> None:
         self._wire = wire
@@ -112,7 +112,18 @@ class PeerSource:
 class Response:
     """A peer's answer; read it to its end, or close it."""
 
-    __slots__ = ("_body", "_done", "_keep", "_release", "_source", "_wire", "headers", "reason", "status")
+    __slots__ = (
+        "_address",
+        "_body",
+        "_done",
+        "_keep",
+        "_release",
+        "_source",
+        "_wire",
+        "headers",
+        "reason",
+        "status",
+    )
 
     def __init__(
         self,
@@ -122,20 +133,21 @@ class Response:
         *,
         method: str,
         timeout_seconds: float,
-        release: Callable[[Wire], None] | None,
+        release: Callable[[Address, Wire], None] | None,
+        address: Address,
     ) -> None:
         self._done = False
         self._wire = wire
         self._release = release
+        self._address = address
         self.status, self.reason, minor, lines = head
         self.headers = headers = Headers(lines)
-        length = framing.answer_body(
-            self.status, method, headers.get("content-length"), headers.get("transfer-encoding")
-        )
+        get = headers._values.get
+        length = framing.answer_body(self.status, method, get("content-length"), get("transfer-encoding"))
         self._keep = (
             release is not None
             and length != framing.UNTIL_CLOSE
-            and framing.keeps_alive(headers.get("connection"), minor)
+            and framing.keeps_alive(get("connection"), minor)
         )
         self._source = PeerSource(wire, timeout_seconds)
         self._body = self._choose_body(length, data)
@@ -154,6 +166,10 @@ class Response:
 
     def read(self, size: int = -1) -> bytes:
         """Return exactly `size` bytes, or all that are left when there are fewer or size is negative."""
+        if (
+            self._done
+        ):  # Nothing of it is on the wire: nothing can go wrong, and nothing is to be done behind.
+            return self._body.read(size)
         return self._watched(lambda: self._body.read(size))
 
     def readinto(self, buffer: memoryview | bytearray) -> int:
@@ -207,7 +223,7 @@ class Response:
         """The body has left the wire: give the connection back if it can serve again."""
         self._done = True
         if self._keep and self._release is not None and not self._body.leftover:
-            self._release(self._wire)
+            self._release(self._address, self._wire)
         else:
             self._wire.close()
 

@@ -123,6 +123,7 @@ class _Service:
         self._config = config
         self._listener = listener
         self._name = name
+        self._ready_fd: int | None = arguments.ready_fd  # None once it has been used and closed.
 
     def run(self, count: int) -> int:
         """Serve here, or in so many workers."""
@@ -141,10 +142,13 @@ class _Service:
     def _say_ready(self) -> None:
         ip, port = self._listener.getsockname()[:2]
         log.info("started", extra={"ip": ip, "port": port})
-        announce_ready(self._arguments.ready_fd)
+        announce_ready(self._ready_fd)
+        self._ready_fd = None
 
     def _work(self, errand: Errand) -> int:
         """Be a worker."""
+        if self._ready_fd is not None:
+            os.close(self._ready_fd)  # The foreman's to write to; whoever reads it may wait for its end.
         try:
             concurrency.start_afresh()
             drop_privileges(self._settings.user)

@@ -168,6 +168,23 @@ class TestKeptConnections:
                 concurrency.sleep(0.01)
                 assert pool.request(address, "GET", "/", {}).read() == b"hello"
 
+    def test_are_kept_though_an_answer_came_in_parts(self) -> None:
+        """Bytes that arrived while nobody waited for them were the answer's own."""
+        ports = set()
+
+        def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+            ports.add(environ["REMOTE_PORT"])
+            start_response("200 OK", [("Content-Length", "300000")])
+            return [b"x" * 300_000]
+
+        with serving(app) as served:
+            pool = Pool()
+            for _ in range(5):
+                response = pool.request(served.address, "GET", "/", {})
+                while response.read(50_000):
+                    concurrency.sleep(0.002)
+        assert len(ports) == 1
+
     def test_that_are_too_old_are_not_used(self) -> None:
         """Servers close idle connections; ours are given up before."""
         with scripted(lingers(OK, b"too late")) as address:
@@ -392,6 +409,15 @@ class TestExchanges:
             exchange = Pool(QUICK).open(address, "PUT", "/", {}, length=50_000_000)
             with pytest.raises(PeerTimeout):
                 send_much(exchange)
+
+    def test_that_are_forgotten_end(self) -> None:
+        """An exchange that nobody holds any more closes its connection."""
+        recorder = Recorder()
+        with serving(recorder) as served:
+            Pool().open(served.address, "PUT", "/", {}, length=5).send(b"123")
+            with concurrency.timeout(5):
+                while not recorder.seen or recorder.seen[0].body == b"":
+                    concurrency.sleep(0.001)
 
     @pytest.mark.parametrize("length", [10, None])
     def test_that_are_given_up_leave_nothing_whole(self, length: int | None) -> None:

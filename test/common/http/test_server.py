@@ -484,6 +484,21 @@ class TestFates:
             assert raw.ends()
         assert [seen.body for seen in recorder.seen] == [ClientTimeout]
 
+    def test_an_application_may_answer_for_a_body_that_stops(self) -> None:
+        """Its answer carries Connection: close, for the rest of the body is not waited for."""
+
+        def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+            with pytest.raises(ClientTimeout):
+                environ["wsgi.input"].read()
+            start_response("408 Too Slow", [("Content-Length", "4")])
+            return [b"slow"]
+
+        with serving(app, client_timeout_seconds=0.05) as served, served.raw() as raw:
+            raw.send(put(b"hello")[:-2])
+            answer = raw.answer()
+            assert (answer.status, answer.headers["connection"], answer.body) == (408, "close", b"slow")
+            assert raw.ends()
+
     def test_a_head_that_stops_is_a_408(self) -> None:
         """Even if a byte comes now and then: the head has one deadline."""
         with serving(hello, client_timeout_seconds=0.1) as served, served.raw() as raw:
