@@ -35,7 +35,7 @@ unit: install-tests  ## run the tests that need no cluster
 lint: install-tests  ## ruff, mypy --strict and the import rules
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy --strict --exclude '^(test|bench)/' .
+	.venv/bin/mypy --strict --exclude '^(test|bench|build|var)/|^setup\.py$$' .
 	.venv/bin/mypy --strict --explicit-package-bases test bench
 	.venv/bin/lint-imports
 

@@ -265,7 +265,7 @@ class TestPaths:
         target = path.format(account=client.account, container=container)
         token = client.headers["X-Auth-Token"]
         return send(
-            f"{method} {target} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {token}\r\nContent-Length: 0".encode()
+            f"{method} {target} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {token}\r\nConnection: close\r\nContent-Length: 0".encode()
             + END
         ).status
 

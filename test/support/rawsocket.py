@@ -32,7 +32,7 @@ class Raw:
 
 
 def exchange(
-    address: tuple[str, int], *pieces: bytes, silence_seconds: float = 1.0, half_close: bool = False
+    address: tuple[str, int], *pieces: bytes, silence_seconds: float = 0.5, half_close: bool = False
 ) -> Raw:
     """Send the pieces, then read until the server closes or says nothing for a while."""
     with socket.create_connection(address, timeout=10) as connection:
@@ -42,7 +42,7 @@ def exchange(
         return _read(connection, silence_seconds)
 
 
-def converse(address: tuple[str, int], head: bytes, body: bytes, silence_seconds: float = 1.0) -> Raw:
+def converse(address: tuple[str, int], head: bytes, body: bytes, silence_seconds: float = 0.5) -> Raw:
     """Send the head, wait for the first word of an answer, and only then send the body."""
     with socket.create_connection(address, timeout=10) as connection:
         connection.sendall(head)
