@@ -1,6 +1,6 @@
 """Authentication and authorisation from users listed in the configuration.
 
-    GET /auth/v1.0 + user and key ──▶ X-Auth-Token (signed, see tokens.py), X-Storage-Url
+    GET /auth/v1.0 + user and key ──▶ X-Auth-Token (signed: tokens.py, fernet_tokens.py), X-Storage-Url
     any request + X-Auth-Token    ──▶ environ: who it is, and `apus.authorize` for the controllers
     controller, ACL known         ──▶ authorize(environ) ──▶ None, or the 401/403 to answer with
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import hmac
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -27,6 +27,7 @@ from ..acl import AccountAcl, account_acl_fault, clean_acl
 from ..info import get_account_info
 from . import tokens
 from .authorization import NOBODYS_GROUPS, RESELLER_ADMIN, Question, Verdict, judge, judge_by_account_acl
+from .fernet_tokens import FernetTokens, fernet_from_options
 from .resellers import Resellers
 from .users import User, users_from_options
 
@@ -36,6 +37,7 @@ AccountAclLookup = Callable[[Environ, WSGIApp], str | None]
 
 TOKEN_MARK = "tk"  # noqa: S105 - after the reseller prefix, as in every Swift token.
 SALT_BYTES_ENOUGH = 16
+OPENED_MAX = 4096  # Tokens of stock's kind that a worker remembers to be genuine.
 ACL_HEADER = "HTTP_X_ACCOUNT_ACCESS_CONTROL"
 ACL_SYSMETA = "HTTP_X_ACCOUNT_SYSMETA_CORE_ACCESS_CONTROL"
 _ABSENT_KEY = "no user has this key, and comparing with it takes as long"
@@ -74,14 +76,35 @@ class TempauthConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """A user as requests are judged by: prepared once, at start."""
+class Caller:
+    """Somebody who has shown a token, as requests are judged by."""
 
-    user: User
     groups: frozenset[str]
     remote_user: str
-    signing_keys: tuple[bytes, ...]
     access_logging: dict[str, str]
+
+    @classmethod
+    def of(cls, groups: Sequence[str]) -> Caller:
+        """Return who is in these groups; the second one is the user's own."""
+        return cls(frozenset(groups), ",".join(groups), {"user_id": groups[min(1, len(groups) - 1)]})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A configured user; prepared once, at start."""
+
+    user: User
+    caller: Caller
+    signing_keys: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Realm:
+    """Everything that authentication knows."""
+
+    resellers: Resellers
+    identities: Mapping[str, Identity]
+    fernet: FernetTokens
 
 
 class TempAuth:
@@ -91,18 +114,19 @@ class TempAuth:
         self,
         app: WSGIApp,
         config: TempauthConfig,
-        identities: Mapping[str, Identity],
-        resellers: Resellers,
+        realm: Realm,
         account_acl: AccountAclLookup,
     ) -> None:
         self.app = app
         self.config = config
-        self.identities = identities
-        self.resellers = resellers
+        self.identities = realm.identities
+        self.resellers = realm.resellers
+        self.fernet = realm.fernet
         self.account_acl = account_acl
         self.auth_prefix = f"/{config.auth_prefix.strip('/')}/"
-        self.reseller_prefix = resellers.token_prefix
-        self.token_prefix = resellers.token_prefix + TOKEN_MARK
+        self.reseller_prefix = realm.resellers.token_prefix
+        self.token_prefix = self.reseller_prefix + TOKEN_MARK
+        self._opened: dict[str, tuple[int, Caller]] = {}
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -113,9 +137,9 @@ class TempAuth:
             return self.issue_token(environ)(environ, start_response)
         token = environ.get("HTTP_X_AUTH_TOKEN") or environ.get("HTTP_X_STORAGE_TOKEN")
         if token and token.startswith(self.reseller_prefix):
-            identity = self.identify(token)
-            if identity is not None:
-                self._introduce(environ, identity)
+            caller = self.identify(token)
+            if caller is not None:
+                self._introduce(environ, caller)
             elif self.reseller_prefix:
                 return _unauthorized(path)(environ, start_response)
             elif not _has_authorizer(environ):
@@ -129,21 +153,36 @@ class TempAuth:
                 self._take_charge(environ)
         return self.app(environ, start_response)
 
-    def identify(self, token: str) -> Identity | None:
+    def identify(self, token: str) -> Caller | None:
         """Return whose token it is, or None when it is forged, expired, or its user is gone."""
         if not token.startswith(self.token_prefix):
-            return None
+            return self._identify_by_fernet(token)
         claim = tokens.open_token(token[len(self.token_prefix) :])
         if claim is None or claim.expires <= time.time():
             return None
         identity = self.identities.get(claim.user)
         if identity is None or not any(tokens.is_genuine(claim, key=key) for key in identity.signing_keys):
             return None
-        return identity
+        return identity.caller
 
-    def _introduce(self, environ: Environ, identity: Identity) -> None:
+    def _identify_by_fernet(self, token: str) -> Caller | None:
+        """Do it for tokens of stock Swift's kind, which are dear to check: some are remembered."""
+        now = int(time.time())
+        expires, caller = self._opened.get(token, (0, None))
+        if caller is not None and now < expires:
+            return caller
+        opened = self.fernet.open(token.removeprefix(self.reseller_prefix), now=now)
+        if opened is None:
+            return None
+        if len(self._opened) >= OPENED_MAX:
+            self._opened.clear()
+        caller = Caller.of(opened.groups.split(","))
+        self._opened[token] = (opened.expires, caller)
+        return caller
+
+    def _introduce(self, environ: Environ, caller: Caller) -> None:
         """Put into the environ who asks, and who judges them."""
-        groups, remote_user = identity.groups, identity.remote_user
+        groups, remote_user = caller.groups, caller.remote_user
         service_token = environ.get("HTTP_X_SERVICE_TOKEN")
         if service_token:
             service = self.identify(service_token)
@@ -151,7 +190,7 @@ class TempAuth:
                 groups, remote_user = groups | service.groups, f"{remote_user},{service.remote_user}"
         environ["REMOTE_USER"] = remote_user
         environ["apus.groups"] = groups
-        environ.setdefault("swift.access_logging", {}).update(identity.access_logging)
+        environ.setdefault("swift.access_logging", {}).update(caller.access_logging)
         if RESELLER_ADMIN in groups:
             environ["reseller_request"] = True
         self._take_charge(environ)
@@ -219,14 +258,18 @@ class TempAuth:
         if not _same(from_wsgi(key), known_key) or identity is None:
             log.info("token refused", extra={"user": f"{account}:{user}"})
             return _unauthorized_for(account or "unknown")
-        environ.setdefault("swift.access_logging", {}).update(identity.access_logging)
+        environ.setdefault("swift.access_logging", {}).update(identity.caller.access_logging)
         return self._token_answer(environ, identity)
 
     def _token_answer(self, environ: Environ, identity: Identity) -> Answer:
         """Return a fresh token and where to use it."""
         life = self.config.token_life
-        expires = int(time.time()) + life
-        token = self.token_prefix + tokens.sign(identity.user.name, expires, key=identity.signing_keys[0])
+        now = int(time.time())
+        if self.fernet.issues:
+            token = self.reseller_prefix + self.fernet.issue(identity.caller.remote_user, now=now)
+        else:
+            signed = tokens.sign(identity.user.name, now + life, key=identity.signing_keys[0])
+            token = self.token_prefix + signed
         url = identity.user.storage_url.replace("$HOST", _host_url(environ))
         if self.config.storage_url_scheme != "default":
             url = f"{self.config.storage_url_scheme}:{url.partition(':')[2]}"
@@ -314,10 +357,8 @@ def identities_of(
     return {
         name: Identity(
             user=user,
-            groups=frozenset(user.groups),
-            remote_user=",".join(user.groups),
+            caller=Caller.of(user.groups),
             signing_keys=tuple(tokens.signing_key(secret, name, user.key) for secret in secrets),
-            access_logging={"user_id": name},
         )
         for name, user in users_from_options(options, resellers).items()
     }
@@ -351,4 +392,5 @@ def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[
     if not identities:
         raise Refused("[filter:tempauth] names no user: add user_ACCOUNT_USER = KEY [GROUP ...]")
     info.register("tempauth", account_acls=True)
-    return lambda app: TempAuth(app, config, identities, resellers, stored_account_acl)
+    realm = Realm(resellers, identities, fernet_from_options(options, life_seconds=config.token_life))
+    return lambda app: TempAuth(app, config, realm, stored_account_acl)

@@ -265,6 +265,40 @@ def test_x_storage_token_is_as_good() -> None:
     assert ask(filter_, path="/v1/AUTH_test", headers={"X-Storage-Token": token}).status == 200
 
 
+FERNET = {"fernet_key_k1": "A" * 43 + "=", "active_fernet_key_id": "k1"}
+
+
+def test_tokens_can_be_of_stock_swifts_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its keys they are issued, believed by every proxy that has them, and end as others do."""
+    filter_ = auth(token_life="60", **FERNET)
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    token = token_of(filter_, "test:tester", "testing")
+    assert token.startswith(("AUTH_ftk", "AUTH_zftk"))
+    app = Store()
+    theirs = auth(app, token_life="60", **FERNET)
+    assert [get(theirs, "/v1/AUTH_test/c", token).status for _ in range(2)] == [200, 200]
+    assert app.seen[0]["REMOTE_USER"] == "test,test:tester,AUTH_test"
+    assert app.seen[0]["swift.access_logging"] == {"user_id": "test:tester"}
+    assert get(auth(), "/v1/AUTH_test", token).status == 401
+    monkeypatch.setattr(time, "time", lambda: 1061.0)
+    assert get(theirs, "/v1/AUTH_test", token).status == 401
+
+
+def test_both_kinds_of_token_are_good_at_once() -> None:
+    """So that a cluster can change from one to the other."""
+    ours = token_of(auth(), "test:tester", "testing")
+    assert get(auth(**FERNET), "/v1/AUTH_test", ours).status == 200
+
+
+def test_few_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory is bounded."""
+    filter_ = auth(**FERNET)
+    monkeypatch.setattr(tempauth, "OPENED_MAX", 3)
+    for _ in range(10):
+        get(filter_, "/v1/AUTH_test", token_of(filter_, "test:tester", "testing"))
+    assert len(filter_._opened) <= 3
+
+
 # --- what one may do ----------------------------------------------------------------------------
 
 
