@@ -8,6 +8,7 @@ It looks at file names only, and asks the ring where each should be: independent
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def count_copies(cluster: AllInOne, datadir: str = "objects") -> Count:
     newest: dict[str, str] = {}
     handoffs = 0
     for device in cluster.status()["devices"]:
-        for folder in Path(device["path"], datadir).glob("*/*/*"):
+        for folder in _hash_folders(Path(device["path"], datadir)):
             held = _newest_file(folder)
             if held is None:
                 continue
@@ -53,8 +54,22 @@ def count_copies(cluster: AllInOne, datadir: str = "objects") -> Count:
     )
 
 
+def _hash_folders(objects: Path) -> Iterator[Path]:
+    for partition in _entries(objects):
+        for suffix in _entries(partition):
+            yield from _entries(suffix)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What is in the folder; nothing where a daemon has just removed it, or where it is a file."""
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def _newest_file(folder: Path) -> str | None:
-    files = [file.name for file in folder.iterdir() if file.suffix in (".data", ".ts")]
+    files = [file.name for file in _entries(folder) if file.suffix in (".data", ".ts")]
     return max(files, default=None)
 
 
