@@ -61,6 +61,7 @@ class PartitionWork:
     stats: Stats
     _failed: set[int] = field(default_factory=set)
     _hashes: dict[str, str] = field(default_factory=dict)
+    _buried: dict[str, tuple[Copy, Timestamp]] = field(default_factory=dict)
 
     def update(self) -> None:
         """Bring the other primaries what they lack of ours."""
@@ -85,6 +86,7 @@ class PartitionWork:
                 continue
             if pushed and device.region != self.ours.region:
                 synced_regions.add(device.region)
+        self._bury()
         self.stats.success += asked - len(self._failed)
 
     def _stand_in(self, handoffs: Iterator[Device], *, copies_sure: int, primaries_left: int) -> list[Device]:
@@ -134,6 +136,8 @@ class PartitionWork:
                 handoff_delete=self.means.handoff_delete,
             ):
                 copy.remove()
+                self._buried.pop(digest, None)
+        self._bury()
         self.stats.success += len(primaries) - len(self._failed)
 
     def _attempt(self, device: Device, work: Callable[[Place], set[str]]) -> set[str]:
@@ -182,8 +186,9 @@ class PartitionWork:
         """
         asked = [suffix for suffix in suffixes if suffix in theirs]
         held = self.means.peers.inventory(place, asked) if asked else {}
-        self._bury(copies, held or {})
         ours: Inventory = {digest: copy.version for digest, copy in copies.items()}
+        for digest, moment in plan.burials(ours, held or {}).items():
+            self._buried[digest] = (copies[digest], moment)
         horizon = plan.reclaim_horizon(self.means.clock(), self.local.reclaim_age_seconds)
         wanted = plan.pushes(ours, held or {}, horizon=horizon)
         confirmed = ours.keys() - {each.hash for each in wanted}
@@ -207,17 +212,19 @@ class PartitionWork:
             )
             return Sent(Outcome.FAILED)
 
-    def _bury(self, copies: Mapping[str, Copy], theirs: Inventory) -> None:
-        """Take a peer's word that something of ours was deleted, by our own object server."""
-        ours: Inventory = {digest: copy.version for digest, copy in copies.items()}
+    def _bury(self) -> None:
+        """Take peers' word that something of ours was deleted, by our own object server."""
         here = Place(self.ours, self.local.policy.index, self.partition)
-        for digest, moment in plan.burials(ours, theirs).items():
+        for copy, moment in self._buried.values():
+            headers = {
+                "X-Timestamp": moment.internal,
+                "X-Backend-Replication": "True",
+                "X-Backend-Storage-Policy-Index": str(here.policy_index),
+            }
             try:
-                headers = {"X-Timestamp": moment.internal, "X-Backend-Replication": "True"}
-                headers["X-Backend-Storage-Policy-Index"] = str(here.policy_index)
-                self.means.peers.change(here, "DELETE", copies[digest].data_metadata()["name"], headers)
-            except ApusError as problem:
-                log.info("deletion not taken over", extra={"hash": digest, "problem": str(problem)})
+                self.means.peers.change(here, "DELETE", copy.data_metadata()["name"], headers)
+            except (ApusError, KeyError) as problem:
+                log.info("deletion not taken over", extra={"path": copy.directory, "problem": str(problem)})
 
 
 def _peer(device: Device) -> dict[str, str]:

@@ -129,6 +129,16 @@ class ObjectNodes:
         for node in list(self._running):
             self.kill(node)
 
+    def reset(self) -> None:
+        """Make it all as it was at first: empty devices, the first ring, every server running."""
+        self.write_ring(lambda partition, replica: (partition + replica) % self.count)
+        for node in range(self.count):
+            self.wipe(node)
+            shutil.rmtree(self.folder / f"node{node}" / "cache", ignore_errors=True)
+        ended = [node for node in range(self.count) if node not in self._running]
+        if ended:
+            self.start(*ended)
+
     def wipe(self, node: int) -> None:
         """Swap the disk for an empty one."""
         shutil.rmtree(self.device(node))
