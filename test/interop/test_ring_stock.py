@@ -50,12 +50,12 @@ json.dump([builder.dispersion, builder.get_balance(), builder.get_required_overl
 
 
 def stock_answers(program: str, *arguments: object) -> Any:
-    command = [stock_venv() / "bin" / "python", "-c", program, *map(str, arguments)]
+    command = [str(stock_venv() / "bin" / "python"), "-c", program, *map(str, arguments)]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
 def stock_tool(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [stock_venv() / "bin" / "swift-ring-builder", *map(str, arguments)]
+    command = [str(stock_venv() / "bin" / "swift-ring-builder"), *map(str, arguments)]
     return subprocess.run(command, check=False, capture_output=True, text=True)
 
 
