@@ -11,7 +11,6 @@ connection for HTTP/1.0. After a body that is shorter or longer than announced t
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -145,10 +144,19 @@ class Reply:
         self._begin(_UNKNOWN)
         if self._length == _CHUNKED:
             raise AssertionError("a body that moves itself needs a Content-Length")
-        self._send_raw(self._head(), socket.MSG_MORE if self._left else 0)
-        if self._left:
-            self._wire.patience_seconds = self._config.client_timeout_seconds
-            self._left -= move(self._wire)
+        wire = self._wire
+        wire.patience_seconds = self._config.client_timeout_seconds
+        wire.held = self._head()
+        try:
+            if self._left:
+                self._left -= move(wire)
+        except BaseException:
+            # A body that fails before its first byte may still become an error.
+            self.head_sent, wire.held = not wire.held, b""
+            raise
+        if wire.held:
+            self._send_raw(b"")
+        self.head_sent = True
         if self._left:
             log.error("an answer was shorter than announced", extra={"missing": self._left})
             self.keep = False
@@ -226,10 +234,10 @@ class Reply:
         self._left -= len(piece)
         return [piece]
 
-    def _send_raw(self, data: bytes, flags: int = 0) -> None:
+    def _send_raw(self, data: bytes) -> None:
         self.head_sent = self.is_sending = True
         try:
-            self._wire.send(data, self._config.client_timeout_seconds, flags)
+            self._wire.send(data, self._config.client_timeout_seconds)
         except WireTimeout as silence:
             raise ClientTimeout("the client does not take its answer") from silence
         self.is_sending = False

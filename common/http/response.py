@@ -17,7 +17,7 @@ from .body import NO_BODY, Body, ChunkedBody, EndlessBody, LengthBody
 from .errors import BadFraming, PeerDisconnect, PeerTimeout
 from .head import Headers as HeaderLines
 from .idle import Address
-from .transfer import PIPE_BYTES, Pipe, RawSocket
+from .transfer import PIPE_BYTES, Pipe, RawSocket, send
 from .wire import PIECE_BYTES, Wire, WireTimeout
 
 T = TypeVar("T")
@@ -255,7 +255,7 @@ class AnswerBody:
         moved, awaited = len(ahead), body.missing or 0
         try:
             if ahead:
-                wire.send(ahead, wire.patience_seconds)
+                send(wire, ahead)
             moved += self._splice(body, wire)
         except BaseException as problem:
             response.close()

@@ -63,6 +63,7 @@ class FileBody:
         """Move it by sendfile; a file that is too short ends it early, which the server notices."""
         whole = self._left
         try:
+            send_held(wire)
             while self._left and self._move_some(wire):
                 pass
         except BaseException as problem:
@@ -141,14 +142,28 @@ class CountedBody:
             on_done(self._count, problem)
 
 
-def wait_for_room(wire: Wire) -> None:
-    """Sleep until the client takes more."""
+def send_held(wire: Wire) -> None:
+    """Send the head that waits for its body."""
+    _named(wire.send_held, wire)
+
+
+def send(wire: Wire, data: bytes) -> None:
+    """Send bytes of a body, in the terms of a client."""
+    _named(lambda timeout_seconds: wire.send(data, timeout_seconds), wire)
+
+
+def _named(act: Callable[[float], None], wire: Wire) -> None:
     try:
-        wire.wait_writable(wire.patience_seconds)
+        act(wire.patience_seconds)
     except WireTimeout as silence:
         raise ClientTimeout("the client does not take its answer") from silence
-    except OSError as gone:
-        raise ClientDisconnect("the connection is closed") from gone
+    except OSError as problem:
+        raise client_fault(problem) from problem
+
+
+def wait_for_room(wire: Wire) -> None:
+    """Sleep until the client takes more."""
+    _named(wire.wait_writable, wire)
 
 
 def client_fault(problem: OSError) -> Exception:
@@ -195,6 +210,7 @@ class Pipe:
 
     def empty_into(self, wire: Wire) -> None:
         """Move all that it holds to the wire."""
+        send_held(wire)
         while self.held:
             try:
                 self.held -= os.splice(self.reading, wire.descriptor, self.held, flags=_SPLICE)

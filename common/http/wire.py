@@ -78,6 +78,7 @@ class Wire:
         "_write_by",
         "_writer",
         "descriptor",
+        "held",
         "hub",
         "open",
         "patience_seconds",
@@ -94,6 +95,7 @@ class Wire:
         self.recv_into = sock.recv_into
         self.descriptor = sock.fileno()
         self.open = True
+        self.held = b""  # Goes out in front of the next data, in the same call.
         self.patience_seconds = 60.0  # For those who are handed a wire and have no timeout of their own.
         self.stirred = False  # Something happened on it while nobody waited to read.
         self._heeds_room = False
@@ -166,6 +168,8 @@ class Wire:
 
     def send(self, data: bytes | bytearray | memoryview, timeout_seconds: float, flags: int = 0) -> None:
         """Send all of it, in one system call where the kernel takes it."""
+        if self.held:
+            data, self.held = b"".join((self.held, data)), b""
         sock = self.socket
         try:
             sent = sock.send(data, flags)
@@ -173,6 +177,11 @@ class Wire:
             sent = 0
         if sent < len(data):
             self._send_rest(memoryview(data)[sent:], timeout_seconds, flags)
+
+    def send_held(self, timeout_seconds: float) -> None:
+        """Send what is held, before bytes that do not pass through here follow it."""
+        if self.held:
+            self.send(b"", timeout_seconds, socket.MSG_MORE)
 
     def _send_rest(self, rest: memoryview, timeout_seconds: float, flags: int) -> None:
         rest = rest.cast("B") if rest.format != "B" else rest
@@ -184,6 +193,7 @@ class Wire:
 
     def send_parts(self, parts: Sequence[bytes | bytearray | memoryview], timeout_seconds: float) -> None:
         """Send several pieces in order without joining them."""
+        assert not self.held
         try:
             sent = self.socket.sendmsg(parts)
         except BlockingIOError:

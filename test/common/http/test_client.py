@@ -470,6 +470,21 @@ class TestTransfer:
             raw.send(b"GET / HTTP/1.1\r\n\r\n")
             assert len(raw.rest().partition(b"\r\n\r\n")[2]) < 1_000_000
 
+    def test_that_fail_before_their_first_byte_are_an_error(self) -> None:
+        """The head has not gone yet: a 500 can still be said."""
+        pool = Pool(QUICK)
+
+        def front(environ: dict[str, Any], start_response: Any) -> Any:
+            response = pool.request(address, "GET", "/", {})
+            start_response("200 OK", [("Content-Length", "1000000")])
+            return response.body()
+
+        with (
+            scripted(lingers(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")) as address,
+            serving(front) as served,
+        ):
+            assert served.ask(b"GET / HTTP/1.1\r\n\r\n").status == 500
+
     def test_that_nobody_takes_end_the_backends_connection(self) -> None:
         """A client that leaves: the backend's connection is closed, not kept in mid-body."""
         pool = Pool()
