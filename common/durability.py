@@ -39,7 +39,7 @@ class GroupCommitter:
     """One device's group commit for one process; get it from `committer_for`."""
 
     def __init__(self, path: str, flush: Callable[[int], None] | None = None) -> None:
-        self._path = path
+        self.path = path
         self._flush = flush or sync_filesystem
         self._process_id = 0
         self._reset()
@@ -84,7 +84,7 @@ class GroupCommitter:
         began = self.begin()
         try:
             if ticket is not None and ticket != began:
-                raise OSError(errno.EIO, "the device lost writes while this one was under way", self._path)
+                raise OSError(errno.EIO, "the device lost writes while this one was under way", self.path)
             if self._waiting is None:
                 self._waiting = eventlet.event.Event()
             round_done = self._waiting
@@ -94,12 +94,12 @@ class GroupCommitter:
                 eventlet.hubs.get_hub().schedule_call_global(0, self._dispatch)
             failure = round_done.wait()
             if failure is not None:
-                raise OSError(failure.errno, failure.strerror, self._path)
+                raise OSError(failure.errno, failure.strerror, self.path)
         finally:
             self.finish()
 
     def _open(self) -> None:
-        self._descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY)
+        self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         if self._go >= 0:
             return
         self._go = os.eventfd(0, os.EFD_CLOEXEC)
@@ -141,7 +141,7 @@ class GroupCommitter:
     def _fail(self, outcome: OSError) -> None:
         """Remember the failure, and fail those too who were waiting: the lost page may be theirs."""
         self.failures += 1
-        log.error("device lost writes", extra={"device": self._path, "problem": str(outcome)})
+        log.error("device lost writes", extra={"device": self.path, "problem": str(outcome)})
         if self._waiting is not None:
             self._waiting.send(outcome)
             self._waiting = None
@@ -168,6 +168,7 @@ def committer_for(path_on_device: str) -> GroupCommitter:
     committer = _committers.get(key)
     if committer is None:
         committer = _committers[key] = GroupCommitter(path_on_device)
+    committer.path = path_on_device  # It opens the device anew after a rest; an earlier path may be gone.
     return committer
 
 

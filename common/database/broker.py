@@ -24,7 +24,7 @@ from .. import concurrency
 from ..durability import committer_for
 from ..errors import ApusError, Corrupt, Missing, OutOfSpace
 from . import connection, metadata, pending, schema
-from .lock import locked
+from .lock import FolderLock
 from .metadata import Metadata
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,8 @@ class Broker(ABC):
     def __init__(self, path: str, *, lock_seconds: float = 10.0) -> None:
         self.path = path
         self.folder = os.path.dirname(path)
-        self._lock_seconds = lock_seconds
+        self._lock = FolderLock(self.folder, timeout_seconds=lock_seconds)
+        self._device = schema.device_of(path)
         self._turn = concurrency.Semaphore(1)
         self._inode: tuple[int, int] | None = None
         self._readers: list[sqlite3.Connection] = []
@@ -75,6 +76,7 @@ class Broker(ABC):
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+        self._lock.close()
         self._inode = None
 
     def quarantine(self, reason: str) -> None:
@@ -128,7 +130,7 @@ class Broker(ABC):
             Unavailable: when others hold the folder's lock for too long.
         """
         try:
-            committer = committer_for(self.folder)
+            committer = committer_for(self._device)
         except FileNotFoundError as problem:
             raise Missing(f"{self.path} does not exist") from problem
         ticket = committer.begin()
@@ -142,9 +144,9 @@ class Broker(ABC):
 
     def _append(self, entry: pending.Entry) -> bool:
         """Put a row behind the pending ones; return whether it still has to be made durable."""
-        with self._alone():
-            if pending.size(self.path) <= pending.CAP_BYTES:
-                pending.append(self.path, pending.encode(entry))
+        with self._turn, self._lock:
+            self._refresh()
+            if pending.append(self.path, pending.encode(entry)):
                 return True
             self._settle([entry])
             return False
@@ -205,7 +207,7 @@ class Broker(ABC):
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Be the only one, of this process and others, that changes the database."""
-        with self._turn, locked(self.folder, timeout_seconds=self._lock_seconds):
+        with self._turn, self._lock:
             self._refresh()
             yield
 

@@ -71,11 +71,16 @@ def size(database: str) -> int:
         return 0
 
 
-def append(database: str, data: bytes) -> None:
-    """Add encoded rows; on failure the file is as it was."""
+def append(database: str, data: bytes) -> bool:
+    """Add encoded rows; return False when so many wait already that they should be merged instead.
+
+    On failure the file is as it was.
+    """
     descriptor = os.open(database + SUFFIX, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         before = os.fstat(descriptor).st_size
+        if before > CAP_BYTES:
+            return False
         written = 0
         try:
             while written < len(data):
@@ -85,6 +90,7 @@ def append(database: str, data: bytes) -> None:
             raise
     finally:
         os.close(descriptor)
+    return True
 
 
 def read(database: str) -> list[Entry]:
