@@ -44,6 +44,7 @@ SYNC_TRIGGERS = """
     END;
 """
 LOCK_SECONDS = 10.0
+DRAFT_TRIES = 10
 FILE_MODE = 0o600  # Metadata holds keys.
 
 
@@ -54,8 +55,7 @@ def create(path: str, fill: Callable[[sqlite3.Connection], None]) -> bool:
         OutOfSpace: when the device has no room for it.
     """
     folder = os.path.dirname(path)
-    make_folders(folder)
-    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+    temporary = _draft(path)
     try:
         _build(temporary, fill)
         with locked(folder, timeout_seconds=LOCK_SECONDS):
@@ -117,9 +117,22 @@ def device_of(path: str) -> str:
     return path
 
 
+def _draft(path: str) -> str:
+    """Make an empty file beside the database that is to be; a daemon may remove its empty folder meanwhile."""
+    temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+    for attempt in range(DRAFT_TRIES):
+        try:
+            make_folders(os.path.dirname(path))
+            os.close(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE))
+            break
+        except FileNotFoundError:
+            if attempt == DRAFT_TRIES - 1:
+                raise
+    return temporary
+
+
 def _build(path: str, fill: Callable[[sqlite3.Connection], None]) -> None:
     """Write a database that nobody sees yet: no journal, one flush at the end."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE))
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         database.executescript("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY;")
