@@ -47,21 +47,21 @@ class _Line(logging.Formatter):
     def __init__(self, program: str) -> None:
         super().__init__()
         self._program = program
+        self._second = (0, "")  # The last second written and its text, which is dear to make.
 
-    def fields(self, record: logging.LogRecord) -> dict[str, object]:
-        """Return the fields of a record, the fixed ones first."""
-        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        fixed: dict[str, object] = {
-            "time": f"{seconds}.{int(record.msecs):03d}Z",
-            "level": record.levelname.lower(),
-            "program": self._program,
-            "txn": transaction_id.get(),
-            "message": record.getMessage(),
-        }
+    def moment(self, record: logging.LogRecord) -> str:
+        """Return when it was, as `2026-01-31T12:00:00.123Z`."""
+        second = int(record.created)
+        if self._second[0] != second:
+            self._second = (second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)))
+        return f"{self._second[1]}.{int(record.msecs):03d}Z"
+
+    def given(self, record: logging.LogRecord) -> dict[str, object]:
+        """Return the fields that the logging call gave, and the traceback if there is one."""
         extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             extra["traceback"] = self.formatException(record.exc_info)
-        return fixed | extra
+        return extra
 
 
 class TextLine(_Line):
@@ -69,10 +69,9 @@ class TextLine(_Line):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; control characters in values are escaped, so that no value can forge a line."""
-        fields = self.fields(record)
-        head = [str(fields.pop(name)) for name in ("time", "level", "program", "txn")]
-        message = _quiet(str(fields.pop("message")))
-        return " ".join([*head, message, *(f"{name}={_value(value)}" for name, value in fields.items())])
+        level, message = record.levelname.lower(), _quiet(record.getMessage())
+        head = f"{self.moment(record)} {level} {self._program} {transaction_id.get()} {message}"
+        return " ".join([head, *[f"{name}={_value(value)}" for name, value in self.given(record).items()]])
 
 
 class JsonLine(_Line):
@@ -80,7 +79,14 @@ class JsonLine(_Line):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the object's text."""
-        return json.dumps(self.fields(record), default=str)
+        fixed = {
+            "time": self.moment(record),
+            "level": record.levelname.lower(),
+            "program": self._program,
+            "txn": transaction_id.get(),
+            "message": record.getMessage(),
+        }
+        return json.dumps(fixed | self.given(record), default=str)
 
 
 def configure(options: Mapping[str, str], program: str) -> None:
