@@ -12,6 +12,7 @@ from typing import Any
 
 from ..common.database.connection import ARGUMENTS_MAX
 from ..common.database.listing import NO_LIMIT, Query, Range, Subdir, scan
+from ..common.database.metadata import Metadata
 from ..common.database.pending import Entry, readable
 from ..common.database.replica import Item, Replica
 from ..common.database.schema import create, new_id
@@ -91,16 +92,13 @@ class AccountBroker(Replica):
         """Return the summary, with every acknowledged row in it."""
         return self.read(self._account_info)
 
+    def summary(self) -> tuple[AccountInfo, dict[int, PolicyStat], Metadata]:
+        """Return summary, policies and metadata as of one moment."""
+        return self.read(lambda db: (self._account_info(db), _policy_stats(db), self.metadata_in(db)))
+
     def policy_stats(self) -> dict[int, PolicyStat]:
         """Return what the account has under each policy."""
-
-        def work(database: sqlite3.Connection) -> dict[int, PolicyStat]:
-            rows = database.execute(
-                "SELECT storage_policy_index, container_count, object_count, bytes_used FROM policy_stat"
-            )
-            return {index: PolicyStat(*counts) for index, *counts in rows}
-
-        return self.read(work)
+        return self.read(_policy_stats)
 
     def listing(self, query: Query, *, expected: int = 0) -> list[ListedRow | Subdir]:
         """Return (name, object_count, bytes_used, put_timestamp, policy_index) or Subdir."""
@@ -145,6 +143,13 @@ class AccountBroker(Replica):
         info = asdict(self._account_info(database))
         info["count"] = info.pop("container_count")
         return info
+
+
+def _policy_stats(database: sqlite3.Connection) -> dict[int, PolicyStat]:
+    rows = database.execute(
+        "SELECT storage_policy_index, container_count, object_count, bytes_used FROM policy_stat"
+    )
+    return {index: PolicyStat(*counts) for index, *counts in rows}
 
 
 def _fetch(database: sqlite3.Connection, span: Range) -> Iterator[ListedRow]:

@@ -115,10 +115,9 @@ class AccountServer(DatabaseService):
         device, partition, account = self.placement(request, 3, 3)
         kind = listing_format.negotiated(parameter(request, "format"), request.header("Accept"))
         broker = self._broker(self.device(str(device), writing=False), partition, account)
-        info = self._info(broker)
+        info, headers = self._told(broker)
         if info is None or info.deleted:
             return _gone(info)
-        headers = self._headers(broker, info)
         return Answer(204, headers | {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": "0"})
 
     def get(self, request: Request) -> Answer:
@@ -127,10 +126,10 @@ class AccountServer(DatabaseService):
         query = self._query(request)
         kind = listing_format.negotiated(parameter(request, "format"), request.header("Accept"))
         broker = self._broker(self.device(str(device), writing=False), partition, account)
-        info = self._info(broker)
+        info, headers = self._told(broker)
         if info is None or info.deleted:
             return _gone(info)
-        headers = self._headers(broker, info) | {"Content-Type": f"{kind}; charset=utf-8"}
+        headers["Content-Type"] = f"{kind}; charset=utf-8"
         rows = broker.listing(query, expected=info.container_count)
         entries = [self._entry(row) for row in rows]
         if kind == listing_format.JSON:
@@ -170,7 +169,12 @@ class AccountServer(DatabaseService):
         policy = self.cluster.policies.by_index(policy_index)
         return entry if policy is None else entry | {"storage_policy": policy.name}
 
-    def _headers(self, broker: AccountBroker, info: AccountInfo) -> dict[str, str]:
+    def _told(self, broker: AccountBroker) -> tuple[AccountInfo | None, dict[str, str]]:
+        """Return the account's summary, None where there is none, and the headers that tell of it."""
+        try:
+            info, policies, items = broker.summary()
+        except Missing:
+            return None, {}
         headers = {
             "X-Account-Container-Count": str(info.container_count),
             "X-Account-Object-Count": str(info.object_count),
@@ -179,14 +183,14 @@ class AccountServer(DatabaseService):
             "X-PUT-Timestamp": Timestamp.parse(info.put_timestamp).normal,
             "X-Backend-Row-Hash": info.hash,
         }
-        for index, stat in broker.policy_stats().items():
+        for index, stat in policies.items():
             policy = self.cluster.policies.by_index(index)
             if policy is not None:
                 prefix = f"X-Account-Storage-Policy-{policy.name}"
                 headers[f"{prefix}-Container-Count"] = str(stat.container_count)
                 headers[f"{prefix}-Object-Count"] = str(stat.object_count)
                 headers[f"{prefix}-Bytes-Used"] = str(stat.bytes_used)
-        return headers | wire_headers(metadata.visible(broker.metadata()))
+        return info, headers | wire_headers(metadata.visible(items))
 
     def _keep_metadata(self, request: Request, broker: AccountBroker, timestamp: Timestamp) -> None:
         items = saved_metadata(request, _is_kept, timestamp)

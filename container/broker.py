@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -17,10 +18,11 @@ from typing import Any
 
 from ..common.database.connection import ARGUMENTS_MAX
 from ..common.database.listing import NO_LIMIT, Query, Range, Subdir, scan
+from ..common.database.metadata import Metadata
 from ..common.database.pending import Entry, readable
 from ..common.database.replica import Item, Replica
 from ..common.database.schema import create, new_id
-from ..common.errors import Refused
+from ..common.errors import Refused, Unavailable
 from ..common.timestamp import Timestamp
 from . import schema
 from .policy_choice import PolicyClaim
@@ -155,6 +157,10 @@ class ContainerBroker(Replica):
         """Return the summary, with every acknowledged row in it."""
         return self.read(self._container_info)
 
+    def summary(self) -> tuple[ContainerInfo, Metadata]:
+        """Return summary and metadata as of one moment."""
+        return self.read(lambda db: (self._container_info(db), self.metadata_in(db)))
+
     def is_empty(self) -> bool:
         """Whether no policy has a live object of it."""
 
@@ -240,6 +246,16 @@ class ContainerBroker(Replica):
         self.write(lambda db: _merge(db, known))
 
     # What the common parts ask.
+
+    def _refuse_other_forms(self) -> None:
+        """Refuse what stock's sharder has made: HASH_EPOCH.db, a part of a container spread over many."""
+        stem = os.path.basename(self.path).removesuffix(".db")
+        try:
+            names = os.listdir(self.folder)
+        except FileNotFoundError:
+            return
+        if any(name.startswith(f"{stem}_") and name.endswith(".db") for name in names):
+            raise Unavailable(f"{self.folder} holds a sharded container, which stock Swift must serve")
 
     def _upgrade(self, database: sqlite3.Connection) -> None:
         if not schema.is_current(database):

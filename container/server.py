@@ -216,11 +216,11 @@ class ContainerServer(DatabaseService):
         device, partition, account, container = self.placement(request, 4, 4)
         kind = listing_format.negotiated(parameter(request, "format"), request.header("Accept"))
         broker = self._broker(self.device(str(device), writing=False), partition, account, container)
-        info = self._info(broker)
+        info, items = self._summary(broker)
         answer_headers = headers.backend_headers(info, deleted=info is None or info.deleted)
         if info is None or info.deleted:
             return Answer(404, answer_headers)
-        answer_headers |= wire_headers(metadata.visible(broker.metadata()))
+        answer_headers |= wire_headers(metadata.visible(items))
         answer_headers |= {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": "0"}
         return Answer(204, answer_headers)
 
@@ -231,12 +231,12 @@ class ContainerServer(DatabaseService):
         kind = listing_format.negotiated(parameter(request, "format"), request.header("Accept"))
         required = self.policy_index(request)
         broker = self._broker(self.device(str(device), writing=False), partition, account, container)
-        info = self._info(broker)
+        info, items = self._summary(broker)
         answer_headers = headers.backend_headers(info, deleted=info is None or info.deleted)
         if info is None or info.deleted:
             return Answer(404, answer_headers)
         policy_index = info.storage_policy_index if required is None else required
-        answer_headers |= wire_headers(metadata.visible(broker.metadata()))
+        answer_headers |= wire_headers(metadata.visible(items))
         answer_headers |= {
             "X-Backend-Record-Type": "object",
             "X-Backend-Record-Storage-Policy-Index": str(policy_index),
@@ -264,11 +264,11 @@ class ContainerServer(DatabaseService):
         )
 
     @staticmethod
-    def _info(broker: ContainerBroker) -> ContainerInfo | None:
+    def _summary(broker: ContainerBroker) -> tuple[ContainerInfo | None, metadata.Metadata]:
         try:
-            return broker.info()
+            return broker.summary()
         except Missing:
-            return None
+            return None, {}
 
     # Replication.
 

@@ -66,7 +66,13 @@ class Broker(ABC):
 
     def exists(self) -> bool:
         """Whether the database's file is there."""
-        return os.path.exists(self.path)
+        if os.path.exists(self.path):
+            return True
+        self._refuse_other_forms()
+        return False
+
+    def _refuse_other_forms(self) -> None:
+        """Raise Unavailable when the folder holds the database in a form that is not served here."""
 
     def close(self) -> None:
         """Close all connections; the broker may be used again."""
@@ -256,6 +262,7 @@ class Broker(ABC):
             status = os.stat(self.path)
         except FileNotFoundError as problem:
             self.close()
+            self._refuse_other_forms()
             raise Missing(f"{self.path} does not exist") from problem
         inode = (status.st_dev, status.st_ino)
         if inode == self._inode:

@@ -145,7 +145,7 @@ class Exchange(Generic[R]):
         """Give the copy in tmp/ its place, where there is no database yet."""
         identity = self._arrived(device, path, arguments)
         copy = self._open(os.path.join(device, "tmp", identity))
-        if os.path.exists(path) or not copy.exists():
+        if self._open(path).exists() or not copy.exists():
             return Answer(404)
         copy.become_new(identity, path=path)
         copy.close()

@@ -294,6 +294,17 @@ def test_devices_must_be_mounted(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "d1") == []
 
 
+def test_a_sharded_container_is_left_to_stock(server: ContainerServer, tmp_path: Path) -> None:
+    """Where stock's sharder was at work we neither say that there is nothing nor begin anew."""
+    ask(server, "PUT", C, at=at(1))
+    (database,) = (tmp_path / "srv").glob("d1/containers/*/*/*/*.db")
+    database.rename(database.with_name(f"{database.stem}_1700000000.00000.db"))
+    for method, path in (("PUT", C), ("GET", C), ("HEAD", C), ("DELETE", C), ("DELETE", f"{C}/o")):
+        assert ask(server, method, path, at=at(2)).status == 503
+    assert put_row(server, "o").status == 503
+    assert not database.exists()
+
+
 def test_sync_targets_are_judged(server: ContainerServer) -> None:
     """Data may be copied only to hosts that the operator allows."""
     for target, status in (
