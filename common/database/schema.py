@@ -118,7 +118,7 @@ def device_of(path: str) -> str:
 
 
 def _draft(path: str) -> str:
-    """Make an empty file beside the database that is to be; a daemon may remove its empty folder meanwhile."""
+    """Make an empty file beside the database that is to be, whose folder a daemon may remove while it is empty."""
     temporary = f"{path}.{uuid.uuid4().hex}.tmp"
     for attempt in range(DRAFT_TRIES):
         try:
