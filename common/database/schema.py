@@ -118,7 +118,7 @@ def device_of(path: str) -> str:
 
 
 def _draft(path: str) -> str:
-    """Make an empty file beside the database that is to be, whose folder a daemon may remove while it is empty."""
+    """Make an empty file beside the database that is to be; its folder may be tidied away meanwhile."""
     temporary = f"{path}.{uuid.uuid4().hex}.tmp"
     for attempt in range(DRAFT_TRIES):
         try:
