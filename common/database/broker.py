@@ -71,7 +71,7 @@ class Broker(ABC):
         self._refuse_other_forms()
         return False
 
-    def _refuse_other_forms(self) -> None:
+    def _refuse_other_forms(self) -> None:  # noqa: B027 - most kinds have but one form
         """Raise Unavailable when the folder holds the database in a form that is not served here."""
 
     def close(self) -> None:
