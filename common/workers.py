@@ -65,11 +65,19 @@ class _Worker:
 class Foreman:
     """Keeps a number of workers alive until it is told to stop."""
 
-    def __init__(self, work: Callable[[Errand], int], count: int, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        work: Callable[[Errand], int],
+        count: int,
+        *,
+        on_ready: Callable[[], None],
+        on_stopping: Callable[[], None],
+    ) -> None:
         assert count > 0
         self._work = work
         self._count = count
         self._on_ready = on_ready
+        self._on_stopping = on_stopping
         self._workers: dict[int, _Worker] = {}
         self._lifeline = os.pipe2(os.O_CLOEXEC)
         self._signals = SignalPipe(*_HEEDED)
@@ -159,6 +167,7 @@ class Foreman:
 
     def _stop(self, how: signal.Signals) -> None:
         if not self._stopping:
+            self._on_stopping()
             announce_stopping()
             log.info("stopping", extra={"how": how.name})
         self._stopping = True

@@ -9,7 +9,7 @@ It does not know how the request was made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping
 from typing import Any, TypeVar
 
 from . import framing
@@ -28,10 +28,11 @@ SPLICE_BYTES_MIN = 32768  # Below this two copies cost less than a pipe's system
 class Headers(Mapping[str, str]):
     """Headers by name in any case; repeated ones are joined with commas; values are WSGI strings."""
 
-    __slots__ = ("_lines", "_values")
+    __slots__ = ("_lines", "_named", "_values")
 
     def __init__(self, lines: HeaderLines) -> None:
         self._lines = lines
+        self._named: dict[str, str] | None = None  # Made when somebody wants all of them.
         values: dict[str, str] = {}
         for name, value in lines:
             folded = name.lower().decode("latin-1")
@@ -52,8 +53,18 @@ class Headers(Mapping[str, str]):
         return isinstance(name, str) and _folded(name) in self._values
 
     def __iter__(self) -> Iterator[str]:
-        names = {name.lower(): name for name, _ in reversed(self._lines)}
-        return (names[folded.encode("latin-1")].decode("latin-1") for folded in self._values)
+        return iter(self._by_name())
+
+    def items(self) -> ItemsView[str, str]:
+        """Return names as they were sent, and values."""
+        return self._by_name().items()
+
+    def _by_name(self) -> dict[str, str]:
+        if self._named is None:
+            names = {name.lower(): name.decode("latin-1") for name, _ in reversed(self._lines)}
+            values = self._values.items()
+            self._named = {names[folded.encode("latin-1")]: value for folded, value in values}
+        return self._named
 
     def __len__(self) -> int:
         return len(self._values)

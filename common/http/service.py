@@ -131,7 +131,9 @@ class _Service:
             Path(self._arguments.pid_file).write_text(f"{os.getpid()}\n")
         try:
             if count:
-                return Foreman(self._work, count, self._say_ready).run()
+                # A listener that nobody accepts from must not stay open behind the workers' backs.
+                closing = self._listener.close
+                return Foreman(self._work, count, on_ready=self._say_ready, on_stopping=closing).run()
             drop_privileges(self._settings.user)
             return self._serve(self._say_ready)
         except Refused as problem:

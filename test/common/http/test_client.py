@@ -299,7 +299,7 @@ class TestOddPeers:
     def test_a_body_that_stops_is_a_timeout(self) -> None:
         """Each read has its time."""
         with scripted(lingers(OK[:-1])) as address:
-            response = Pool(QUICK).request(address, "GET", "/", {})
+            response = Pool(PoolConfig(read_timeout_seconds=0.05)).request(address, "GET", "/", {})
             with pytest.raises(PeerTimeout):
                 response.read()
             assert not response._wire.open
