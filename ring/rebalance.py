@@ -99,7 +99,8 @@ class Rebalance:
         """
         cost = self.costs.standing(self.table)
         cost[~self.may_move] *= cost[~self.may_move] >= ON_ONE_DEVICE
-        score = np.where(cost >= AGAINST_PLAN, cost, NEVER).astype(np.float64)
+        drained = np.append(self.quota == 0, False)[self.table]
+        score = np.where(cost >= AGAINST_PLAN, 1.0 + (cost >= ON_ONE_DEVICE) + drained, NEVER)
         over = self.have() - self.quota
         anything = np.full(len(over), self.table.size, dtype=np.int64)
         return self._lift_one_each(np.arange(len(score)), score, over, anything)
@@ -215,7 +216,8 @@ class Rebalance:
         if cost >= AGAINST_PLAN and len(few) < len(everyone):
             best, cost = self._least_harm(slot, everyone, fill)
         if origin[0] >= 0:
-            stays = int(self.costs.of(self.table, slot, origin)[0]) <= cost
+            harm = int(self.costs.of(self.table, slot, origin)[0])
+            stays = harm < cost or (harm == cost and self.quota[origin[0]] > 0)
             best = int(origin[0]) if stays else best
             self.may_move[slot.partitions] &= stays
         self.table[slot.partitions, slot.replicas] = best
