@@ -1,0 +1,85 @@
+"""Container servers that only remember, for tests of what object servers tell them.
+
+    with container_doubles(tmp_path) as doubles: doubles.seen, doubles.fail("c1"), doubles.move_to("shards/s")
+
+Three replicas of every account and container on one address, told apart by their devices; the rings are
+in the folder, and the objects of the expirer's tests live on the same devices.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import numpy as np
+from engine import serving
+
+from apus.common.http.answer import Answer
+from apus.common.http.request import Request
+from apus.ring.device import Device
+from apus.ring.file import RingData, write_ring_file
+
+DEVICES = ("c0", "c1", "c2")
+_POWER = 2
+
+
+@dataclass
+class ContainerDoubles:
+    """What was said to whom, and how they answer."""
+
+    address: tuple[str, int] = ("", 0)
+    seen: list[tuple[str, str, str, dict[str, str]]] = field(default_factory=list)
+    statuses: dict[tuple[str, str], int] = field(default_factory=dict)
+    listings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    moved_to: str = ""
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request."""
+        request = Request(environ)
+        _, device, _, path = request.path.split("/", 3)
+        self.seen.append((request.method, device, path, dict(request.headers())))
+        return self._answer(request, device, path)(environ, start_response)
+
+    def _answer(self, request: Request, device: str, path: str) -> Answer:
+        status = self.statuses.get((request.method, device)) or self.statuses.get((request.method, ""))
+        if status:
+            return Answer(status)
+        if self.moved_to and not path.startswith(self.moved_to):
+            location = f"/{self.moved_to}/{path.split('/', 2)[2]}"
+            return Answer(301, {"Location": location, "X-Backend-Redirect-Timestamp": "1700000000.00000"})
+        if request.method == "GET":
+            marker = dict(parse_qsl(request.environ["QUERY_STRING"])).get("marker", "")
+            rows = [row for row in self.listings.get(path, []) if row["name"] > marker]
+            return Answer(200, {"Content-Type": "application/json"}, json.dumps(rows).encode())
+        if request.method == "HEAD":
+            return Answer(204, {"X-Backend-Storage-Policy-Index": "0"})
+        return Answer(201)
+
+    def told(self, method: str, device: str | None = None) -> list[str]:
+        """The paths that were asked for with a verb."""
+        return [path for verb, to, path, _ in self.seen if verb == method and device in (None, to)]
+
+    def headers(self, path: str) -> dict[str, str]:
+        """The headers of the last request for a path."""
+        return next(headers for _, _, to, headers in reversed(self.seen) if to == path)
+
+
+@contextlib.contextmanager
+def container_doubles(folder: Path) -> Iterator[ContainerDoubles]:
+    """Serve them, and write the rings that lead to them."""
+    doubles = ContainerDoubles()
+    with serving(doubles) as served:
+        doubles.address = served.address
+        host, port = served.address
+        devices: list[Device | None] = [
+            Device(index, 1, index, host, port, host, port, name) for index, name in enumerate(DEVICES)
+        ]
+        rows = [np.full(1 << _POWER, replica, dtype=np.uint16) for replica in range(len(DEVICES))]
+        for kind in ("account", "container", "object"):
+            write_ring_file(RingData(devices, 32 - _POWER, rows), folder / f"{kind}.ring.gz")
+        yield doubles
