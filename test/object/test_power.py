@@ -235,8 +235,6 @@ def test_without_nameless_files_a_temporary_one_is_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """File systems without O_TMPFILE serve too; tmp is empty after success and after failure."""
-    from apus.object.files import writer
-
     node = ObjectNode(tmp_path)
     real = os.open
 
@@ -245,7 +243,7 @@ def test_without_nameless_files_a_temporary_one_is_renamed(
             raise OSError(95, "Operation not supported")
         return real(path, flags, *rest, **more)
 
-    monkeypatch.setattr(writer.os, "open", without)
+    monkeypatch.setattr(os, "open", without)
     node.put(b"x" * 70_000, at=0)
     assert node.ask("PUT", at=1, body=b"x", ETag="0" * 32).status == 422
     assert node.ask("GET").body == b"x" * 70_000

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from object_server import PATH, ObjectNode, moment
@@ -199,7 +200,7 @@ def test_expired_objects_are_gone_but_for_those_who_may(node: ObjectNode) -> Non
     gone = node.ask("GET", at=10)
     assert (gone.status, gone.headers["x-backend-timestamp"]) == (404, moment(0))
     for header in ("X_Backend_Replication", "X_Backend_Open_Expired"):
-        assert node.ask("GET", at=10, **{header: "true"}).status == 200
+        assert node.ask("GET", at=10, **dict[str, Any]({header: "true"})).status == 200
     assert node.ask("POST", at=11).status == 404
     assert node.ask("DELETE", at=11, X_If_Delete_At="1700000011").status == 412
     assert node.ask("DELETE", at=11, X_If_Delete_At="x").status == 400
@@ -236,7 +237,7 @@ def test_expired_objects_are_gone_but_for_those_who_may(node: ObjectNode) -> Non
         ("PUT", PATH, {"X_Timestamp": "1", "X_Backend_Obj_Multiphase_Commit": "yes"}, 501),
     ],
 )
-def test_bad_requests(node: ObjectNode, method: str, path: str, headers: dict[str, str], status: int) -> None:
+def test_bad_requests(node: ObjectNode, method: str, path: str, headers: dict[str, Any], status: int) -> None:
     """Each is refused as stock Swift refuses it, and nothing is stored."""
     assert node.ask(method, path, body=b"x" if method == "PUT" else b"", **headers).status == status
     assert node.files() == []
@@ -322,7 +323,10 @@ def test_footers_behind_the_body(node: ObjectNode) -> None:
             b"\r\n\r\n" + footer + b"\r\n--b--\r\n",
         )
     )
-    headers = {"X_Backend_Obj_Metadata_Footer": "yes", "X_Backend_Obj_Multipart_Mime_Boundary": "b"}
+    headers: dict[str, Any] = {
+        "X_Backend_Obj_Metadata_Footer": "yes",
+        "X_Backend_Obj_Multipart_Mime_Boundary": "b",
+    }
     assert node.ask("PUT", at=0, body=body, chunked=True, **headers).status == 201
     got = node.ask("GET")
     assert (got.body, got.headers["x-object-sysmeta-f"]) == (b"da\r\nta", "f")

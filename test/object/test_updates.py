@@ -27,7 +27,7 @@ def node(tmp_path: Path) -> ObjectNode:
     return ObjectNode(tmp_path, {"container_update_timeout": "2"})
 
 
-def to(containers: ContainerDoubles, *devices: str) -> dict[str, str]:
+def to(containers: ContainerDoubles, *devices: str) -> dict[str, Any]:
     host = f"{containers.address[0]}:{containers.address[1]}"
     return {
         "X_Container_Host": ",".join([host] * len(devices)),
@@ -148,7 +148,7 @@ def test_the_updater_follows_a_container_that_moved(node: ObjectNode, containers
 def test_expiry_is_queued_and_unqueued(node: ObjectNode, containers: ContainerDoubles) -> None:
     """A row in .expiring_objects; a new X-Delete-At makes a new one and takes the old one out."""
     host = f"{containers.address[0]}:{containers.address[1]}"
-    queue = {
+    queue: dict[str, Any] = {
         "X_Delete_At_Host": host,
         "X_Delete_At_Device": "c0",
         "X_Delete_At_Partition": "3",

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from one_request import Reply, ask
 
@@ -68,7 +69,7 @@ class ObjectNode:
         body: bytes = b"",
         broken: bool = False,
         chunked: bool = False,
-        **headers: str,
+        **headers: Any,
     ) -> Reply:
         """Send one request; header names are given with underscores."""
         environ: dict[str, object] = {}
@@ -87,7 +88,7 @@ class ObjectNode:
             environ["wsgi.input"] = BrokenInput(body[: len(body) // 2])
         return ask(self.server, method, path, headers=named, body=body, environ=environ)
 
-    def put(self, body: bytes = b"body", *, at: float, path: str = PATH, **headers: str) -> Reply:
+    def put(self, body: bytes = b"body", *, at: float, path: str = PATH, **headers: Any) -> Reply:
         """Store an object."""
         reply = self.ask("PUT", path, at=at, body=body, **headers)
         assert reply.status == 201, reply.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def test_the_hash_is_stock_swifts(partition: Path) -> None:
 
 def test_the_file_is_stock_swifts(partition: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """hashes.pkl is byte for byte what stock writes, and what stock wrote is believed."""
-    monkeypatch.setattr(hashes.time, "time", lambda: 1700000000.5)
+    monkeypatch.setattr(time, "time", lambda: 1700000000.5)
     hashes._write(str(partition), {"valid": True, "abc": "d41d8cd98f00b204e9800998ecf8427e", "def": None})
     assert (partition / "hashes.pkl").read_bytes() == GOLDEN
     (partition / "hashes.pkl").write_bytes(GOLDEN)
