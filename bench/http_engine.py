@@ -2,10 +2,10 @@
 
     16 connections, one request each in flight ──▶ server process ──▶ its CPU time from /proc, per request
 
-    python -m bench.http_engine [--requests N]     (or: python bench/http_engine.py)
+    python bench/http_engine.py [--requests N]
 
 The client is a bare loop over raw sockets, so that it is never the slower one; only the server process is
-counted, kernel time included. Both serve the same application, which answers five bytes, or its own request body.
+counted, kernel time included. Both serve the same application, which answers five bytes.
 """
 
 from __future__ import annotations

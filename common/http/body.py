@@ -18,6 +18,8 @@ from typing import Protocol
 from .chunks import Chunks
 from .wire import PIECE_BYTES
 
+RECEIVE_BYTES_MAX = 1 << 18  # A socket rarely holds more, and memory is taken for all that is asked for.
+
 
 class Source(Protocol):
     """Where bytes come from; both raise in the terms of their side of the connection."""
@@ -220,7 +222,7 @@ class LengthBody(Body):
     def _more(self, limit: int) -> bytes:
         if not self._left:
             return b""
-        data = self._source.receive(min(limit, self._left))
+        data = self._source.receive(min(limit, self._left, RECEIVE_BYTES_MAX))
         self._left -= len(data)
         return data
 

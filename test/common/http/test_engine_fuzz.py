@@ -13,10 +13,12 @@ import re
 from typing import Any
 
 import pytest
-from engine import Served, serving
+from engine import Line, Served, scripted, serving
 from plain_reading import Reading, plain_reading
 
 from apus.common import concurrency
+from apus.common.errors import Unavailable
+from apus.common.http.client import Pool, PoolConfig
 
 TARGETS = [b"/", b"/v1/a/c/o", b"//a/./..", b"/%00%ff;x?q", b"/\xc3\xa9", b"http://h/x", b"*", b"x"]
 METHODS = [b"GET", b"PUT", b"HEAD", b"OPTIONS", b"REPLICATE", b"get", b"G@T"]
@@ -186,3 +188,45 @@ def test_bodies_left_unread_never_become_requests() -> None:
             whole = application.seen[: len(expected)]
             assert whole == expected[: len(whole)], f"seed {seed}: {data!r}"
             assert len(application.seen) <= len(expected) + 1, f"seed {seed}: {data!r}"
+
+
+ANSWERS = [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: x\r\n\r\nhello",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x\r\nllo\r\n0\r\nT: r\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello",
+    b"HTTP/1.1 200 OK\r\n\r\nhello",
+]
+
+
+def test_a_peer_can_do_no_worse_than_be_unavailable() -> None:
+    """Whatever a peer answers: a response, read to its end, or an Unavailable; no other error and no hang.
+
+    And an answer that nothing was done to is understood, however it was cut.
+    """
+    rng = random.Random()
+    data = b""
+
+    def peer(line: Line) -> None:
+        while line.hear():
+            line.say(*portions(data, rng))
+            if b"Content-Length" not in data and b"chunked" not in data:
+                return
+
+    with scripted(peer) as address, concurrency.timeout(120):
+        for seed in range(600):
+            rng = random.Random(seed)
+            sound = rng.choice(ANSWERS)
+            data = sound if rng.random() < 0.3 else mutated(sound, rng)
+            patience = 5 if data == sound else 0.05
+            pool = Pool(PoolConfig(response_timeout_seconds=patience, read_timeout_seconds=patience))
+            note = f"seed {seed}: {data!r}"
+            try:
+                response = pool.request(address, rng.choice(("GET", "HEAD")), "/", {})
+                body = response.read()
+            except Unavailable:
+                assert data != sound, note
+            else:
+                assert data != sound or body in (b"", b"hello"), note
+            pool.close()
