@@ -172,3 +172,43 @@ def test_merges_agree(broker: ContainerBroker, oracle: Oracle, tmp_path: Path) -
     assert rows(broker) == rows(other)
     assert broker.info().hash == other.info().hash
     assert broker.policy_stats() == other.policy_stats()
+
+
+SIDE_BY_SIDE = """
+import sys
+from swift.common import utils
+utils.HASH_PATH_SUFFIX = b"x"
+from swift.container.backend import ContainerBroker
+path, count = sys.argv[1], int(sys.argv[2])
+for index in range(count):
+    with ContainerBroker(path) as broker:
+        broker.put_object(f"stock-{index:04}", f"{1700000000 + index}.00000", 1, "a/b", "e", storage_policy_index=1)
+        if index % 5 == 0:
+            broker.get_info()
+        if index % 50 == 0:
+            broker.update_metadata({f"X-Container-Meta-S{index}": ("x", f"{1700000000 + index}.00000")})
+print("done")
+"""
+
+
+def test_both_write_at_the_same_time(broker: ContainerBroker) -> None:
+    """Stock's programs and ours, at work on one database, lose no row of each other's."""
+    count = 400
+    process = subprocess.Popen(
+        [str(stock_venv() / "bin" / "python"), "-c", SIDE_BY_SIDE, broker.path, str(count)],
+        stdout=subprocess.PIPE,
+    )
+    index = 0
+    while process.poll() is None or index < count:
+        broker.put_object(ObjectRow(f"ours-{index:05}", moment(index), 1, "a/b", "e", 0, 1))
+        if index % 7 == 0:
+            broker.info()
+        if index % 40 == 0:
+            broker.merge_metadata({f"X-Container-Meta-O{index}": ("x", moment(index))})
+        index += 1
+    assert process.returncode == 0
+    names = {row[0] for row in broker.listing(Query(limit=100_000), 1) if isinstance(row, tuple)}
+    assert {f"stock-{number:04}" for number in range(count)} <= names
+    assert {f"ours-{number:05}" for number in range(index)} <= names
+    assert len(broker.metadata()) == count // 50 + -(-index // 40)
+    broker.verify()
