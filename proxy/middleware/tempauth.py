@@ -37,7 +37,7 @@ AccountAclLookup = Callable[[Environ, WSGIApp], str | None]
 
 TOKEN_MARK = "tk"  # noqa: S105 - after the reseller prefix, as in every Swift token.
 SALT_BYTES_ENOUGH = 16
-OPENED_MAX = 4096  # Tokens of stock's kind that a worker remembers to be genuine.
+GENUINE_MAX = 4096  # Tokens that a worker remembers to be genuine; forged ones are never remembered.
 ACL_HEADER = "HTTP_X_ACCOUNT_ACCESS_CONTROL"
 ACL_SYSMETA = "HTTP_X_ACCOUNT_SYSMETA_CORE_ACCESS_CONTROL"
 _ABSENT_KEY = "no user has this key, and comparing with it takes as long"
@@ -126,7 +126,7 @@ class TempAuth:
         self.auth_prefix = f"/{config.auth_prefix.strip('/')}/"
         self.reseller_prefix = realm.resellers.token_prefix
         self.token_prefix = self.reseller_prefix + TOKEN_MARK
-        self._opened: dict[str, tuple[int, Caller]] = {}
+        self._genuine: dict[str, tuple[int, Caller]] = {}
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -155,30 +155,30 @@ class TempAuth:
 
     def identify(self, token: str) -> Caller | None:
         """Return whose token it is, or None when it is forged, expired, or its user is gone."""
-        if not token.startswith(self.token_prefix):
-            return self._identify_by_fernet(token)
-        claim = tokens.open_token(token[len(self.token_prefix) :])
-        if claim is None or claim.expires <= time.time():
-            return None
-        identity = self.identities.get(claim.user)
-        if identity is None or not any(tokens.is_genuine(claim, key=key) for key in identity.signing_keys):
-            return None
-        return identity.caller
+        now = time.time()
+        genuine = self._genuine.get(token)
+        if genuine is None:
+            genuine = self._checked(token, int(now))
+            if genuine is None:
+                return None
+            if len(self._genuine) >= GENUINE_MAX:
+                self._genuine.clear()
+            self._genuine[token] = genuine
+        expires, caller = genuine
+        return caller if now < expires else None
 
-    def _identify_by_fernet(self, token: str) -> Caller | None:
-        """Do it for tokens of stock Swift's kind, which are dear to check: some are remembered."""
-        now = int(time.time())
-        expires, caller = self._opened.get(token, (0, None))
-        if caller is not None and now < expires:
-            return caller
-        opened = self.fernet.open(token.removeprefix(self.reseller_prefix), now=now)
-        if opened is None:
+    def _checked(self, token: str, now: int) -> tuple[int, Caller] | None:
+        """Return when a genuine token ends, and whose it is."""
+        if not token.startswith(self.token_prefix):
+            opened = self.fernet.open(token.removeprefix(self.reseller_prefix), now=now)
+            return None if opened is None else (opened.expires, Caller.of(opened.groups.split(",")))
+        claim = tokens.open_token(token[len(self.token_prefix) :])
+        identity = self.identities.get(claim.user) if claim is not None else None
+        if claim is None or identity is None:
             return None
-        if len(self._opened) >= OPENED_MAX:
-            self._opened.clear()
-        caller = Caller.of(opened.groups.split(","))
-        self._opened[token] = (opened.expires, caller)
-        return caller
+        if not any(tokens.is_genuine(claim, key=key) for key in identity.signing_keys):
+            return None
+        return claim.expires, identity.caller
 
     def _introduce(self, environ: Environ, caller: Caller) -> None:
         """Put into the environ who asks, and who judges them."""

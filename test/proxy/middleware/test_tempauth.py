@@ -291,12 +291,14 @@ def test_both_kinds_of_token_are_good_at_once() -> None:
 
 
 def test_few_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The memory is bounded."""
+    """The memory is bounded, and no forged token gets into it."""
     filter_ = auth(**FERNET)
-    monkeypatch.setattr(tempauth, "OPENED_MAX", 3)
+    monkeypatch.setattr(tempauth, "GENUINE_MAX", 3)
     for _ in range(10):
         get(filter_, "/v1/AUTH_test", token_of(filter_, "test:tester", "testing"))
-    assert len(filter_._opened) <= 3
+    assert 0 < len(filter_._genuine) <= 3
+    get(filter_, "/v1/AUTH_test", "AUTH_tkjunk")
+    assert "AUTH_tkjunk" not in filter_._genuine
 
 
 # --- what one may do ----------------------------------------------------------------------------
