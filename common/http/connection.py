@@ -171,7 +171,7 @@ class Connection:
             transfer: Any = getattr(result, "transfer", None)
             if reply.wants_no_body:
                 reply.finish()
-            elif transfer is not None and reply.is_begun:
+            elif transfer is not None and reply.announces_length:
                 reply.transfer(transfer)
             elif type(result) is list and len(result) == 1:
                 reply.send_only(result[0])

@@ -79,9 +79,9 @@ class Reply:
         self.is_sending = False  # An OSError now is the connection's, not the application's.
 
     @property
-    def is_begun(self) -> bool:
-        """Whether the application has called start_response; generators do so only when they are iterated."""
-        return self._status is not None
+    def announces_length(self) -> bool:
+        """Whether the application has said how long its answer is: then the body may move itself."""
+        return any(name.lower() == "content-length" for name, _ in self._headers)
 
     @property
     def wants_no_body(self) -> bool:
@@ -142,8 +142,7 @@ class Reply:
     def transfer(self, move: Callable[[Wire], int]) -> None:
         """Send the head and let the body move itself."""
         self._begin(_UNKNOWN)
-        if self._length == _CHUNKED:
-            raise AssertionError("a body that moves itself needs a Content-Length")
+        assert self._length >= 0, "a body that moves itself needs a Content-Length"
         wire = self._wire
         wire.patience_seconds = self._config.client_timeout_seconds
         wire.held = self._head()

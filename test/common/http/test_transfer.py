@@ -57,6 +57,19 @@ def test_a_part_of_a_file_arrives_whole(content: tuple[Path, bytes], offset: int
     body.close()
 
 
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_a_file_of_unannounced_length_arrives_whole(content: tuple[Path, bytes], version: bytes) -> None:
+    """It is iterated, as any other body would be."""
+    path, data = content
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return opened(path, 0, len(data))
+
+    with serving(app) as served:
+        assert served.ask(b"GET / HTTP/" + version + b"\r\n\r\n").body == data
+
+
 def test_files_are_closed(content: tuple[Path, bytes]) -> None:
     """After a GET, a HEAD and a client that left: no descriptor is left open."""
     path, data = content
