@@ -51,9 +51,9 @@ class ReplicatorConfig:
     bind_port: int = setting(6200, help="Port of this node's object server, as it stands in the ring.")
     ring_ip: str = setting("", help="Address of this node in the ring, if it is not one it listens on.")
     interval: float = setting(30.0, minimum=0, help="Seconds from the begin of one pass to the next.")
-    concurrency: int = setting(4, minimum=1, help="Partitions worked on at the same time.")
+    concurrency: int = setting(8, minimum=1, help="Partitions worked on at the same time.")
     push_concurrency: int = setting(
-        16, minimum=1, help="Objects under way to peers at the same time; many share one group commit there."
+        64, minimum=1, help="Objects under way to peers at the same time; many share one group commit there."
     )
     reclaim_age: float = setting(
         604800.0,

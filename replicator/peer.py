@@ -22,6 +22,7 @@ import orjson
 
 from ..common import restricted_pickle
 from ..common.cluster_secret import credentials
+from ..common.concurrency import Semaphore
 from ..common.errors import Corrupt, Unavailable
 from ..common.http.client import Exchange, Pool, Response
 from ..ring.device import Device
@@ -31,6 +32,8 @@ from .plan import Version
 SUFFIXES_MAX = 1000
 """Suffixes in one request: four bytes each, well under every server's request line of 8,192."""
 ASK = "X-Apus-Inventory"
+STREAMS_MAX = 8
+"""Large bodies under way at once: each holds a block of up to ten megabytes in memory."""
 
 
 class Unmounted(Unavailable):
@@ -54,6 +57,7 @@ class PeerClient:
     secret: str = ""
     http_timeout_seconds: float = 60.0
     common_headers: dict[str, str] = field(init=False, default_factory=dict)
+    streams: Semaphore = field(init=False, default_factory=lambda: Semaphore(STREAMS_MAX))
 
     def __post_init__(self) -> None:
         """Prepare what every request carries."""

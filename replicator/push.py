@@ -103,18 +103,19 @@ def _put(peers: PeerClient, place: Place, opened: OpenCopy) -> int:
     name = _name(opened.metadata)
     if opened.length <= JOINED_BYTES_MAX:
         return peers.change(place, "PUT", name, headers, b"".join(opened.pieces()))
-    exchange = peers.begin(place, name, headers, length=opened.length)
-    try:
-        if exchange.continue_status in (None, 100):
-            for piece in opened.pieces():
-                exchange.send(piece)
-            exchange.finish()
-        answer = exchange.response()
-    except BaseException:
-        exchange.abort()
-        raise
-    answer.drain()
-    return answer.status
+    with peers.streams:
+        exchange = peers.begin(place, name, headers, length=opened.length)
+        try:
+            if exchange.continue_status in (None, 100):
+                for piece in opened.pieces():
+                    exchange.send(piece)
+                exchange.finish()
+            answer = exchange.response()
+        except BaseException:
+            exchange.abort()
+            raise
+        answer.drain()
+        return answer.status
 
 
 def _judged(place: Place, copy: Copy, part: Need, status: int) -> Outcome:
