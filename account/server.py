@@ -43,6 +43,7 @@ _PREFIXES = ("x-account-meta-", "x-account-sysmeta-")
 class AccountServer(DatabaseService):
     """Serves the accounts of one node."""
 
+    kind: ClassVar = "account"
     verbs: ClassVar = {
         "PUT": "put",
         "GET": "get",

@@ -292,10 +292,22 @@ def _sockstat(path: str, head: str) -> dict[str, int]:
 
 def our_version() -> dict[str, str]:
     """Return the version of Apus that runs here."""
+    return {"version": f"apus {_VERSION}"}
+
+
+def server_header(kind: str) -> str:
+    """Return what a server answers to OPTIONS, by which `--validate-servers` knows its kind."""
+    return f"{kind}-server/{_VERSION}"
+
+
+def _version() -> str:
     try:
-        return {"version": f"apus {version('apus')}"}
+        return version("apus")
     except PackageNotFoundError:
-        return {"version": "apus"}
+        return "unknown"
+
+
+_VERSION = _version()
 
 
 def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Recon]:

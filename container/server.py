@@ -53,6 +53,7 @@ SHARDS_PREFIX = ".shards_"
 class ContainerServer(DatabaseService):
     """Serves the containers of one node."""
 
+    kind: ClassVar = "container"
     verbs: ClassVar = {
         "PUT": "put",
         "GET": "get",

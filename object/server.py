@@ -23,6 +23,7 @@ from ..common.http.client import Pool, PoolConfig
 from ..common.http.errors import BadFraming, ClientDisconnect, ClientTimeout
 from ..common.http.request import Request
 from ..common.http.wsgi import Environ, StartResponse, WSGIApp
+from ..common.recon import server_header
 from .changing import delete, post
 from .comparing import replicate
 from .container_update import ContainerUpdates
@@ -71,7 +72,9 @@ class ObjectServer:
         handler = self._handlers.get(request.method)
         if handler is None:
             allow = {"Allow": ", ".join(sorted((*self._handlers, "OPTIONS")))}
-            return Answer(200 if request.method == "OPTIONS" else 405, allow)
+            if request.method == "OPTIONS":
+                return Answer(200, {**allow, "Server": server_header("object")})
+            return Answer(405, allow)
         try:
             return handler(self.context, request)
         except ApusError as problem:

@@ -9,6 +9,7 @@ Swift.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -26,6 +27,7 @@ from ..errors import ApusError, Corrupt, Missing, OutOfSpace, Refused, Unavailab
 from ..http.answer import Answer
 from ..http.request import Request
 from ..http.wsgi import Environ, StartResponse, from_wsgi, to_wsgi
+from ..recon import server_header
 from ..timestamp import Timestamp
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ OBJECT_DEPTH = 5  # device, partition, account, container, object; only an objec
 RESERVED = "\0"
 AUTO_CREATE_PREFIX = "."
 BODY_MAX = 256 << 20  # A batch of rows from a replicator; whole databases come in their own way.
+_DEVICE_FAILURES = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENODEV))
 Handler = Callable[[Request], Answer]
 
 
@@ -64,6 +67,7 @@ class ServiceSettings:
 class DatabaseService:
     """A WSGI application that dispatches verbs to methods, and translates errors once."""
 
+    kind: ClassVar[str]
     verbs: ClassVar[Mapping[str, str]] = {}
     settings: ServiceSettings
 
@@ -98,12 +102,17 @@ class DatabaseService:
         handler = self._handlers.get(request.method)
         if handler is None:
             if request.method == "OPTIONS":
-                return Answer(200, {"Allow": ", ".join(sorted((*self._handlers, "OPTIONS")))})
+                allow = ", ".join(sorted((*self._handlers, "OPTIONS")))
+                return Answer(200, {"Allow": allow, "Server": server_header(self.kind)})
             return Answer(405, {"Allow": ", ".join(sorted(self._handlers))})
         try:
             return handler(request)
         except ApusError as problem:
             return _translated(problem)
+        except OSError as problem:
+            if problem.errno not in _DEVICE_FAILURES:
+                raise
+            return _translated(OutOfSpace(f"{problem.filename}: {problem.strerror}"))
         except concurrency.Timeout as problem:
             log.warning("timed out", extra={"method": request.method, "path": request.path})
             return Answer.text(503, f"timed out: {problem}")
