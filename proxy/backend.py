@@ -129,11 +129,11 @@ class Backend:
         return self.is_limited(device) or self._full.is_limited(_key(device), self._clock())
 
     def candidates(
-        self, ordered: Iterable[Candidate], count: int, *, least: int, uploading: bool = False
+        self, ordered: Iterable[Candidate], count: int, *, uploading: bool = False
     ) -> Iterator[Candidate]:
         """Yield the devices that one request may try."""
         is_limited = self.is_limited_for_uploads if uploading else self.is_limited
-        return candidates(ordered, count=count, is_limited=is_limited, least=least)
+        return candidates(ordered, count=count, is_limited=is_limited)
 
     def timings(self) -> dict[str, float]:
         """Return how fast each address answered lately."""

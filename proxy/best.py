@@ -96,6 +96,11 @@ class Survey:
         """Tell whether `chosen` can be served without hearing anybody else."""
         return self.chosen is not None and not self.newest
 
+    @property
+    def is_answered(self) -> bool:
+        """Tell whether the client can be told something certain, or at least served something."""
+        return self.chosen is not None or self.status() < 500
+
     def status(self) -> int:
         """Return the status of a read that found nothing to serve."""
         assert self.chosen is None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
@@ -32,6 +32,8 @@ class Candidate:
 
     device: Device
     primary: bool
+    resting: bool = False
+    """Whether it has failed so often that it is asked only when the others were of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,30 +165,22 @@ def at_home_first(primaries: Iterable[Device], handoffs: Iterable[Device]) -> It
 
 
 def candidates(
-    ordered: Iterable[Candidate],
-    *,
-    count: int,
-    is_limited: Callable[[Device], bool],
-    least: int = 0,
+    ordered: Iterable[Candidate], *, count: int, is_limited: Callable[[Device], bool]
 ) -> Iterator[Candidate]:
     """Yield up to `count` devices to ask.
 
-    Limited ones are passed over. One that becomes limited while it is asked does not use up
-    the request's share: another takes its place. Where fewer than `least` are left, the limited
-    ones come last: asking in vain is better than not having asked.
+    Limited ones come last, marked as resting: asking in vain is better than not having asked. One
+    that becomes limited while it is asked does not use up the request's share: another takes its place.
     """
     left = count
-    yielded = 0
     passed_over = []
     for candidate in ordered:
         if left <= 0:
             return
         if is_limited(candidate.device):
-            passed_over.append(candidate)
+            passed_over.append(replace(candidate, resting=True))
             continue
         yield candidate
-        yielded += 1
         if not is_limited(candidate.device):
             left -= 1
-    if yielded < least:
-        yield from passed_over[:left]
+    yield from passed_over[:left]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 from ..common.concurrency import Empty, Queue, spawn
@@ -116,10 +117,12 @@ def find(backend: Backend, reading: Reading, nodes: Iterator[Candidate]) -> Surv
     """Ask until something can be served or nobody is left; only the chosen answer stays open."""
     survey = Survey(primaries=reading.primaries, newest=reading.newest, buries=reading.buries)
     heard: list[Source] = []
+    # A resting device costs time; it is asked only while nothing certain is known.
+    awake = takewhile(lambda candidate: not (candidate.resting and survey.is_answered), nodes)
     if reading.concurrency > 1:
-        answers = _asked_together(backend, reading, nodes)
+        answers = _asked_together(backend, reading, awake)
     else:
-        answers = _asked_in_turn(backend, reading, nodes)
+        answers = _asked_in_turn(backend, reading, awake)
     for source in answers:
         if source is None:
             survey.hear_silence()

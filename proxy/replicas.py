@@ -128,13 +128,13 @@ class Replicas:
         ordered = at_home_first(home.primaries, chain(local, rest))
         count = home.replicas + len(local)
         tried = max(count, self._node_count.of(home.replicas))
-        return self.backend.candidates(ordered, tried, least=home.replicas), count
+        return self.backend.candidates(ordered, tried), count
 
     def _tried(
         self, ordered: Iterable[Candidate], home: Home, *, uploading: bool = False
     ) -> Iterator[Candidate]:
         count = self._node_count.of(home.replicas)
-        return self.backend.candidates(ordered, count, least=home.replicas, uploading=uploading)
+        return self.backend.candidates(ordered, count, uploading=uploading)
 
     def change(
         self,

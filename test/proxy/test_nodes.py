@@ -87,26 +87,14 @@ def test_local_devices_are_written_first(primaries: list[Device], handoffs: list
 
 
 @given(devices(), st.sets(st.integers(0, 7)), st.integers(0, 10))
-def test_limited_devices_are_passed_over(known: list[Device], limited: set[int], count: int) -> None:
-    """Resting devices are not asked, and cost the request nothing of its share."""
-    asked = list(
-        candidates(at_home_first(known, []), count=count, is_limited=lambda each: each.id in limited)
-    )
-    free = [each.id for each in known if each.id not in limited]
-    assert [each.device.id for each in asked] == free[:count]
-
-
-@given(devices(), st.sets(st.integers(0, 7)), st.integers(0, 8))
-def test_limited_devices_are_the_last_resort(known: list[Device], limited: set[int], least: int) -> None:
-    """Where too few others are left, resting devices are asked after all, and last."""
+def test_limited_devices_are_the_last_resort(known: list[Device], limited: set[int], count: int) -> None:
+    """Resting devices come after all others, marked, and never beyond the request's share."""
     ordered = at_home_first(known, [])
-    asked = [
-        each.device.id
-        for each in candidates(ordered, count=8, is_limited=lambda each: each.id in limited, least=least)
-    ]
+    asked = list(candidates(ordered, count=count, is_limited=lambda each: each.id in limited))
     free = [each.id for each in known if each.id not in limited]
     resting = [each.id for each in known if each.id in limited]
-    assert asked == (free if len(free) >= least else free + resting)
+    assert [each.device.id for each in asked] == [*free, *resting][:count]
+    assert all(each.resting == (each.device.id in limited) for each in asked)
 
 
 def test_a_device_that_fails_while_asked_is_replaced() -> None:

@@ -341,6 +341,21 @@ def test_a_failing_device_is_left_alone(cluster: DoubledCluster) -> None:
     assert len(asked(primaries[0], "GET")) == 3
 
 
+def test_resting_devices_are_asked_when_nobody_else_can_serve(cluster: DoubledCluster) -> None:
+    """Devices that failed a minute ago and work again are found when the others are gone."""
+    primaries, handoffs = cluster.home(PATH)
+    proxy = cluster.again(error_suppression_limit=2)
+    for node in primaries:
+        node.misbehaviour = fails_with(500)
+    for _ in range(10):
+        assert ask(proxy, "GET", URL).status == 503
+    for node in primaries:
+        node.misbehaviour = None
+    handoffs[0].misbehaviour = fails_with(500)
+    assert ask(proxy, "PUT", URL, body=b"x").status == 201
+    assert ask(proxy, "GET", URL).body == b"x"
+
+
 def test_a_full_device_is_still_read_and_deleted_from(cluster: DoubledCluster) -> None:
     """507 to an upload keeps further uploads away, and nothing else."""
     put(cluster)
