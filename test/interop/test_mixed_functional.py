@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from clusters import AllInOne
-from mixed import functional_tests
+from mixed import FULL, functional_tests
 from stock import StockPrograms
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
@@ -24,7 +24,7 @@ def test_our_proxy_over_stock_servers(cluster: AllInOne, stock: StockPrograms) -
     functional_tests(cluster, "apus/stock")
 
 
-@pytest.mark.parametrize("proxy", ["apus", "stock"])
+@pytest.mark.parametrize("proxy", ["apus", "stock"] if FULL else ["apus"])
 def test_two_nodes_of_each(cluster: AllInOne, stock: StockPrograms, proxy: str) -> None:
     """Either proxy over two nodes of ours and two of stock's in one ring."""
     for node in NODES[2:]:
