@@ -137,9 +137,9 @@ class Broker(ABC):
         """
         try:
             committer = committer_for(self._device)
-        except FileNotFoundError as problem:
+            ticket = committer.begin()
+        except OSError as problem:
             raise Missing(f"{self.path} does not exist") from problem
-        ticket = committer.begin()
         try:
             if self._append(entry):
                 committer.sync(ticket)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from database_nodes import DatabaseNodes
 from apus.common.database.listing import Query
 from apus.common.timestamp import Timestamp, now
 from apus.container.broker import ContainerBroker
-from apus.container.rows import ObjectRow, tombstone
+from apus.container.rows import ObjectRow, joined, tombstone
 from apus.replicator.database import AccountReplicator, ContainerReplicator
 
 
@@ -229,3 +230,52 @@ def test_a_pass_leaves_its_figures(nodes: DatabaseNodes) -> None:
     assert figures["replication_stats"]["attempted"] == 1
     assert figures["replication_stats"]["rsync"] == 2
     assert {"replication_time", "replication_last"} <= set(figures)
+
+
+def test_a_corrupt_replica_is_replaced(nodes: DatabaseNodes) -> None:
+    """The server that finds it says 503 and puts it away; the others' replicators bring a good one."""
+    first, second, third = primaries_of(nodes)
+    broker = made(nodes, first)
+    broker.merge_rows(row(f"o{index:04}", 5) for index in range(500))
+    replicate(nodes, first)
+    bad = nodes.container(second)
+    with open(bad.path, "r+b") as handle:
+        handle.write(b"\xff" * 8192)
+    assert nodes.call("container", second, "HEAD", "a", "c").status == 503
+    assert nodes.call("container", second, "HEAD", "a", "c").status == 404
+    assert os.listdir(nodes.folder / f"node{second}" / f"d{second}" / "quarantined" / "containers")
+    replicate(nodes, first)
+    assert nodes.call("container", second, "HEAD", "a", "c").headers["X-Container-Object-Count"] == "500"
+    assert_equal([nodes.container(node) for node in (first, second, third)])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_all_ends_in_peace(nodes: DatabaseNodes, seed: int) -> None:
+    """Random writes anywhere, meetings of some, a disk lost in the middle; then every node meets every other."""
+    rng = random.Random(seed)
+    members = [*primaries_of(nodes), handoff_of(nodes)]
+    expected: dict[str, ObjectRow] = {}
+    for step in range(60):
+        node = rng.choice(members)
+        broker = nodes.container(node) if nodes.container(node).exists() else made(nodes, node)
+        name, at = f"o{rng.randrange(30)}", 2 + step
+        late = at - rng.randrange(3)
+        new = tombstone(name, Timestamp.of(late).internal, 0) if rng.random() < 0.3 else row(name, late, step)
+        broker.put_object(new)
+        expected[name] = joined(expected.get(name, new), new)
+        broker.close()
+        if rng.random() < 0.15:
+            replicate(nodes, rng.choice(members), per_diff=rng.choice(["3", "1000"]))
+        if step == 40:
+            everybody = [one for one in members if nodes.container(one).exists()]
+            replicate(nodes, *everybody, *everybody)
+            shutil.rmtree(
+                nodes.folder / f"node{members[0]}" / f"d{members[0]}" / "containers", ignore_errors=True
+            )
+    for _ in range(3):
+        replicate(nodes, *[node for node in members if nodes.container(node).exists()])
+    primaries = [nodes.container(node) for node in primaries_of(nodes)]
+    assert_equal(primaries)
+    live = sorted(name for name, one in expected.items() if not one.deleted)
+    assert [names_of(broker) for broker in primaries] == [live] * 3, f"seed {seed}"
+    assert not nodes.container(handoff_of(nodes)).exists()
