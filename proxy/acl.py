@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 REFERRER_WORDS = frozenset({".r", ".ref", ".referer", ".referrer"})
 LISTINGS_WORD = ".rlistings"
 ACCOUNT_ACL_KEYS = ("admin", "read-write", "read-only")
+BLANKS = " \t\r\n"  # Not all white space: in a WSGI string, a byte of a UTF-8 letter may look like some.
 _REMEMBERED_ACLS = 4096  # Parsed lists kept per process: busy containers repeat, and a list is short.
 
 
@@ -28,14 +29,14 @@ def clean_acl(name: str, value: str) -> str:
 
     Spaces and empty elements go, `.referrer` becomes `.r`, `*.host` becomes `.host`.
     """
-    elements = (element.strip() for element in value.split(","))
+    elements = (element.strip(BLANKS) for element in value.split(","))
     may_refer = "write" not in name.lower()
     return ",".join(_clean_element(element, may_refer=may_refer) for element in elements if element)
 
 
 def _clean_element(element: str, *, may_refer: bool) -> str:
     """Return one element cleaned; a group is left as it is."""
-    word, colon, host = (part.strip() for part in element.partition(":"))
+    word, colon, host = (part.strip(BLANKS) for part in element.partition(":"))
     if not colon or not word.startswith("."):
         return element
     if word not in REFERRER_WORDS:
@@ -43,9 +44,9 @@ def _clean_element(element: str, *, may_refer: bool) -> str:
     if not may_refer:
         raise ValueError(f"Referrers not allowed in write ACL: {element!r}")
     minus = "-" if host.startswith("-") else ""
-    host = host.removeprefix("-").strip()
+    host = host.removeprefix("-").strip(BLANKS)
     if host != "*":
-        host = host.removeprefix("*").strip()
+        host = host.removeprefix("*").strip(BLANKS)
     if host in ("", "."):
         raise ValueError(f"No host/domain value after referrer designation in ACL: {element!r}")
     return f".r:{minus}{host}"
@@ -86,7 +87,7 @@ NOBODY = ContainerAcl()
 @functools.lru_cache(_REMEMBERED_ACLS)
 def _parse_container_acl(stored: str) -> ContainerAcl:
     """Split a stored list; group names are percent-decoded, as Swift does."""
-    elements = [element.strip() for element in stored.split(",")]
+    elements = [element.strip(BLANKS) for element in stored.split(",")]
     return ContainerAcl(
         groups=frozenset(unquote(e) for e in elements if e and not e.startswith(".r:")),
         referrers=tuple(e.removeprefix(".r:") for e in elements if e.startswith(".r:")),

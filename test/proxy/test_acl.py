@@ -37,6 +37,7 @@ blanks = st.sampled_from(["", " ", "  ", "\t"])
         ("*:*", "*:*"),
         ("", ""),
         (" , ,", ""),
+        ("acct:voilà , x".encode().decode("latin-1"), "acct:voilà,x".encode().decode("latin-1")),
     ],
 )
 def test_a_read_list_is_stored_clean(given_list: str, cleaned: str) -> None:
