@@ -10,15 +10,7 @@ from __future__ import annotations
 from ..common.timestamp import ZERO, Timestamp
 from .broker import ContainerInfo
 
-SAVED = frozenset(
-    (
-        "x-container-read",
-        "x-container-write",
-        "x-container-sync-key",
-        "x-container-sync-to",
-        "x-versions-location",
-    )
-)
+SAVED = frozenset(("x-container-read", "x-container-write", "x-container-sync-key", "x-container-sync-to"))
 _PREFIXES = ("x-container-meta-", "x-container-sysmeta-")
 
 
