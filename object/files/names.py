@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ...common.timestamp import Timestamp
+from ...common.timestamp import ZERO, Timestamp
 
 DATA, META, TOMBSTONE = ".data", ".meta", ".ts"
 _META_STEM = re.compile(r"([^+-]+)(?:([+-])([0-9a-fA-F]+))?", re.ASCII)
@@ -164,16 +164,16 @@ def _drop_older(files: dict[str, list[FileName]], winner: FileName, obsolete: li
 
 def _worthwhile_metas(metas: Sequence[FileName]) -> tuple[list[FileName], list[FileName]]:
     """Split .metas into (the newest, and one with a newer content type), and the obsolete ones."""
-    newest, others = metas[0], sorted(metas[1:], key=_content_type_ticks, reverse=True)
-    if not others or _content_type_ticks(others[0]) <= _content_type_ticks(newest):
+    newest, others = metas[0], sorted(metas[1:], key=_content_type_moment_of, reverse=True)
+    if not others or _content_type_moment_of(others[0]) <= _content_type_moment_of(newest):
         return [newest], others
     if others[0].timestamp == newest.timestamp:
         return [others[0]], [newest, *others[1:]]
     return [newest, others[0]], others[1:]
 
 
-def _content_type_ticks(meta: FileName) -> int:
-    return meta.content_type.ticks if meta.content_type else 0
+def _content_type_moment_of(meta: FileName) -> Timestamp:
+    return meta.content_type or ZERO
 
 
 def _newest_content_type(meta: FileName, data: FileName) -> FileName | None:
