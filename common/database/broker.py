@@ -151,9 +151,11 @@ class Broker(ABC):
     def _append(self, entry: pending.Entry) -> bool:
         """Put a row behind the pending ones; return whether it still has to be made durable."""
         with self._turn, self._lock:
-            self._refresh()
+            if not self.exists():
+                raise Missing(f"{self.path} does not exist")
             if pending.append(self.path, pending.encode(entry)):
                 return True
+            self._refresh()
             self._settle([entry])
             return False
 

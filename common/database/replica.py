@@ -18,9 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .. import concurrency
 from ..durability import fsync_directory
 from ..timestamp import Timestamp
-from . import metadata, pending, schema
+from . import connection, metadata, pending, schema
 from .broker import Broker
 
 Item = dict[str, Any]
@@ -184,11 +185,14 @@ class Replica(Broker):
             if pending.size(self.path):
                 self._settle([])
             with self._reader() as database:
-                items = self._items_since(database, point, NO_LIMIT)
-            newer.merge_items(items)
-            newer.close()
-            os.rename(newer.path, self.path)
-            fsync_directory(self.folder)
+                # Whoever does not ask for the folder's lock, as some of stock's programs, is kept out by
+                # SQLite's: a transaction on the old file would leave its journal beside the new one.
+                connection.patiently(lambda: database.execute("BEGIN EXCLUSIVE"))
+                newer.merge_items(self._items_since(database, point, NO_LIMIT))
+                newer.close()
+                os.rename(newer.path, self.path)
+                concurrency.in_native_thread(fsync_directory, self.folder)
+                database.execute("ROLLBACK")
             self.close()
 
     def is_deleted(self) -> bool:

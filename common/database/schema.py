@@ -12,6 +12,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable
 
+from .. import concurrency
 from ..durability import fsync_directory
 from ..errors import OutOfSpace
 from . import connection
@@ -55,14 +56,14 @@ def create(path: str, fill: Callable[[sqlite3.Connection], None]) -> bool:
         OutOfSpace: when the device has no room for it.
     """
     folder = os.path.dirname(path)
-    temporary = _draft(path)
+    temporary = concurrency.in_native_thread(_draft, path)
     try:
-        _build(temporary, fill)
+        concurrency.in_native_thread(_build, temporary, fill)
         with locked(folder, timeout_seconds=LOCK_SECONDS):
             if os.path.exists(path):
                 return False
             os.rename(temporary, path)
-            fsync_directory(folder)
+            concurrency.in_native_thread(fsync_directory, folder)
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
