@@ -8,6 +8,8 @@ Pure: statuses were judged in quorum.py, headers and bodies come from the replie
 from __future__ import annotations
 
 from collections.abc import Mapping
+from email.utils import formatdate
+from functools import lru_cache
 
 from ..common.http.answer import Answer
 from .fanout import Replies, Reply
@@ -38,3 +40,9 @@ def plain(status: int, headers: Mapping[str, str] | None = None) -> Answer:
     if status < 300:
         return Answer(status, {"Content-Type": HTML, **(headers or {})})
     return Answer.text(status, SENTENCES.get(status, ""), dict(headers or {}))
+
+
+@lru_cache(maxsize=16)
+def http_date(seconds: int) -> str:
+    """Return the RFC 7231 date; many answers share one second."""
+    return formatdate(seconds, usegmt=True)

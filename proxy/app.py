@@ -159,6 +159,7 @@ def _pool_config(settings: ProxySettings) -> PoolConfig:
     return PoolConfig(
         connect_timeout_seconds=settings.conn_timeout,
         response_timeout_seconds=settings.node_timeout,
+        read_timeout_seconds=settings.node_timeout,
     )
 
 

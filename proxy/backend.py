@@ -37,16 +37,11 @@ class Question:
     timeout_seconds: float
     query: str = ""
     body: bytes = b""
-    by_replication_network: bool = False
 
     def target(self, device: Device) -> str:
         """Return the request target on one device."""
         target = f"/{device.device}/{self.partition}{self.path}"
         return f"{target}?{self.query}" if self.query else target
-
-    def address(self, device: Device) -> tuple[str, int]:
-        """Return where the device listens for this."""
-        return device.replication_address if self.by_replication_network else device.address
 
 
 class Backend:
@@ -73,7 +68,7 @@ class Backend:
         began = self._clock() if self._timing_expiry_seconds is not None else 0.0
         try:
             response = self.pool.request(
-                question.address(device),
+                device.address,
                 question.method,
                 question.target(device),
                 headers,

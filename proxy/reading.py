@@ -207,6 +207,8 @@ def _served(backend: Backend, reading: Reading, nodes: Iterator[Candidate], sour
     if reading.question.method == "HEAD":
         response.drain(SMALL_BODY)
         return Answer(response.status, headers)
+    if not reading.buries:
+        return _served_whole(backend, reading, nodes, source, headers)
     length = response.headers.get("Content-Length")
     progress = Progress.begin(response.status, response.headers)
     succession = Succession(backend, reading, nodes, source.candidate)
@@ -217,6 +219,21 @@ def _served(backend: Backend, reading: Reading, nodes: Iterator[Candidate], sour
     except Unavailable as problem:
         successor = succession.next(progress, problem)
         return Answer(response.status, headers, b"".join(FailoverBody(successor, progress, succession)))
+
+
+def _served_whole(
+    backend: Backend,
+    reading: Reading,
+    nodes: Iterator[Candidate],
+    source: Source,
+    headers: dict[str, str],
+) -> Answer:
+    """Return a listing, read whole: two replicas' listings can't be joined in the middle."""
+    try:
+        return Answer(source.status, headers, source.response.read())
+    except Unavailable as problem:
+        backend.failed(source.candidate.device, "GET", str(problem))
+        return read(backend, reading, nodes)
 
 
 @dataclass(slots=True)

@@ -108,7 +108,7 @@ class Stream:
         device = candidate.device
         try:
             exchange = self.backend.pool.open(
-                self.question.address(device),
+                device.address,
                 "PUT",
                 self.question.target(device),
                 headers,

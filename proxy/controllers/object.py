@@ -18,7 +18,7 @@ from ...common.errors import Refused
 from ...common.http.answer import Answer
 from ...common.http.wsgi import Environ, from_wsgi
 from .. import backend_headers
-from ..answers import HTML, answer_of, plain
+from ..answers import HTML, answer_of, http_date, plain
 from ..authorization import denial
 from ..call import Call
 from ..container_updates import UpdateTarget, deal_updates
@@ -275,7 +275,7 @@ class ObjectController:
         status = put_verdict(heard, replicas=target.home.replicas, only_if_absent=only_if_absent)
         if status // 100 != 2:
             return answer_of(replies, status)
-        headers = {"Content-Type": HTML, "Last-Modified": call.timestamp.http_date}
+        headers = {"Content-Type": HTML, "Last-Modified": http_date(call.timestamp.ceil_seconds)}
         if 409 in heard:
             return Answer(status, headers)
         etags = {reply.headers.get("Etag", "").strip('"') for reply in replies if reply.status // 100 == 2}

@@ -53,7 +53,7 @@ def read_listing(services: Services, call: Call) -> Answer:
     first = survey.chosen
     if call.method == "HEAD" or not isinstance(first, Source) or answer.status // 100 != 2:
         return answer
-    row_hash = first.response.headers.get(ROW_HASH)
+    row_hash = answer.headers.get(ROW_HASH)
     if row_hash is None or call.header("X_BACKEND_RECORD_TYPE") == "shard":
         return answer
     quorum = _Quorum(services, home, call.path, headers)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from one_request import ask
-from storage_doubles import DoubledCluster, StoredObject, breaks_off_after, doubled_cluster
+from storage_doubles import DoubledCluster, StoredObject, breaks_off_after, doubled_cluster, stalls_after
 
 from apus.common import concurrency
 from apus.common.errors import Unavailable
@@ -62,6 +62,16 @@ def test_a_spliced_download_survives_its_server(cluster: DoubledCluster, cut: in
             assert response.status == 206
             assert response.read() == BODY[77:1_500_001]
     pool.close()
+
+
+def test_a_download_that_stalls_goes_on_elsewhere(cluster: DoubledCluster) -> None:
+    """A replica that falls silent in mid-body is given up after node_timeout."""
+    place(cluster, BODY)
+    for node in cluster.home(PATH)[0][:2]:
+        node.misbehaviour = stalls_after(100_000, 2)
+    with served(cluster) as address:
+        for _ in range(2):
+            assert Pool().request(address, "GET", URL, {}).read() == BODY
 
 
 def test_a_download_nobody_can_carry_on_ends_short(cluster: DoubledCluster) -> None:

@@ -234,6 +234,26 @@ def breaks_off_after(count: int) -> Misbehaviour:
     return misbehave
 
 
+def stalls_after(count: int, seconds: float) -> Misbehaviour:
+    """Send so many bytes of an object, then nothing for a while."""
+
+    def misbehave(request: Request, node: StorageNode) -> Answer | None:
+        if request.method != "GET" or request.path.count("/") < 5:
+            return None
+        answer = node.honest(request)
+        assert isinstance(answer.body, bytes)
+        answer.headers.setdefault("Content-Length", str(len(answer.body)))
+        return replace(answer, body=_stalling(answer.body, count, seconds))
+
+    return misbehave
+
+
+def _stalling(body: bytes, count: int, seconds: float) -> Iterator[bytes]:
+    yield body[:count]
+    concurrency.sleep(seconds)
+    yield body[count:]
+
+
 def _pieces(body: bytes) -> Iterator[bytes]:
     for start in range(0, len(body), 65536):
         yield body[start : start + 65536]
