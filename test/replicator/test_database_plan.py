@@ -39,7 +39,7 @@ def test_everybody_else_is_met(primaries: list[int], own: int) -> None:
 
 def test_each_begins_with_another() -> None:
     """Three replicas that all lag do not all begin with the first."""
-    firsts = {partners([1, 2, 3], lambda device, own=own: device == own)[0] for own in (1, 2, 3)}
+    firsts = {partners([1, 2, 3], own.__eq__)[0] for own in (1, 2, 3)}
     assert firsts == {1, 2, 3}
 
 
