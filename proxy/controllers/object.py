@@ -124,6 +124,9 @@ class ObjectController:
 
     def put(self, call: Call) -> Answer:
         """Store an object."""
+        if call.header("X_COPY_FROM") is not None:
+            # No filter before us has made the copy; what would be stored is an empty object.
+            raise Refused("This proxy does not copy objects: upload them", 501)
         only_if_absent = call.header("IF_NONE_MATCH")
         if only_if_absent is not None and "*" not in only_if_absent:
             raise Refused("If-None-Match only supports *")

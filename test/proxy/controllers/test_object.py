@@ -67,6 +67,13 @@ def asked(node: StorageNode, method: str) -> list[dict[str, str]]:
 # --- storing ---------------------------------------------------------------------------------
 
 
+def test_a_copy_is_refused_and_never_an_empty_object(cluster: DoubledCluster) -> None:
+    """Where no filter makes copies, X-Copy-From must not store the empty body it comes with."""
+    assert put(cluster, b"", X_Copy_From="/c/other").status == 501
+    assert not any(asked(node, "PUT") for node in cluster.nodes)
+    assert get(cluster).status == 404
+
+
 @pytest.mark.parametrize("size", [0, 1, 4096, 65536, 65537, 1_000_000])
 def test_what_is_put_comes_back(cluster: DoubledCluster, size: int) -> None:
     """Any size, small in one send or large in a stream: three copies, the right etag, the same bytes."""
