@@ -26,7 +26,7 @@ STORAGE_PIPELINE = "healthcheck metrics recon"
 _PROXY_FILTERS = tuple(PIPELINE.split()[:-2])  # tempauth has options of its own
 _SECTIONS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     "object": {
-        "object-replicator": {"interval": "30"},
+        "object-replicator": {"interval": "60"},
         "object-auditor": {"interval": "300", "files_per_second": "20", "bytes_per_second": "20000000"},
         "object-updater": {"interval": "15"},
         "object-expirer": {"interval": "60"},

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trees
 from clusters import AllInOne, all_in_one
-from counting import Count, count_copies
+from counting import Count, count_copies, survey
 from programs import REMOTE, rclone, swift
 
 pytestmark = pytest.mark.slow
@@ -91,7 +91,10 @@ def test_a_lost_disk_is_made_whole(cluster: AllInOne, tree: Path) -> None:
     before = count_copies(cluster)
     assert before.below, "an empty disk lacks nothing?"
     cluster.once("object-updater", *REPLICATORS, *REPLICATORS)
-    after = count_copies(cluster)
-    assert after == Count(objects=2 * len(trees.digests(tree)), below=0, above=0, stale_handoffs=0)
+    objects = 2 * len(trees.digests(tree))
+    assert count_copies(cluster) == Count(objects=objects, below=0, above=0, stale_handoffs=0)
+    (policy,) = survey(cluster)["policies"]
+    assert policy["objects_by_copies"] == {"3": objects}
+    assert (policy["partitions_below"], policy["stale_handoffs"], policy["settled"]) == (0, 0, True)
     for container in ("by-swift", "by-rclone"):
         assert sorted(client.names_in(container)) == sorted(trees.digests(tree))

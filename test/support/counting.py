@@ -7,10 +7,14 @@ It looks at file names only, and asks the ring where each should be: independent
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from clusters import AllInOne
 
@@ -52,6 +56,16 @@ def count_copies(cluster: AllInOne, datadir: str = "objects") -> Count:
         above=sum(copies[name] > wanted for name in kept),
         stale_handoffs=handoffs,
     )
+
+
+def survey(cluster: AllInOne) -> dict[str, Any]:
+    """What apus-survey says, which asks the object servers."""
+    program = Path(sys.executable).with_name("apus-survey")
+    done = subprocess.run(
+        [program, "--swift-dir", cluster.home / "etc", "--json"], capture_output=True, text=True, check=False
+    )
+    facts: dict[str, Any] = json.loads(done.stdout)
+    return facts
 
 
 def _hash_folders(objects: Path) -> Iterator[Path]:

@@ -47,7 +47,10 @@ bind_port = {port}
 workers = 0
 user = {user}
 [pipeline:main]
-pipeline = object-server
+pipeline = recon object-server
+[filter:recon]
+use = egg:{egg}#recon
+recon_cache_path = {cache}
 [app:object-server]
 use = egg:{egg}#object
 """
@@ -270,6 +273,7 @@ class ObjectNodes:
             devices=self.device(node).parent,
             mount_check=str(self.mount_check).lower(),
             etc=self.etc,
+            cache=self.device(node).parent / "cache",
             port=self.ports[node],
             user=os.environ.get("USER", "root"),
             egg="swift" if node in self.stock else "apus",
