@@ -21,7 +21,7 @@ from ..common.config import true_value
 from ..common.errors import Unavailable
 from ..common.hashing import HashSalt
 from ..common.http.client import Pool
-from ..common.http.request import Request
+from ..common.http.request import Request, title
 from ..common.http.response import Response
 from ..common.http.wsgi import from_wsgi
 from ..common.policies import Policy
@@ -33,6 +33,7 @@ from .files.metadata import Metadata
 log = logging.getLogger(__name__)
 
 OVERRIDE_PREFIXES = ("x-backend-container-update-override-", "x-object-sysmeta-container-update-override-")
+_OVERRIDE_KEYS = tuple("HTTP_" + prefix.upper().replace("-", "_") for prefix in OVERRIDE_PREFIXES)
 MOVED = 301
 
 
@@ -210,7 +211,7 @@ def overridden(row: dict[str, str], *sources: Mapping[str, str]) -> dict[str, st
 
 def override_headers(request: Request) -> Metadata:
     """Return the override headers of a request; nearly always none."""
-    return {key: value for key, value in request.headers() if key.lower().startswith(OVERRIDE_PREFIXES)}
+    return {title(key): value for key, value in request.environ.items() if key.startswith(_OVERRIDE_KEYS)}
 
 
 def redirection(response: Response) -> tuple[str | None, str]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..common.errors import Refused
+from ..common.errors import ApusError, Refused
 from ..common.http.answer import Answer
 from ..common.http.errors import ClientDisconnect
 from ..common.http.request import Request
@@ -43,6 +44,14 @@ class Upload:
     footers: Metadata
 
 
+class _Overtaken(ApusError):
+    """Another PUT of the object was first, and the condition of this one no longer holds."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__("overtaken")
+        self.answer = answer
+
+
 def put(context: Context, request: Request) -> Answer:
     """Answer a PUT."""
     upload = _accepted(context, request)
@@ -52,7 +61,9 @@ def put(context: Context, request: Request) -> Answer:
     try:
         _receive(context, upload, writer)
         content = _metadata(context, upload, writer)
-        writer.commit(content, upload.moment)
+        writer.commit(content, upload.moment, guard=_guard(context, upload))
+    except _Overtaken as overtaken:
+        return overtaken.answer
     finally:
         writer.close()
     listed = _announce(context, upload, content)
@@ -74,6 +85,14 @@ def _accepted(context: Context, request: Request) -> Upload | Answer:
     )
     check(request, context.cluster.constraints)
     target = context.target(request)
+    judged = _judged(context, request, target, moment)
+    return (
+        judged if isinstance(judged, Answer) else Upload(request, target, moment, size, delete_at, judged, {})
+    )
+
+
+def _judged(context: Context, request: Request, target: Target, moment: Timestamp) -> Metadata | Answer:
+    """Return the metadata of the object that this PUT replaces, or the answer that it must not."""
     earlier: Metadata = {}
     earlier_moment = ZERO
     try:
@@ -88,7 +107,20 @@ def _accepted(context: Context, request: Request) -> Upload | Answer:
         return Answer.text(412, "The object is there already.")
     if earlier_moment >= moment:
         return Answer(409, {"X-Backend-Timestamp": earlier_moment.internal})
-    return Upload(request, target, moment, size, delete_at, earlier, {})
+    return earlier
+
+
+def _guard(context: Context, upload: Upload) -> Callable[[], None] | None:
+    """Return what judges a conditional PUT once more, when no other can come between it and the name."""
+    if "HTTP_IF_NONE_MATCH" not in upload.request.environ:
+        return None
+
+    def judge_again() -> None:
+        judged = _judged(context, upload.request, upload.target, upload.moment)
+        if isinstance(judged, Answer):
+            raise _Overtaken(judged)
+
+    return judge_again
 
 
 def _announced_size(context: Context, request: Request) -> int | None:
@@ -115,6 +147,8 @@ def _receive(context: Context, upload: Upload, writer: Writer) -> None:
         while data := source.read(limit):
             writer.write(data)
             if writer.bytes_written == upload.size:
+                break
+            if writer.bytes_written > context.cluster.constraints.max_file_size:
                 break
             if time.monotonic() > deadline:
                 raise Refused("The upload took too long.", 408)

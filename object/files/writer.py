@@ -16,6 +16,7 @@ import hashlib
 import logging
 import os
 import tempfile
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -28,6 +29,7 @@ from . import hashes, metadata, names
 from .blocks import ATTRIBUTE, BlockSums
 from .device import NO_SPACE, Reserve, require_space, translate
 from .invalidation import invalidate
+from .locks import locked
 from .metadata import Metadata
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class Writer:
         self._flushed = 0
         self._written = 0
         self._started_window = 0
+        self._is_new = False  # Nothing old can be in a folder that we made.
         self._digest = hashlib.md5(usedforsecurity=False)
         self._sums = BlockSums()
 
@@ -116,8 +119,17 @@ class Writer:
         in_native_thread(durability.write_back, self._descriptor, start, self._written - start)
         os.posix_fadvise(self._descriptor, start, self._written - start, os.POSIX_FADV_DONTNEED)
 
-    def commit(self, content: Metadata, moment: Timestamp, content_type: Timestamp | None = None) -> None:
+    def commit(
+        self,
+        content: Metadata,
+        moment: Timestamp,
+        content_type: Timestamp | None = None,
+        *,
+        guard: Callable[[], None] | None = None,
+    ) -> None:
         """Make the file durable, give it its name and make that durable; then tidy the object's folder.
+
+        What `guard` raises prevents the name; nobody else with a guard can give one meanwhile.
 
         Raises:
             OutOfSpace: when there is no room for the metadata.
@@ -132,11 +144,18 @@ class Writer:
             if self._extension != names.TOMBSTONE:
                 # A tombstone is all in its name; the others must not be found before what they hold.
                 self._committer.sync(self._ticket)
-            self._link(target)
+            if guard is None:
+                self._link(target)
+            else:
+                with locked(os.path.dirname(os.path.dirname(self._hash_directory))):
+                    guard()
+                    self._link(target)
             invalidate(os.path.dirname(self._hash_directory))
             self._committer.sync(self._ticket)
         except OSError as problem:
             self._refuse(problem)
+        if self._is_new:
+            return
         try:
             hashes.tidy(self._hash_directory, None)
         except OSError as problem:
@@ -152,7 +171,7 @@ class Writer:
 
     def _open_nameless(self) -> int:
         for _ in range(_ATTEMPTS):
-            make_directory(self._hash_directory)
+            self._is_new |= make_directory(self._hash_directory)
             try:
                 return os.open(self._hash_directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
             except FileNotFoundError:
@@ -214,14 +233,16 @@ class Writer:
         self.close()
 
 
-def make_directory(path: str) -> None:
-    """Make a folder and those above it; one system call where it is there already."""
+def make_directory(path: str) -> bool:
+    """Make a folder and those above it; return whether it is new. One system call where it is not."""
     try:
         os.mkdir(path)
     except FileExistsError:
-        return
+        return False
     except FileNotFoundError:
-        os.makedirs(path, exist_ok=True)
+        make_directory(os.path.dirname(path))
+        return make_directory(path)
+    return True
 
 
 def preallocate(descriptor: int, size: int) -> None:

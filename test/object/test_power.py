@@ -14,12 +14,24 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from object_nodes import ROOT, SERVER, free_ports
+from object_nodes import ROOT, free_ports
 from object_server import SECTIONS, ObjectNode, moment
 from small_disks import SmallDisk, small_disk
 
 DISK_BYTES = 96 << 20
 WRITERS = 6
+CONF = """[DEFAULT]
+bind_ip = 127.0.0.1
+bind_port = {port}
+workers = 0
+devices = {folder}/srv
+mount_check = false
+swift_dir = {folder}
+[pipeline:main]
+pipeline = object-server
+[app:object-server]
+use = egg:apus#object
+"""
 
 
 @pytest.fixture
@@ -105,11 +117,7 @@ class Process:
             )
         )
         conf = folder / "object.conf"
-        conf.write_text(
-            SERVER.format(
-                devices=folder / "srv", mount_check="false", etc=folder, port=self.port, user="", egg="apus"
-            )
-        )
+        conf.write_text(CONF.format(folder=folder, port=self.port))
         self.log = (folder / "log").open("ab")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "apus.bin.object_server", str(conf)],

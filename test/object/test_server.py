@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from object_server import PATH, ObjectNode, moment
 
-from apus.common import restricted_pickle
+from apus.common import concurrency, restricted_pickle
 
 
 @pytest.fixture
@@ -172,6 +172,17 @@ def test_if_none_match_on_put(node: ObjectNode) -> None:
     assert node.ask("GET").body == b"1"
     node.ask("DELETE", at=2)
     assert node.ask("PUT", at=3, body=b"3", If_None_Match="*").status == 201
+
+
+def test_one_of_many_racing_conditional_puts_wins(node: ObjectNode) -> None:
+    """They all find nothing when they come; still only one of them stores (stock Swift lets all of them)."""
+    racers = [
+        concurrency.spawn(node.ask, "PUT", at=second, body=b"%d" % second, If_None_Match="*")
+        for second in range(8)
+    ]
+    statuses = [racer.wait().status for racer in racers]
+    assert sorted(statuses) == [201] + [412] * 7
+    assert node.ask("GET").body == b"%d" % statuses.index(201)
 
 
 def test_conditional_reads(node: ObjectNode) -> None:
