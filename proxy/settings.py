@@ -82,7 +82,7 @@ class ProxySettings(ReplicaSettings):
         0.5, help="Seconds that the other replicas get to answer once a quorum has.", minimum=0
     )
     client_chunk_size: int = setting(
-        262144, help="Bytes of an upload read from the client at a time.", minimum=1024
+        1048576, help="Most bytes of an upload read from the client at a time.", minimum=1024
     )
     small_body_size: int = setting(
         65536, help="Uploads up to this size are sent with their headers in one go.", minimum=0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,26 +49,40 @@ class Lane:
 
 def read_body(source: Any, length: int) -> bytes:
     """Return a small body of known length; Refused with 499 when the client breaks off."""
-    body = _from_client(source, length)
-    while len(body) < length:
-        more = _from_client(source, length - len(body))
-        if not more:
-            raise Refused("The client closed the connection before sending all it had announced.", 499)
-        body += more
+    with _named():
+        body: bytes = source.read(length)
+        while len(body) < length:
+            more = source.read(length - len(body))
+            if not more:
+                raise ClientDisconnect("the body was shorter than announced")
+            body += more
     return body
 
 
-def _from_client(source: Any, size: int) -> bytes:
-    """Read from the client; its failures become its own statuses."""
+@contextmanager
+def _named() -> Iterator[None]:
+    """Give what goes wrong on the client's side its own status."""
     try:
-        data: bytes = source.read(size)
+        yield
     except ClientTimeout as problem:
         raise Refused("The client was silent for too long.", 408) from problem
     except ClientDisconnect as problem:
-        raise Refused("The client closed the connection before sending all.", 499) from problem
+        raise Refused(
+            "The client closed the connection before sending all it had announced.", 499
+        ) from problem
     except BadFraming as problem:
-        raise Refused(str(problem), 400) from problem
-    return data
+        raise Refused(str(problem), problem.status) from problem
+
+
+def _pieces(source: Any, size: int) -> Iterator[bytes | memoryview]:
+    """Yield a body as it arrives; each piece is good until the next is asked for."""
+    if not hasattr(source, "readinto"):  # Other people's filters may have wrapped the input.
+        while piece := source.read(size):
+            yield piece
+        return
+    view = memoryview(bytearray(size))
+    while count := source.readinto(view):
+        yield view[:count]
 
 
 @dataclass(slots=True)
@@ -135,29 +150,22 @@ class Stream:
             Unavailable: when too few replicas are left.
         """
         sent = 0
-        while True:
-            chunk = _from_client(source, self._next_size(sent))
-            if not chunk:
-                break
-            sent += len(chunk)
-            if sent > self.limits.max_file_size:
-                raise Refused("Your request is too large.", 413)
-            for lane in self.lanes:
-                if lane.alive:
-                    self._send(lane, chunk)
-            self.require_quorum(replicas)
-        if self.length is not None and sent < self.length:
-            raise Refused("The client closed the connection before sending all it had announced.", 499)
+        with _named():
+            for piece in _pieces(source, self.limits.chunk_size):
+                sent += len(piece)
+                if sent > self.limits.max_file_size:
+                    raise Refused("Your request is too large.", 413)
+                for lane in self.lanes:
+                    if lane.alive:
+                        self._send(lane, piece)
+                self.require_quorum(replicas)
+            if self.length is not None and sent < self.length:
+                raise ClientDisconnect("the body was shorter than announced")
         return sent
 
-    def _next_size(self, sent: int) -> int:
-        if self.length is None:
-            return self.limits.chunk_size
-        return min(self.limits.chunk_size, self.length - sent)
-
-    def _send(self, lane: Lane, chunk: bytes) -> None:
+    def _send(self, lane: Lane, piece: bytes | memoryview) -> None:
         try:
-            lane.exchange.send(chunk)
+            lane.exchange.send(piece)
         except Unavailable as problem:
             lane.alive = False
             lane.exchange.abort()
