@@ -32,6 +32,7 @@ from .cors import CorsRules, exposed_headers, preflight_headers
 from .error_limit import ErrorLimit
 from .info import AccountInfo, ContainerInfo
 from .infos import Infos
+from .middleware.gatekeeper import is_guarded
 from .replicas import Replicas
 from .rings import Rings
 from .services import Services
@@ -168,6 +169,10 @@ def app_factory(global_conf: Mapping[str, str], **local_conf: str) -> Proxy:
     options = {**global_conf, **local_conf}
     sections = read_ini(global_conf["__file__"]) if "__file__" in global_conf else {}
     settings = parse(ProxySettings, options)
+    if not is_guarded(sections):
+        raise Refused(
+            "[pipeline:main] lacks a gatekeeper (egg:apus#gatekeeper) to keep internal headers from clients"
+        )
     section = next(
         (
             name

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from one_request import FixedApp, ask
 
-from apus.proxy.middleware.gatekeeper import filter_factory, is_internal
+from apus.common.errors import Refused
+from apus.proxy.app import app_factory
+from apus.proxy.middleware.gatekeeper import filter_factory, is_guarded, is_internal
 
 INTERNAL = [
     "X-Account-Sysmeta-Core-Access-Control",
@@ -110,3 +114,30 @@ def test_the_memory_of_names_is_bounded() -> None:
         app.headers = [(f"X-Object-Meta-{number}", "v")]
         ask(gate)
     assert len(gate._internal) <= 1024
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "use", "guarded"),
+    [
+        ("catch_errors gatekeeper proxy-server", "egg:apus#gatekeeper", True),
+        ("gatekeeper proxy-server", "egg:swift#gatekeeper", True),
+        ("egg:apus#gatekeeper proxy-server", "", True),
+        ("catch_errors tempauth proxy-server", "egg:apus#gatekeeper", False),
+        ("gatekeeper proxy-server", "egg:apus#healthcheck", False),
+        (None, "", True),
+    ],
+)
+def test_a_proxy_does_not_start_unguarded(
+    pipeline: str | None, use: str, guarded: bool, tmp_path: Path
+) -> None:
+    """A pipeline that lets clients forge internal headers is a mistake, said at start."""
+    main = {} if pipeline is None else {"pipeline:main": {"pipeline": pipeline}}
+    sections = {**main, **({"filter:gatekeeper": {"use": use}} if use else {})}
+    assert is_guarded(sections) is guarded
+    conf = tmp_path / "proxy.conf"
+    lines = [
+        f"[{name}]\n" + "".join(f"{k} = {v}\n" for k, v in items.items()) for name, items in sections.items()
+    ]
+    conf.write_text("".join(lines))
+    with pytest.raises(Refused, match="gatekeeper" if not guarded else "swift_dir"):
+        app_factory({"__file__": str(conf), "swift_dir": str(tmp_path)})
