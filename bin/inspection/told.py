@@ -87,6 +87,8 @@ def database_lines(
         yield f"  Reported Bytes Used: {row['reported_bytes_used']}"
     yield f"  Chexor: {row['hash']}"
     yield f"  UUID: {row['id']}"
+    for column in (name for name in row if name.startswith(f"x_{kind}_")):
+        yield f"  {column.replace('_', '-').title()}: {row[column]}"
     yield from _metadata_lines(kind, row, drop_prefixes=drop_prefixes)
 
 
