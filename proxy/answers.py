@@ -8,6 +8,7 @@ Pure: statuses were judged in quorum.py, headers and bodies come from the replie
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from email.utils import formatdate
 from functools import lru_cache
 
@@ -22,6 +23,20 @@ HTML = "text/html; charset=UTF-8"
 def spokesman(replies: Replies, status: int) -> Reply | None:
     """Return a reply with that very status, if any replica gave one."""
     return next((reply for reply in replies if reply.status == status), None)
+
+
+def without_echoes(replies: Replies, *, timestamp: str, done: int) -> Replies:
+    """Return the replies with conflicts between a request and itself read as `done`.
+
+    A request whose answer was lost with its connection is made again; the replica that had carried
+    it out then finds its very own timestamp there.
+    """
+    return [
+        replace(reply, status=done)
+        if reply.status == 409 and reply.headers.get("X-Backend-Timestamp") == timestamp
+        else reply
+        for reply in replies
+    ]
 
 
 def answer_of(replies: Replies, status: int) -> Answer:

@@ -18,7 +18,7 @@ from ...common.errors import Refused
 from ...common.http.answer import Answer
 from ...common.http.wsgi import Environ, from_wsgi
 from .. import backend_headers
-from ..answers import HTML, answer_of, http_date, plain
+from ..answers import HTML, answer_of, http_date, plain, without_echoes
 from ..authorization import denial
 from ..call import Call
 from ..container_updates import UpdateTarget, deal_updates
@@ -274,6 +274,7 @@ class ObjectController:
         return self._replicas.rings.container_replicas
 
     def _put_answer(self, call: Call, target: Target, replies: Replies, *, only_if_absent: bool) -> Answer:
+        replies = without_echoes(replies, timestamp=call.timestamp.internal, done=201)
         heard = statuses(replies)
         status = put_verdict(heard, replicas=target.home.replicas, only_if_absent=only_if_absent)
         if status // 100 != 2:
@@ -282,9 +283,11 @@ class ObjectController:
         if 409 in heard:
             return Answer(status, headers)
         etags = {reply.headers.get("Etag", "").strip('"') for reply in replies if reply.status // 100 == 2}
+        etags.discard("")
         if len(etags) > 1:
             raise Refused("The storage servers disagree about what they have received.", 500)
-        headers["Etag"] = etags.pop()
+        if etags:
+            headers["Etag"] = etags.pop()
         self._mark_pending(headers, replies)
         return Answer(status, headers)
 
@@ -338,6 +341,7 @@ class ObjectController:
         requests = self._dealt(call, target, headers, count)
         question = self._replicas.question("DELETE", call.path, target.home)
         replies = self._replicas.change(question, requests, nodes, replicas=count)
+        replies = without_echoes(replies, timestamp=call.timestamp.internal, done=204)
         status = final_verdict(statuses(replies), replicas=count, overrides={404: 204})
         answer = answer_of(replies, status)
         self._mark_pending(answer.headers, replies)

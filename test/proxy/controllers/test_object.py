@@ -132,6 +132,24 @@ def test_a_replica_that_has_something_newer_makes_a_put_accepted(cluster: Double
     assert put(cluster, BODY[:size]).status == 202
 
 
+def test_a_request_does_not_conflict_with_itself(cluster: DoubledCluster) -> None:
+    """A PUT or DELETE made again because its answer was lost is done, not superseded."""
+
+    def loses_its_first_answer(request: Request, node: StorageNode) -> Answer | None:
+        if request.path.count("/") < 5:
+            return None
+        node.honest(request)
+        return Answer(409, {"X-Backend-Timestamp": request.header("X-Timestamp") or ""})
+
+    primaries, _ = cluster.home(PATH)
+    primaries[0].misbehaviour = loses_its_first_answer
+    reply = put(cluster)
+    assert reply.status == 201
+    assert reply.headers["etag"] == hashlib.md5(b"hello").hexdigest()
+    primaries[1].misbehaviour = loses_its_first_answer
+    assert ask(cluster.proxy, "DELETE", URL).status == 204
+
+
 def test_a_wrong_etag_is_422_and_nothing_is_stored(cluster: DoubledCluster) -> None:
     """The client's ETag is compared by the storage servers, quoted and upper case or not."""
     right = hashlib.md5(b"hello").hexdigest()
