@@ -41,6 +41,9 @@ def receive(request: Request, write: Callable[[bytes], None], footers: Metadata,
     boundary = request.header("X-Backend-Obj-Multipart-Mime-Boundary")
     if not boundary:
         raise Refused("no MIME boundary")
+    promise = getattr(request.body, "promise", None)
+    if promise is not None:
+        promise("X-Obj-Metadata-Footer", "yes")
     parts = _Parts(request.body, b"--" + boundary.encode("latin-1"), limit)
     parts.open()
     for data in parts.content():

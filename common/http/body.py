@@ -53,6 +53,12 @@ class Body:
         self._source = source
         self._ahead = ahead  # Data of the body that has been received but not yet read.
 
+    def promise(self, name: str, value: str) -> None:
+        """Tell a client that waits for `100 Continue` what the application can do with its body."""
+        promise = getattr(self._source, "promise", None)  # Only what comes from a client can be answered.
+        if promise is not None:
+            promise(name, value)
+
     @property
     def finished(self) -> bool:
         """Whether the whole body has left the wire."""

@@ -33,13 +33,18 @@ def request_input(source: ClientSource, length: int, data: bytes) -> Body:
 class ClientSource:
     """The wire to a client, watched."""
 
-    __slots__ = ("_timeout", "_wire", "broken", "continue_due")
+    __slots__ = ("_continue", "_timeout", "_wire", "broken", "continue_due")
 
     def __init__(self, wire: Wire, timeout_seconds: float, *, continue_due: bool) -> None:
         self._wire = wire
         self._timeout = timeout_seconds
         self.continue_due = continue_due
+        self._continue = CONTINUE
         self.broken = False
+
+    def promise(self, name: str, value: str) -> None:
+        """Have `100 Continue`, if it is still to come, carry one more header."""
+        self._continue = self._continue[:-2] + f"{name}: {value}\r\n\r\n".encode("latin-1")
 
     def receive(self, size: int) -> bytes:
         """Return the next bytes of the body."""
@@ -66,7 +71,7 @@ class ClientSource:
         try:
             if self.continue_due:
                 self.continue_due = False
-                self._wire.send(CONTINUE, self._timeout)
+                self._wire.send(self._continue, self._timeout)
             return receive(what, self._timeout)
         except WireTimeout as silence:
             self.broken = True

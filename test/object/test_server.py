@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine import serving
 from object_server import PATH, ObjectNode, moment
 
 from apus.common import concurrency, restricted_pickle
@@ -322,6 +323,29 @@ def test_a_pushed_replica_is_the_original(node: ObjectNode) -> None:
     got = node.ask("GET", X_Backend_Replication="true").headers
     assert (got["x-backend-timestamp"], got["x-timestamp"]) == (internal, moment(0))
     assert got["x-delete-at"] == "0000000005"
+
+
+def test_footers_are_promised_to_who_asks(node: ObjectNode) -> None:
+    """Stock Swift's proxy sends footers only to servers whose `100 Continue` says that they take them."""
+    head = b"".join(
+        (
+            f"PUT {PATH} HTTP/1.1\r\nHost: x\r\nX-Timestamp: {moment(0)}\r\nContent-Type: text/plain\r\n".encode(),
+            b"Transfer-Encoding: chunked\r\nExpect: 100-continue\r\nX-Backend-Obj-Metadata-Footer: yes\r\n",
+            b"X-Backend-Obj-Multipart-Mime-Boundary: b\r\n\r\n",
+        )
+    )
+    footer = b"{}"
+    body = (
+        b"--b\r\n\r\ndata\r\n--b\r\nContent-MD5: %s\r\n\r\n{}\r\n--b--"
+        % hashlib.md5(footer).hexdigest().encode()
+    )
+    with serving(node.server) as served, served.raw() as raw:
+        raw.send(head)
+        status, headers = raw._head()
+        assert (status, headers["x-obj-metadata-footer"]) == (100, "yes")
+        raw.send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+        assert raw.answer().status == 201
+    assert node.ask("GET").body == b"data"
 
 
 def test_footers_behind_the_body(node: ObjectNode) -> None:
