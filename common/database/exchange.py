@@ -25,7 +25,7 @@ from ..errors import Corrupt, Missing, OutOfSpace, Refused
 from ..hashing import storage_directory
 from ..http.answer import Answer
 from ..http.request import Request
-from ..timestamp import now
+from ..timestamp import Timestamp, now
 from . import metadata, schema
 from .lock import locked
 from .replica import Item, Moments, Replica
@@ -95,13 +95,13 @@ class Exchange(Generic[R]):
 
     def _sync(self, broker: R, arguments: Arguments) -> Answer:
         theirs = dict(zip(_SYNC_ARGUMENTS, arguments[:7], strict=True))
+        moments, items = moments_of(theirs), _metadata_of(theirs)
         if len(arguments) >= 10:
             theirs |= dict(zip(_POLICY_ARGUMENTS, arguments[7:10], strict=True))
         self.take_over(broker, theirs)
         ours = broker.replication_info()
-        if theirs["metadata"]:
-            broker.merge_metadata(metadata.read(theirs["metadata"]))
-        moments = moments_of(theirs)
+        if items:
+            broker.merge_metadata(items)
         if moments != moments_of(ours):
             broker.merge_moments(moments, now=now())
         point = broker.sync_point(str(theirs["id"]), incoming=True)
@@ -179,12 +179,22 @@ class Exchange(Generic[R]):
 
 
 def moments_of(info: Item) -> Moments:
-    """Return the timestamps in a summary."""
-    return Moments(
-        created_at=str(info["created_at"]),
-        put_timestamp=str(info["put_timestamp"]),
-        delete_timestamp=str(info["delete_timestamp"]),
-    )
+    """Return the timestamps in a summary; raise Refused when one is malformed, for it would win for ever."""
+    created_at, put, delete = (str(info[key]) for key in ("created_at", "put_timestamp", "delete_timestamp"))
+    try:
+        for text in (created_at, put, delete):
+            Timestamp.parse(text)
+    except ValueError as problem:
+        raise Refused(str(problem)) from problem
+    return Moments(created_at=created_at, put_timestamp=put, delete_timestamp=delete)
+
+
+def _metadata_of(info: Item) -> metadata.Metadata:
+    """Return the metadata in a peer's summary; that theirs is unreadable says nothing of ours."""
+    try:
+        return metadata.read(info["metadata"])
+    except Corrupt as problem:
+        raise Refused(str(problem)) from problem
 
 
 def _identity(text: object) -> str:

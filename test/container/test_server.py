@@ -336,3 +336,48 @@ def test_bad_settings_are_refused(tmp_path: Path) -> None:
     """At start, by name."""
     with pytest.raises(Refused, match="fallocate_reserve"):
         ContainerServer({"fallocate_reserve": "much"}, ClusterConf.from_sections(POLICIES, tmp_path))
+
+
+JUNK = [
+    b"",
+    b"{}",
+    b"[]",
+    b"[1]",
+    b"null",
+    b'["nonsense"]',
+    b'["sync"]',
+    b'["sync", 1, 2]',
+    b'["sync", "a", "b", "c", 1, 2, 3, "{"]',
+    b'["sync", [], {}, [], {}, [], {}, ["x"]]',
+    b'["sync", 1, "h", "id", "soon", "later", "never", ""]',
+    b'["sync", 1, "h", "id", "1", "1", "1", "{"]',
+    b'["merge_items", [{}], "x"]',
+    b'["merge_items", "x", "y"]',
+    b'["merge_items", [{"name": "o", "created_at": "5", "size": "big", "content_type": "", "etag": "", "deleted": 0}], "x"]',
+    b'["merge_items", 5]',
+    b'["merge_syncs", [{"x": 1}]]',
+    b'["merge_syncs", 5]',
+    b'["complete_rsync", "../../../etc/passwd"]',
+    b'["complete_rsync", "x", "../../y.db"]',
+    b'["rsync_then_merge", "a/b"]',
+    b'["rsync_then_merge"]',
+    b'["merge_shard_ranges", [], "x"]',
+    b'["__class__"]',
+]
+
+
+@pytest.mark.parametrize("body", JUNK)
+def test_malformed_replication_is_refused(server: ContainerServer, body: bytes) -> None:
+    """A peer's nonsense is a 4xx or 501 for the peer; the database stays as it was."""
+    ask(server, "PUT", C, at=at(1))
+    put_row(server, "o", 2)
+    before = ask(server, "HEAD", C).headers["X-Backend-Row-Hash"]
+    path_hash = server.cluster.salt.path_hash("a", "c")
+    reply = ask(server, "REPLICATE", f"/d1/1/{path_hash}", body=body)
+    assert reply.status in (400, 501) or (reply.status == 404 and b"rsync" in body), reply
+    assert ask(server, "HEAD", C).headers["X-Backend-Row-Hash"] == before
+    assert ask(server, "REPLICATE", "/d1/1/nohash", body=b'["sync"]').status == 400
+    assert (
+        ask(server, "REPLICATE", f"/d1/1/{path_hash}", body=b"x", headers={"X-Apus-Copy": "../x"}).status
+        == 400
+    )
