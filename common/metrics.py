@@ -5,7 +5,7 @@
 
 Metrics are declared once, at import; a labelled cell is looked up once and kept. Counting costs an
 addition: no lock and no system call (shared_cells.py). A scrape of any worker shows the sums of all,
-provided that this module was imported before the workers were forked.
+provided that the server called `begin()` before it forked them.
 
 It does not know what the metrics mean; doc/metrics.md does.
 """
@@ -136,6 +136,11 @@ def histogram(
     """Declare a histogram, of seconds unless other bounds are given."""
     definition = _declare(Definition(name, description, "histogram", labels, buckets))
     return Family(definition, lambda index: Histogram(index, buckets))
+
+
+def begin() -> None:
+    """Count from zero, together with the workers that this process will fork; a server calls it once."""
+    _store.begin()
 
 
 def definitions() -> list[Definition]:

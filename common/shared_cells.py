@@ -4,7 +4,8 @@
     worker ──cells[index] += n──▶ its own region ─┼─ one anonymous shared mapping ──totals()──▶ sums
     forker ── dead workers' sums ──▶ first region ┘
 
-The mapping is made before workers are forked, so nothing needs a file, a lock or a clean-up. A region
+The mapping is made before workers are forked, so nothing needs a file, a lock or a clean-up; a server that
+was itself forked by another program begins a mapping of its own. A region
 holds doubles, and one line of JSON for each key that says which doubles are its own; only its own process
 writes it. When the forker forks again, it first takes over what workers that have died had counted.
 
@@ -89,18 +90,25 @@ class Store:
     """All regions, and the index of this process's own."""
 
     def __init__(self) -> None:
+        self._next: Region | None = None
+        self.transient: set[str] = set()
+        self._indices: dict[Key, int] = {}
+        self._map(like=None)
+
+    def begin(self) -> None:
+        """From here on this process and those that it forks count together, from zero."""
+        self._map(like=self.region)
+
+    def _map(self, like: Region | None) -> None:
         memory = memoryview(mmap.mmap(-1, REGIONS * _REGION_BYTES))
         self._regions = [
             Region(memory[start : start + _REGION_BYTES])
             for start in range(0, REGIONS * _REGION_BYTES, _REGION_BYTES)
         ]
         self._forker_pid = os.getpid()
-        self._next: Region | None = None
-        self.transient: set[str] = set()
         self.region = self._regions[0]
-        self.region.claim(self._forker_pid)
+        self.region.claim(self._forker_pid, like=like)
         self.cells = self.region.cells
-        self._indices: dict[Key, int] = {}
 
     def index(self, key: Key, width: int) -> int:
         """Return the first cell of a key, the same one each time."""
@@ -123,10 +131,11 @@ class Store:
                 self._next = region
 
     def after_fork(self) -> None:
-        """In the new worker: count into the chosen region, or privately when there is none."""
+        """In the new process: count into the chosen region, or apart when there is none."""
         region = self._next
         if region is None:
-            region = Region(memoryview(mmap.mmap(-1, _REGION_BYTES)))
+            self.begin()
+            return
         region.claim(os.getpid(), like=self.region)
         self.region, self.cells = region, region.cells
 

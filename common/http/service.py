@@ -58,6 +58,7 @@ def run_server(argv: Sequence[str] | None, default_section: str) -> int:
         return _complain(default_section, problem, EXIT_CONF)
     except OSError as problem:
         return _complain(default_section, problem, EXIT_FAILED)
+    metrics.begin()
     service = _Service(arguments, settings, config, listener, default_section)
     return service.run(count)
 

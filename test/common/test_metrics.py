@@ -116,6 +116,42 @@ def test_a_child_shows_what_its_parent_counted() -> None:
     in_child(work)
 
 
+def test_a_forked_server_counts_with_its_own_workers_only() -> None:
+    """A program may fork several servers, each of which forks workers."""
+    COUNTER.labels("server").inc(100)
+
+    def server() -> None:
+        metrics.begin()
+        assert sample('apus_test_things_total{kind="server"}') == 0
+        COUNTER.labels("server").inc()
+        for turn in range(2, 5):
+            in_child(lambda: COUNTER.labels("server").inc())
+            assert sample('apus_test_things_total{kind="server"}') == turn
+
+    before = sample('apus_test_things_total{kind="server"}')
+    in_child(server)
+    in_child(server)
+    assert sample('apus_test_things_total{kind="server"}') == before
+
+
+def test_a_grandchild_counts_for_itself() -> None:
+    """Nobody told it with whom to count, and it disturbs nobody."""
+
+    def child() -> None:
+        COUNTER.labels("grandchild").inc()
+
+        def grandchild() -> None:
+            COUNTER.labels("grandchild").inc(10)
+            assert sample('apus_test_things_total{kind="grandchild"}') == 10
+
+        in_child(grandchild)
+
+    before = sample('apus_test_things_total{kind="grandchild"}')
+    in_child(child)
+    in_child(lambda: None)
+    assert sample('apus_test_things_total{kind="grandchild"}') == before + 1
+
+
 def test_more_children_than_regions_do_no_harm() -> None:
     """Regions of the dead are used again."""
     before = sample('apus_test_things_total{kind="crowd"}')
