@@ -255,6 +255,11 @@ class SimulatedCluster:
         newest = max(promised, key=lambda promise: promise.moment, default=None)
         if newest is None or newest.method == "DELETE":
             return
+        if any(
+            each.name == name and each.method == "DELETE" and each.moment > newest.moment
+            for each in self.attempts
+        ):
+            return  # A newer deletion may have won unpromised, and may be forgotten by now.
         held = [version for node in self.nodes if (version := self.version(node, name)) is not None]
         copies = sum(version.written >= newest.moment for version in held)
         if copies < quorum.quorum_size(self.scale.replicas) - (name.partition in self.wounded):
