@@ -183,7 +183,7 @@ class DatabaseReplicator(Daemon):
             self._meet_all(ring, device, location, broker)
         except Missing:
             return  # Removed by another since we saw it.
-        except ApusError as problem:
+        except (ApusError, OSError) as problem:
             log.error("database not replicated", extra={"path": location.path, "problem": str(problem)})
             for partner in ring.primaries(location.partition):
                 self.figures.failed(partner)

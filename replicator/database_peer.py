@@ -71,7 +71,9 @@ class Peer:
         self._expect(response)
         try:
             theirs: Item = dict(json.loads(body))
-        except (ValueError, TypeError) as problem:
+            theirs |= {"point": int(theirs["point"]), "max_row": int(theirs["max_row"])}
+            theirs |= {"id": str(theirs["id"]), "hash": str(theirs["hash"])}
+        except (ValueError, TypeError, LookupError) as problem:
             raise Unavailable(f"{self._where()} answered nonsense to sync") from problem
         return theirs
 
