@@ -49,6 +49,10 @@ class ClusterSecret:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request; the secret goes no further than here."""
         shown = environ.pop(_KEY, "")
+        if (
+            environ["REQUEST_METHOD"] == "OPTIONS"
+        ):  # What kind of server it is, recon tools ask of strangers too.
+            return self.app(environ, start_response)
         if self.secret and not hmac.compare_digest(shown.encode("latin-1"), self.secret):
             log.warning(
                 "request without the cluster secret", extra={"remote_addr": environ.get("REMOTE_ADDR", "-")}

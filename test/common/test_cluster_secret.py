@@ -36,6 +36,12 @@ def test_only_the_secret_opens(shown: str | None, status: int) -> None:
     assert len(app.seen) == (status == 200)
 
 
+def test_anybody_may_ask_what_server_this_is() -> None:
+    """OPTIONS touches no data, and recon tools know no secret."""
+    app = FixedApp()
+    assert ask(stack(app), "OPTIONS", "/").status == 200  # type: ignore[arg-type]
+
+
 def test_the_secret_goes_no_further() -> None:
     """The server cannot store or log it."""
     app = FixedApp()
