@@ -13,13 +13,25 @@ from object_nodes import ROOT, ObjectNodes
 pytestmark = pytest.mark.interop
 
 
-@pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[ObjectNodes]:
+def cluster(folder: Path, stock: set[int]) -> ObjectNodes:
     venv = Path(os.environ.get("APUS_STOCK_VENV", ROOT / ".venv-stock"))
     if not (venv / "bin" / "swift-object-server").exists():
         pytest.skip(f"stock OpenStack Swift is not installed in {venv}")
-    made = ObjectNodes(tmp_path / "nodes", stock_venv=venv, stock=frozenset(range(4)))
+    made = ObjectNodes(folder / "nodes", stock_venv=venv, stock=frozenset(stock))
     made.start()
+    return made
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[ObjectNodes]:
+    made = cluster(tmp_path, {0, 1, 2, 3})
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Iterator[ObjectNodes]:
+    made = cluster(tmp_path, {2, 3})
     yield made
     made.stop()
 
@@ -48,3 +60,20 @@ def test_a_handoff_is_returned_to_stock_servers(nodes: ObjectNodes) -> None:
     nodes.put("x", b"body" * 50000, now, on=[handoff])
     nodes.replicate(handoff)
     assert nodes.holders("x") == sorted(nodes.primaries("x"))
+
+
+@pytest.mark.parametrize("lost", [1, 2], ids=["ours", "stock's"])
+def test_a_mixed_cluster_heals_either_kind(mixed: ObjectNodes, lost: int) -> None:
+    """Two nodes of each in one ring: whoever loses a disk gets everything back, and hashes agree."""
+    now = time.time()
+    names = [f"o{number}" for number in range(12)]
+    for name in names:
+        mixed.put(name, name.encode() * 100, now - 100, headers={"X-Object-Meta-Color": "gr\u00c3\u00bcn"})
+    mixed.post("o1", now - 50, on=mixed.primaries("o1"), headers={"X-Object-Meta-Color": "rot"})
+    mixed.delete("o2", now - 40, on=mixed.primaries("o2"))
+    expected = {(name, node): mixed.files(name, node) for name in names for node in range(4)}
+    mixed.wipe(lost)
+    mixed.replicate()
+    assert {key: mixed.files(*key) for key in expected} == expected
+    again = mixed.replicate()
+    assert all(each.total().objects_pushed == 0 and not each.total().suffix_sync for each in again)
