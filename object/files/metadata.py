@@ -19,13 +19,14 @@ import os
 from collections.abc import Mapping
 
 from ...common import restricted_pickle
-from ...common.errors import Corrupt, OutOfSpace, Unavailable
+from ...common.errors import ApusError, Corrupt, OutOfSpace, Refused, Unavailable
 
 METADATA_ATTRIBUTE = "user.swift.metadata"
 CHECKSUM_ATTRIBUTE = "user.swift.metadata_checksum"
 CHUNK_BYTES = 65536  # The largest attribute that Linux takes, and how stock Swift splits.
 _PYTHON3_MARK = b"_codecs\nencode"
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+ROOMY_BYTES = 1 << 20  # With so much room left it is not the device that is full.
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.E2BIG, errno.ERANGE)
 # By this Python 3 writes bytes; called for each name and value of each read, so the C function itself.
 _BYTES_WRITER = {("_codecs", "encode"): _codecs.encode}
 Metadata = dict[str, str]
@@ -79,6 +80,7 @@ def write(descriptor: int, metadata: Mapping[str, str]) -> None:
     """Store the metadata with its checksum in an open file.
 
     Raises:
+        Refused: when it is more than this file system lets one file have, however much room there is.
         OutOfSpace: when the file system has no room for it.
         Unavailable: when the file system has no extended attributes.
     """
@@ -89,12 +91,24 @@ def write(descriptor: int, metadata: Mapping[str, str]) -> None:
         os.setxattr(descriptor, CHECKSUM_ATTRIBUTE, _checksum(data))
     except OSError as problem:
         if problem.errno in _NO_SPACE:
-            raise OutOfSpace("no room for the metadata in the file's attributes") from problem
+            raise _too_much(descriptor) from problem
         if problem.errno == errno.ENOTSUP:
             raise Unavailable(
                 "the file system has no extended attributes: mount it with user_xattr"
             ) from problem
         raise
+
+
+def _too_much(descriptor: int) -> ApusError:
+    """Return what it means that attributes found no room: a full device, or too many of them for one file.
+
+    ext4 keeps all attributes of a file in one block unless made with `ea_inode`. That is no fault of
+    the device: were it reported as one, any client could have every device put to rest.
+    """
+    room = os.fstatvfs(descriptor)
+    if room.f_bavail * room.f_frsize < ROOMY_BYTES:
+        return OutOfSpace("no room for the metadata in the file's attributes")
+    return Refused("The metadata is more than the storage servers' file systems allow for one object.")
 
 
 def read(file: int | str) -> Metadata:

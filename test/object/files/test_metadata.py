@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apus.common.errors import Corrupt
+from apus.common.errors import Corrupt, OutOfSpace, Refused
 from apus.object.files import metadata
 
 # Written by stock Swift 2.38.3: diskfile.write_metadata on Python 3.
@@ -96,3 +98,22 @@ def test_damage_is_noticed(tmp_path: Path) -> None:
     ):
         with pytest.raises(Corrupt):
             metadata.decode(hostile)
+
+
+def test_too_much_for_the_file_system_is_no_full_device(tmp_path: Path) -> None:
+    """Where a file may not have so many attributes the request is refused; the device is not to blame."""
+    refused = OSError(errno.ENOSPC, "No space left on device")
+    with (tmp_path / "file").open("wb") as file, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "setxattr", _failing(refused))
+        with pytest.raises(Refused, match="file systems allow"):
+            metadata.write(file.fileno(), VALUES)
+        patch.setattr(metadata, "ROOMY_BYTES", 1 << 62)
+        with pytest.raises(OutOfSpace):
+            metadata.write(file.fileno(), VALUES)
+
+
+def _failing(problem: OSError) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise problem
+
+    return fail
