@@ -192,6 +192,15 @@ def write_back(descriptor: int, offset: int, length: int) -> None:
     dirty pages to the final sync.
     """
     flags = _SYNC_FILE_RANGE_WAIT_BEFORE | _SYNC_FILE_RANGE_WRITE | _SYNC_FILE_RANGE_WAIT_AFTER
+    _sync_file_range(descriptor, offset, length, flags)
+
+
+def begin_write_back(descriptor: int, offset: int, length: int) -> None:
+    """Have the device write a range of a file while its writer goes on."""
+    _sync_file_range(descriptor, offset, length, _SYNC_FILE_RANGE_WRITE)
+
+
+def _sync_file_range(descriptor: int, offset: int, length: int, flags: int) -> None:
     call = getattr(_libc, "sync_file_range", None)
     if call is None:
         os.fdatasync(descriptor)

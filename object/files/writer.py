@@ -114,10 +114,19 @@ class Writer:
             self._refuse(problem)
 
     def _flush_window(self) -> None:
-        """Bring what came before the newest window to the device, so that little is left for the end."""
-        start, self._started_window = self._started_window, self._written
-        in_native_thread(durability.write_back, self._descriptor, start, self._written - start)
-        os.posix_fadvise(self._descriptor, start, self._written - start, os.POSIX_FADV_DONTNEED)
+        """Have the device begin with the newest window, and wait for the one before it.
+
+        So little is left for the end, and network and device work at the same time.
+        """
+        before, start, end = self._flushed, self._started_window, self._written
+        self._flushed, self._started_window = start, end
+        in_native_thread(self._write_back, before, start, end)
+
+    def _write_back(self, before: int, start: int, end: int) -> None:
+        durability.begin_write_back(self._descriptor, start, end - start)
+        if start > before:
+            durability.write_back(self._descriptor, before, start - before)
+            os.posix_fadvise(self._descriptor, before, start - before, os.POSIX_FADV_DONTNEED)
 
     def commit(
         self,
