@@ -9,6 +9,7 @@ from pathlib import Path
 
 import eventlet
 import pytest
+
 from apus.common import durability
 from apus.common.durability import GroupCommitter, committer_for, fsync_directory, write_atomically
 
