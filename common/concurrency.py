@@ -13,9 +13,13 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, ParamSpec, Self, TypeVar
+
+# Nobody here resolves names in green threads; without this each process imports a DNS library for it.
+os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Its notice of being in maintenance is known and answered here.

@@ -5,8 +5,9 @@
                                  └──status_line, header_lines──▶ status, reason, version, headers
 
 httptools (llhttp) splits the header lines. Request lines are split here, because llhttp knows a fixed list
-of methods and REPLICATE is none of them. It also refuses names with bytes above 127, which Swift's clients
-do send in metadata; `header_lines_plainly` reads those, and says what is wrong with what llhttp refuses.
+of methods and REPLICATE is none of them. It also refuses names that are no tokens (bytes above 127, or
+`Foo=5FBar`), which Swift's clients and middleware do send in metadata; `header_lines_plainly` reads
+those, and says what is wrong with what llhttp refuses.
 
 Decisions, fixed: lines end with CRLF, a bare LF or CR is refused; a folded line is refused; empty lines
 before a request line are skipped; a request line or header line of 8192 bytes with its CRLF is too long
@@ -33,7 +34,9 @@ _TOKEN = rb"!#$%&'*+\-.^_`|~0-9A-Za-z"
 _REQUEST_LINE = re.compile(rb"([" + _TOKEN + rb"]+) ([^\x00-\x20\x7f]+) HTTP/1\.([01])")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9][0-9])(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?")
 _VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
-_HEADER_LINE = re.compile(rb"([" + _TOKEN + rb"\x80-\xff]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
+_NAME = re.compile(rb"[" + _TOKEN + rb"]+")
+# Stock's s3api and its clients name metadata Foo=5FBar, and whatever else is visible.
+_HEADER_LINE = re.compile(rb"([\x21-\x39\x3b-\x7e\x80-\xff]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 
 
@@ -113,7 +116,7 @@ def header_lines(block: bytes, headers_max: int = INNER_HEADERS_MAX) -> Headers:
         HttpRequestParser(headers).feed_data(b"GET / HTTP/1.1\r\n" + block + b"A")
     except HttpParserError as problem:
         plain = header_lines_plainly(block, headers_max)
-        if block.isascii() and not _is_about_length(plain):
+        if all(_NAME.fullmatch(name) for name, _ in plain) and not _is_about_length(plain):
             raise BadFraming(f"The headers are malformed: {problem}") from problem
         return plain
     if len(headers) != block.count(b"\n"):
@@ -125,7 +128,7 @@ def header_lines(block: bytes, headers_max: int = INNER_HEADERS_MAX) -> Headers:
 
 
 def header_lines_plainly(block: bytes, headers_max: int = INNER_HEADERS_MAX) -> Headers:
-    """Do the same without llhttp; names may hold bytes above 127."""
+    """Do the same without llhttp; names may hold any visible byte but a colon."""
     assert block.endswith(b"\r\n")
     lines = block[:-2].split(b"\r\n")
     _check_count(len(lines), headers_max)

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z\x80-\xff]+")
+NAME = re.compile(rb"[\x21-\x39\x3b-\x7e\x80-\xff]+")
 TARGET = re.compile(rb"[\x21-\x7e\x80-\xff]+")
 VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 HEXADECIMAL = re.compile(rb"[0-9A-Fa-f]{1,15}")

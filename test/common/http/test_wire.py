@@ -70,10 +70,10 @@ def test_a_wait_that_ended_well_does_not_ring_later(pair: Pair) -> None:
     """The timer of an earlier wait never interrupts a later one."""
     left, right = pair
     answering = concurrency.spawn(send_later, right, 0.01, b"x")
-    assert left.receive(1, 0.02) == b"x"
+    assert left.receive(1, 0.5) == b"x"
     answering.wait()
-    later = concurrency.spawn(send_later, right, 0.05, b"y")
-    assert left.receive(1, 1) == b"y"
+    later = concurrency.spawn(send_later, right, 0.7, b"y")  # Past the moment at which the first wait would end.
+    assert left.receive(1, 10) == b"y"
     later.wait()
 
 
