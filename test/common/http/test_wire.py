@@ -72,7 +72,8 @@ def test_a_wait_that_ended_well_does_not_ring_later(pair: Pair) -> None:
     answering = concurrency.spawn(send_later, right, 0.01, b"x")
     assert left.receive(1, 0.5) == b"x"
     answering.wait()
-    later = concurrency.spawn(send_later, right, 0.7, b"y")  # Past the moment at which the first wait would end.
+    past_the_first_wait = 0.7
+    later = concurrency.spawn(send_later, right, past_the_first_wait, b"y")
     assert left.receive(1, 10) == b"y"
     later.wait()
 
