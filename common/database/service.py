@@ -223,7 +223,7 @@ def json_of(request: Request) -> object:
         raise Refused("the body is too large", 413)
     try:
         value: object = json.loads(body)
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise Refused(f"the body is not JSON: {problem}") from problem
     return value
 
