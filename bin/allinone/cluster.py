@@ -181,7 +181,10 @@ class Cluster:
         for node in self.layout.nodes:
             _make_folders(node)
         salt = {"prefix": secrets.token_hex(8), "suffix": secrets.token_hex(8)}
-        _write(confs.files(self.layout, self.users(), **salt))
+        texts = confs.files(self.layout, self.users(), **salt)
+        if self.layout.cluster_conf.exists():
+            del texts[self.layout.cluster_conf]  # Under another salt nobody would find what is stored.
+        _write(texts)
         rings.create(self.layout)
         self._save(self.layout)
 

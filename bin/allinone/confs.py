@@ -115,7 +115,7 @@ def node_files(layout: Layout, node: Node) -> dict[Path, str]:
 def files(layout: Layout, users: Mapping[str, str], *, prefix: str, suffix: str) -> dict[Path, str]:
     """All confs of the cluster."""
     texts = {
-        layout.etc / "swift.conf": cluster_conf(prefix=prefix, suffix=suffix),
+        layout.cluster_conf: cluster_conf(prefix=prefix, suffix=suffix),
         layout.proxy.conf: proxy_conf(layout, users),
     }
     for node in layout.nodes:

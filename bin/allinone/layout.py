@@ -165,6 +165,11 @@ class Layout:
         return self.home / "etc"
 
     @property
+    def cluster_conf(self) -> Path:
+        """What all processes agree on, the salt among it."""
+        return self.etc / "swift.conf"
+
+    @property
     def state_file(self) -> Path:
         """Where the layout itself is kept."""
         return self.home / "cluster.json"

@@ -31,6 +31,7 @@ def create(layout: Layout) -> None:
     """Make the rings of a new cluster."""
     layout.etc.mkdir(parents=True, exist_ok=True)
     for kind in KINDS:
+        (layout.etc / f"{kind}.builder").unlink(missing_ok=True)  # Of an `up` that did not get far.
         _build(layout, kind, "create", PART_POWER, layout.replicas, _MIN_PART_HOURS)
         for node in layout.nodes:
             _build(layout, kind, "add", _address(node, kind), _WEIGHT)

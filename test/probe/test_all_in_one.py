@@ -220,6 +220,17 @@ def test_down_ends_everything_and_up_finds_the_data(tmp_path: Path) -> None:
         assert one.store.client().get("kept", "object").body == b"kept"
 
 
+def test_a_lost_state_file_loses_no_data(tmp_path: Path) -> None:
+    """`up` in a home without its cluster.json makes a cluster that finds what the old one stored."""
+    with all_in_one(tmp_path / "one", nodes=1) as one:
+        one.store.client().put("kept")
+        one.store.client().put("kept", "object", body=b"kept")
+        one.down()
+        (one.home / "cluster.json").unlink()
+        one.up()
+        assert one.store.client().get("kept", "object").body == b"kept"
+
+
 def test_stopping_is_quick(tmp_path: Path) -> None:
     """SIGTERM is enough for every process; nobody has to be killed after a timeout."""
     with all_in_one(tmp_path / "one", nodes=1) as one:
