@@ -4,7 +4,9 @@
         each answer ──▶ Memory: what the object may be now ──▶ verify(): is it one of those?
 
 An acknowledged write leaves one possible state. A request that failed may or may not have happened, and
-leaves both. Every name belongs to one thread, so that its history has one order.
+leaves both. Every name belongs to one thread, so that its history has one order. What is in doubt is made
+certain before listings are judged, as a client would: by asking again. Until then an object that nobody was
+promised may be there and not be listed, when what held it lost its power between the two.
 """
 
 from __future__ import annotations
@@ -77,11 +79,11 @@ class Workload:
 
     def verify(self, client: Client) -> list[str]:
         """Every broken promise, in words; empty where all were kept."""
+        broken = [problem for name in self.memories for problem in self._judge(client, name)]
+        broken += [problem for name in self.memories for problem in self._ask_again(client, name)]
         listed = set(self._listed(client))
-        return [
-            *self.wrong,
-            *(problem for name in self.memories for problem in self._judge(client, name, listed)),
-        ]
+        broken += [problem for name in self.memories for problem in self._judge_listing(client, name, listed)]
+        return [*self.wrong, *broken]
 
     def _listed(self, client: Client) -> Iterator[str]:
         marker = ""
@@ -89,15 +91,36 @@ class Workload:
             yield from page
             marker = page[-1]
 
-    def _judge(self, client: Client, name: str, listed: set[str]) -> Iterator[str]:
+    def _judge(self, client: Client, name: str) -> Iterator[str]:
         memory = self.memories[name]
-        last = "; ".join(memory.history[-4:])
-        found = None
         for headers in ({"X-Newest": "true"}, {}):
-            reply = client.get(self.container, name, headers=headers)
-            found = state_of(reply)
+            found = state_of(client.get(self.container, name, headers=headers))
             if found not in memory.possible:
+                last = "; ".join(memory.history[-4:])
                 yield f"{name} is {found}, which nobody wrote last ({headers or 'plain GET'}): {last}"
+
+    def _ask_again(self, client: Client, name: str) -> Iterator[str]:
+        """Repeat what was in doubt; a store that is whole again must promise it now."""
+        memory = self.memories[name]
+        if len(memory.possible) == 1:
+            return
+        if ABSENT in memory.possible:
+            reply = client.request("DELETE", self.container, name)
+            state = ABSENT
+            promised: tuple[int, ...] = (204, 404)
+        else:
+            reply = client.request("PUT", self.container, name, body=name.encode())
+            state, promised = hashlib.md5(name.encode()).hexdigest(), (201,)
+        if reply.status in promised:
+            memory.acknowledged("asked again", state)
+        else:
+            yield f"{name}: asked again, the answer was {reply.status}"
+
+    def _judge_listing(self, client: Client, name: str, listed: set[str]) -> Iterator[str]:
+        found = state_of(client.get(self.container, name, headers={"X-Newest": "true"}))
+        last = "; ".join(self.memories[name].history[-4:])
+        if found not in self.memories[name].possible:
+            yield f"{name} is {found} after asking again: {last}"
         if (name in listed) != (found != ABSENT):
             yield f"{name} is {found}, and the listing {'has' if name in listed else 'lacks'} it: {last}"
 
