@@ -189,12 +189,13 @@ class ObjectNodes:
         *,
         on: Sequence[int] | None = None,
         headers: Mapping[str, str] | None = None,
+        expected: Sequence[int] = (201,),
     ) -> None:
         """Store an object on its primaries, or on the nodes named."""
         stamped = {"X-Timestamp": Timestamp.of(at).internal, "Content-Type": "text/plain", **(headers or {})}
         for node in self.primaries(name) if on is None else on:
             status, _, text = self.request(node, "PUT", name, stamped, body)
-            assert status == 201, f"{status} {text!r}"
+            assert status in expected, f"{status} {text!r}"
 
     def delete(self, name: str, at: float, *, on: Sequence[int]) -> None:
         """Delete an object on some nodes."""
