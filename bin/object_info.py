@@ -12,6 +12,8 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 
+import xattr
+
 from ..common.cluster import DEFAULT_DIRECTORY, ClusterConf
 from ..common.errors import ApusError, Missing
 from ..object.files import metadata
@@ -30,6 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("-d", "--swift-dir", default=DEFAULT_DIRECTORY, help="folder of swift.conf and rings")
     parser.add_argument("--drop-prefixes", action="store_true", help="shorten the names of metadata")
+    parser.add_argument(
+        "--attributes",
+        action="store_true",
+        help="also show which extended attributes hold it, and their sizes",
+    )
     parser.add_argument("-P", "--policy-name", help="storage policy, where the path does not tell it")
     options = parser.parse_args(argv)
     sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # names may be any bytes
@@ -54,6 +61,8 @@ def _lines(options: argparse.Namespace) -> Iterator[str]:
     yield from object_lines(stored, path_hash, drop_prefixes=options.drop_prefixes)
     if path.endswith(".data"):
         yield from _soundness(path, etag, length, check_etag=options.check_etag)
+    if options.attributes:
+        yield from _attributes(path)
     if cluster and path_hash:
         yield from place_lines(
             options.swift_dir, _ring_name(path, options.policy_name, cluster), names, path_hash
@@ -78,6 +87,12 @@ def _soundness(path: str, etag: str, length: str, *, check_etag: bool) -> Iterat
         yield f"Content-Length: {length} (valid)"
     else:
         yield f"Content-Length: {length} doesn't match file length of {size}"
+
+
+def _attributes(path: str) -> Iterator[str]:
+    """Yield what the file system keeps for the file: ext4 gives all of a file's attributes one block."""
+    for name, value in sorted(xattr.xattr(path).items()):
+        yield f"Attribute: {name} ({len(value)} bytes)"
 
 
 def _ring_name(path: str, policy_name: str | None, cluster: ClusterConf) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -61,6 +62,16 @@ def test_every_kind_of_file_can_be_shown(
     for path in (lay_meta(folder, 1700000001, {"X-Object-Meta-A": "b"}), lay_tombstone(folder, 1700000002)):
         assert object_info.main([str(path), "-d", str(etc)]) == 0
         assert "ETag" not in capsys.readouterr().out
+
+
+def test_the_attributes_are_shown_as_they_lie(
+    tmp_path: Path, etc: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names and sizes, so that an operator sees how near a file is to what its file system allows."""
+    path = lay_data(directory(tmp_path, 7, DIGEST), 1700000000, b"body")
+    size = len(os.getxattr(path, "user.swift.metadata"))
+    assert object_info.main([str(path), "-d", str(etc), "--attributes"]) == 0
+    assert f"Attribute: user.swift.metadata ({size} bytes)\n" in capsys.readouterr().out
 
 
 def test_what_is_not_there_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
