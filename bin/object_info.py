@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--attributes",
         action="store_true",
-        help="also show which extended attributes hold it, and their sizes",
+        help="also show the extended attributes and their sizes",
     )
     parser.add_argument("-P", "--policy-name", help="storage policy, where the path does not tell it")
     options = parser.parse_args(argv)
