@@ -112,15 +112,11 @@ class AccountBroker(Replica):
 
     # What the common parts ask.
 
-    def _upgrade(self, database: sqlite3.Connection) -> None:
-        if not schema.is_current(database):
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                schema.upgrade(database)
-                database.execute("COMMIT")
-            finally:
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
+    def _is_current(self, database: sqlite3.Connection) -> bool:
+        return schema.is_current(database)
+
+    def _bring_up_to_date(self, database: sqlite3.Connection) -> None:
+        schema.upgrade(database)
 
     def _merge_entries(self, database: sqlite3.Connection, entries: Sequence[Entry]) -> None:
         _merge(database, readable(entries, from_entry))

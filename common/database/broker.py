@@ -55,8 +55,12 @@ class Broker(ABC):
     # What subclasses know.
 
     @abstractmethod
-    def _upgrade(self, database: sqlite3.Connection) -> None:
-        """Bring the schema of an older release up to date, in a transaction; usually nothing is to do."""
+    def _is_current(self, database: sqlite3.Connection) -> bool:
+        """Whether the file has all that today's statements name."""
+
+    @abstractmethod
+    def _bring_up_to_date(self, database: sqlite3.Connection) -> None:
+        """Upgrade the schema of an older release; called in a transaction."""
 
     @abstractmethod
     def _merge_entries(self, database: sqlite3.Connection, entries: Sequence[pending.Entry]) -> None:
@@ -236,6 +240,10 @@ class Broker(ABC):
         else:
             writer.close()
         return result
+
+    def _upgrade(self, database: sqlite3.Connection) -> None:
+        if not self._is_current(database):
+            _in_transaction(database, self._bring_up_to_date, "BEGIN IMMEDIATE")
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
