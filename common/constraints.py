@@ -63,27 +63,30 @@ def check_metadata(items: Iterable[tuple[str, str]], limits: Constraints) -> Non
 
 def check_object_name(name: str, limits: Constraints) -> None:
     """Refuse an object name that is too long."""
-    length = len(name.encode("utf-8", "surrogateescape"))
-    if length > limits.max_object_name_length:
-        raise Refused(f"Object name length of {length} longer than {limits.max_object_name_length}")
+    _check_length("Object", name, limits.max_object_name_length)
 
 
 def check_container_name(name: str, limits: Constraints) -> None:
     """Refuse a container name that is too long or holds a slash."""
-    length = len(name.encode("utf-8", "surrogateescape"))
-    if length > limits.max_container_name_length:
-        raise Refused(f"Container name length of {length} longer than {limits.max_container_name_length}")
-    if "/" in name:
-        raise Refused("Container name cannot contain slashes")
+    _check_length("Container", name, limits.max_container_name_length)
+    _check_slashes("Container", name)
 
 
 def check_account_name(name: str, limits: Constraints) -> None:
     """Refuse an account name that is too long or holds a slash."""
+    _check_length("Account", name, limits.max_account_name_length)
+    _check_slashes("Account", name)
+
+
+def _check_length(kind: str, name: str, longest: int) -> None:
     length = len(name.encode("utf-8", "surrogateescape"))
-    if length > limits.max_account_name_length:
-        raise Refused(f"Account name length of {length} longer than {limits.max_account_name_length}")
+    if length > longest:
+        raise Refused(f"{kind} name length of {length} longer than {longest}")
+
+
+def _check_slashes(kind: str, name: str) -> None:
     if "/" in name:
-        raise Refused("Account name cannot contain slashes")
+        raise Refused(f"{kind} name cannot contain slashes")
 
 
 def is_valid_name(text: str) -> bool:

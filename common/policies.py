@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import Refused
 
@@ -89,12 +89,12 @@ class Policies:
             for name, options in sections.items()
             if (match := _SECTION.fullmatch(name))
         ]
-        if not any(policy.index == 0 for policy in found) and not found:
+        if not found:
             found = [Policy(index=0, name=LEGACY_NAME)]
         if not any(policy.default for policy in found):
             if len(found) > 1:
                 raise Refused("name one storage policy as the default: default = yes")
-            found = [_defaulted(found[0])]
+            found = [replace(found[0], default=True)]
         return cls(tuple(sorted(found, key=lambda policy: policy.index)))
 
     @property
@@ -130,15 +130,4 @@ def _policy(index: int, options: Mapping[str, str]) -> Policy:
         default=options.get("default", "").lower() in _TRUE,
         deprecated=options.get("deprecated", "").lower() in _TRUE,
         kind=kind,
-    )
-
-
-def _defaulted(policy: Policy) -> Policy:
-    return Policy(
-        index=policy.index,
-        name=policy.name,
-        aliases=policy.aliases,
-        default=True,
-        deprecated=policy.deprecated,
-        kind=policy.kind,
     )
