@@ -195,10 +195,7 @@ class ObjectController:
         )
         if moment is not None:
             headers["X-Delete-At"] = moment
-        headers[POLICY_INDEX] = str(target.policy_index)
-        next_part_power = target.home.ring.next_part_power
-        if next_part_power:
-            headers["X-Backend-Next-Part-Power"] = str(next_part_power)
+        _name_place(headers, target)
         return headers
 
     def _check_header_sizes(self, headers: Mapping[str, str]) -> None:
@@ -333,10 +330,7 @@ class ObjectController:
             return info
         target = self._target(call, info)
         headers = backend_headers.for_object(call, self._replicas.user_agent)
-        headers[POLICY_INDEX] = str(target.policy_index)
-        next_part_power = target.home.ring.next_part_power
-        if next_part_power:
-            headers["X-Backend-Next-Part-Power"] = str(next_part_power)
+        _name_place(headers, target)
         nodes, count = self._replicas.for_deletion(target.home, target.policy_index)
         requests = self._dealt(call, target, headers, count)
         question = self._replicas.question("DELETE", call.path, target.home)
@@ -346,6 +340,14 @@ class ObjectController:
         answer = answer_of(replies, status)
         self._mark_pending(answer.headers, replies)
         return answer
+
+
+def _name_place(headers: dict[str, str], target: Target) -> None:
+    """Tell the object servers under which policy, and which partition power to come, a change is kept."""
+    headers[POLICY_INDEX] = str(target.policy_index)
+    next_part_power = target.home.ring.next_part_power
+    if next_part_power:
+        headers["X-Backend-Next-Part-Power"] = str(next_part_power)
 
 
 def _rows(replies: Replies) -> list[bool | None]:
