@@ -81,6 +81,11 @@ def wait_readable(descriptor: int) -> None:
     eventlet.hubs.trampoline(descriptor, read=True)
 
 
+def call_later(seconds: float, act: Callable[[], object]) -> None:
+    """Have the hub call something short that never waits."""
+    eventlet.hubs.get_hub().schedule_call_global(seconds, act)
+
+
 def start_afresh() -> None:
     """Give a forked child its own hub; green threads of the parent do not run in it."""
     eventlet.hubs.use_hub()

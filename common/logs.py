@@ -4,6 +4,8 @@
 
 Format and goal come from the configuration: key=value lines for people, JSON for collectors; to
 standard error, a file, or syslog. The transaction id rides in a context variable, one per request.
+
+    every request ──frequent()──▶ gathered for a moment ──one write──▶ the same goal
 """
 
 from __future__ import annotations
@@ -16,8 +18,13 @@ import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TextIO
 
+from .concurrency import call_later
 from .config import parse, setting
+
+GATHERED_SECONDS = 0.05  # A crash loses the lines of this moment; each of them would else cost a system call.
+GATHERED_LINES_MAX = 256
 
 transaction_id: ContextVar[str] = ContextVar("transaction_id", default="-")
 
@@ -49,12 +56,20 @@ class _Line(logging.Formatter):
         self._program = program
         self._second = (0, "")  # The last second written and its text, which is dear to make.
 
-    def moment(self, record: logging.LogRecord) -> str:
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        return self.line(record.created, record.levelname.lower(), record.getMessage(), self.given(record))
+
+    def line(self, created: float, level: str, message: str, fields: Mapping[str, object]) -> str:
+        """Return the line that says so."""
+        raise NotImplementedError
+
+    def moment(self, created: float) -> str:
         """Return when it was, as `2026-01-31T12:00:00.123Z`."""
-        second = int(record.created)
+        second = int(created)
         if self._second[0] != second:
             self._second = (second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)))
-        return f"{self._second[1]}.{int(record.msecs):03d}Z"
+        return f"{self._second[1]}.{int((created - second) * 1000):03d}Z"
 
     def given(self, record: logging.LogRecord) -> dict[str, object]:
         """Return the fields that the logging call gave, and the traceback if there is one."""
@@ -67,26 +82,109 @@ class _Line(logging.Formatter):
 class TextLine(_Line):
     """`time level program txn message key=value …`, one line whatever the values hold."""
 
-    def format(self, record: logging.LogRecord) -> str:
+    def line(self, created: float, level: str, message: str, fields: Mapping[str, object]) -> str:
         """Return the line; control characters in values are escaped, so that no value can forge a line."""
-        level, message = record.levelname.lower(), _quiet(record.getMessage())
-        head = f"{self.moment(record)} {level} {self._program} {transaction_id.get()} {message}"
-        return " ".join([head, *[f"{name}={_value(value)}" for name, value in self.given(record).items()]])
+        text = "".join([f" {name}={value}" for name, value in fields.items()])
+        if not _is_plain(text, len(fields)):
+            text = "".join([f" {name}={_value(value)}" for name, value in fields.items()])
+        moment, program, name = self.moment(created), self._program, transaction_id.get()
+        return f"{moment} {level} {program} {name} {_quiet(message)}{text}"
 
 
 class JsonLine(_Line):
     """One JSON object a line."""
 
-    def format(self, record: logging.LogRecord) -> str:
+    def line(self, created: float, level: str, message: str, fields: Mapping[str, object]) -> str:
         """Return the object's text."""
         fixed = {
-            "time": self.moment(record),
-            "level": record.levelname.lower(),
+            "time": self.moment(created),
+            "level": level,
             "program": self._program,
             "txn": transaction_id.get(),
-            "message": record.getMessage(),
+            "message": message,
         }
-        return json.dumps(fixed | self.given(record), default=str)
+        return json.dumps({**fixed, **fields}, default=str)
+
+
+class _Gathering(logging.StreamHandler[TextIO]):
+    """Writes records at once, and frequent lines several at a time, in their order."""
+
+    waiting: list[str]
+
+    def gather(self, line: str) -> None:
+        """Write the line soon."""
+        waiting = self.waiting
+        waiting.append(line)
+        if len(waiting) == 1:
+            call_later(GATHERED_SECONDS, self.flush)
+        elif len(waiting) >= GATHERED_LINES_MAX:
+            self.flush()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record behind what waits."""
+        self.flush()
+        super().emit(record)
+
+    def flush(self) -> None:
+        """Write what waits; a goal that takes no line must not stop the request that wrote it."""
+        try:
+            if self.waiting:
+                lines, self.waiting = self.waiting, []
+                self.stream.write("\n".join([*lines, ""]))
+            super().flush()
+        except OSError:
+            self.handleError(logging.makeLogRecord({"msg": "lines lost"}))
+
+
+class _GatheringStream(_Gathering):
+    """To standard error."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.waiting = []
+        super().__init__(stream)
+
+
+class _GatheringFile(_Gathering, logging.handlers.WatchedFileHandler):
+    """To a file that may be moved away."""
+
+    def __init__(self, path: str) -> None:
+        self.waiting = []
+        logging.handlers.WatchedFileHandler.__init__(self, path, encoding="utf-8")
+
+    def flush(self) -> None:
+        """Write what waits to the file that has the name now."""
+        if self.waiting:
+            self.reopenIfNeeded()
+        super().flush()
+
+
+def frequent(logger: logging.Logger, message: str, fields: Mapping[str, object]) -> None:
+    """Do what `logger.info(message, extra=fields)` does, for a line that every request writes.
+
+    Where nobody but our own handler listens no record is made, and lines are written together: 5 µs
+    instead of 40.
+    """
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    handlers = logging.root.handlers
+    ours = handlers[0] if len(handlers) == 1 else None
+    if isinstance(ours, _Gathering) and not _has_own_handlers(logger):
+        formatter = ours.formatter
+        assert isinstance(formatter, _Line)
+        ours.gather(formatter.line(time.time(), "info", message, fields))
+        return
+    record = logging.LogRecord(logger.name, logging.INFO, __file__, 0, message, (), None)
+    vars(record).update(fields)
+    logger.handle(record)
+
+
+def _has_own_handlers(logger: logging.Logger) -> bool:
+    above: logging.Logger | None = logger
+    while above is not None and above is not logging.root:
+        if above.handlers:
+            return True
+        above = above.parent
+    return False
 
 
 def configure(options: Mapping[str, str], program: str) -> None:
@@ -108,12 +206,24 @@ def _handler(settings: LogSettings) -> logging.Handler:
         facility = settings.log_facility.lower().removeprefix("log_")
         return logging.handlers.SysLogHandler(settings.log_address, facility)
     if settings.log_file:
-        return logging.handlers.WatchedFileHandler(settings.log_file, encoding="utf-8")
-    return logging.StreamHandler(sys.stderr)
+        return _GatheringFile(settings.log_file)
+    return _GatheringStream(sys.stderr)
 
 
 def _quiet(text: str) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+def _is_plain(text: str, count: int) -> bool:
+    """Whether all values can stand as they are: one look at the line instead of one at each value."""
+    return (
+        text.count(" ") == count
+        and text.count("=") == count
+        and '"' not in text
+        and "= " not in text
+        and text[-1:] != "="
+        and text.isprintable()
+    )
 
 
 def _value(value: object) -> str:

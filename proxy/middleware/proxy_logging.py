@@ -26,6 +26,7 @@ from ...common.http.answer import BODILESS
 from ...common.http.errors import ClientDisconnect
 from ...common.http.transfer import CountedBody
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp
+from ...common.logs import frequent
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ SENSITIVE_PARAMETERS = frozenset(
 API_VERSIONS = frozenset({"v1", "v1.0"})
 RESOURCES = ("account", "container", "object")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "COPY", "OPTIONS"})
+KINDS_MAX = 1024  # Methods are known, but a filter may answer with any status.
 DISCONNECTED = 499
 FAILED = 500
 _CLIENT_LEFT = (ClientDisconnect, GeneratorExit, OSError)
@@ -75,8 +77,9 @@ class ProxyLoggingConfig:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """The metric cells of one resource and method."""
+    """The metric cells of one kind of request and outcome."""
 
+    requests: metrics.Counter
     seconds: metrics.Histogram
     first_byte_seconds: metrics.Histogram
     received: metrics.Counter
@@ -86,21 +89,23 @@ class Cells:
 class Exchange:
     """One request and what has become of it so far."""
 
-    __slots__ = ("begun", "environ", "filter", "first_byte", "headers", "query", "status")
+    __slots__ = ("_answer", "begun", "environ", "filter", "first_byte", "headers", "query", "status")
 
-    def __init__(self, owner: ProxyLogging, environ: Environ) -> None:
+    def __init__(self, owner: ProxyLogging, environ: Environ, start_response: StartResponse) -> None:
         self.filter = owner
         self.environ = environ
+        self._answer = start_response
         self.begun = self.first_byte = time.time()
-        self.query = environ.get("QUERY_STRING") or ""  # As sent: filters further on may rewrite it.
+        self.query = environ.get("QUERY_STRING")  # As sent: filters further on may rewrite it.
         self.status = 0
         self.headers: Iterable[tuple[str, str]] = ()
 
-    def announce(self, status: str, headers: Iterable[tuple[str, str]]) -> None:
-        """Note the answer's head."""
+    def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        """Note the answer's head, and pass it on."""
         self.first_byte = time.time()
         self.status = int(status[:3])
         self.headers = headers
+        return self._answer(status, headers, exc_info)
 
     def finish(self, bytes_sent: int, problem: BaseException | None) -> None:
         """Log and count; called once, when the last byte is gone or will never go."""
@@ -115,10 +120,8 @@ class Exchange:
         """Return how many bytes of body the answer announced."""
         if self.environ["REQUEST_METHOD"] == "HEAD" or self.status in BODILESS:
             return 0
-        for name, value in self.headers:
-            if name == "Content-Length" and value.isdigit():
-                return int(value)
-        return 0
+        length = dict(self.headers).get("Content-Length", "")
+        return int(length) if length.isdigit() else 0
 
 
 class ProxyLogging:
@@ -128,21 +131,16 @@ class ProxyLogging:
         self.app = app
         self.config = config
         self.header_names = frozenset(name.title() for name in config.access_log_headers_only)
-        self._cells: dict[tuple[str, str], Cells] = {}
+        self._cells: dict[tuple[str, str, int, str], Cells] = {}
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         if "swift.proxy_access_log_made" in environ:
             return self.app(environ, start_response)
         environ["swift.proxy_access_log_made"] = True
-        exchange = Exchange(self, environ)
-
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            exchange.announce(status, headers)
-            return start_response(status, headers, exc_info)
-
+        exchange = Exchange(self, environ, start_response)
         try:
-            body = self.app(environ, start)
+            body = self.app(environ, exchange.start)
         except BaseException as problem:
             exchange.finish(0, problem)
             raise
@@ -153,75 +151,80 @@ class ProxyLogging:
 
     def record(self, exchange: Exchange, status: int, bytes_sent: int) -> None:
         """Write the line and count the request."""
-        environ, ended = exchange.environ, time.time()
+        environ, begun, ended = exchange.environ, exchange.begun, time.time()
         method = environ.get("swift.orig_req_method") or environ["REQUEST_METHOD"]
         bytes_received = _bytes_received(environ)
         policy = _policy_index(exchange)
-        cells = self._count(environ, method, str(status), policy)
-        cells.seconds.observe(ended - exchange.begun)
-        cells.first_byte_seconds.observe(exchange.first_byte - exchange.begun)
+        kind = (_resource(environ), method, status, policy)
+        cells = self._cells.get(kind) or self._new_cells(*kind)
+        cells.requests.inc()
+        cells.seconds.observe(ended - begun)
+        cells.first_byte_seconds.observe(exchange.first_byte - begun)
         cells.sent.inc(bytes_sent)
         cells.received.inc(bytes_received)
         if log.isEnabledFor(logging.INFO):
+            remote = environ.get("REMOTE_ADDR", "-")
             fields = {
-                "remote_addr": environ.get("REMOTE_ADDR", "-"),
+                "remote_addr": remote,
                 "method": method,
                 "path": self._path(environ, exchange.query),
                 "protocol": environ.get("SERVER_PROTOCOL", "-"),
                 "status_int": status,
                 "bytes_recvd": bytes_received,
                 "bytes_sent": bytes_sent,
-                "request_time": round(ended - exchange.begun, 4),
-                "start_time": round(exchange.begun, 6),
+                "request_time": round(ended - begun, 4),
+                "start_time": round(begun, 6),
                 "end_time": round(ended, 6),
+                "client_ip": remote,
             }
-            self._add_optional(fields, environ, policy)
-            _log_quickly(fields)
+            if not _OPTIONAL.isdisjoint(environ):
+                self._add_optional(fields, environ)
+            if policy:
+                fields["policy_index"] = policy
+            if self.config.access_log_headers:
+                fields["headers"] = self._headers(environ)
+            frequent(log, "request", fields)
 
-    def _count(self, environ: Environ, method: str, status: str, policy: str) -> Cells:
-        """Count the request and return the other cells of its kind."""
-        resource = _resource(environ)
-        method = method if method in METHODS else "BAD_METHOD"
-        REQUESTS.labels(resource, method, status, policy if resource == "object" else "").inc()
-        kind = (resource, method)
-        cells = self._cells.get(kind)
-        if cells is None:
-            cells = self._cells[kind] = Cells(
-                SECONDS.labels(*kind),
-                FIRST_BYTE_SECONDS.labels(*kind),
-                RECEIVED.labels(*kind),
-                SENT.labels(*kind),
-            )
+    def _new_cells(self, resource: str, method: str, status: int, policy: str) -> Cells:
+        """Return the cells of one kind of request and outcome, and keep them."""
+        known = method if method in METHODS else "BAD_METHOD"
+        cells = Cells(
+            REQUESTS.labels(resource, known, str(status), policy if resource == "object" else ""),
+            SECONDS.labels(resource, known),
+            FIRST_BYTE_SECONDS.labels(resource, known),
+            RECEIVED.labels(resource, known),
+            SENT.labels(resource, known),
+        )
+        if known is method and len(self._cells) < KINDS_MAX:
+            self._cells[resource, method, status, policy] = cells
         return cells
 
-    def _add_optional(self, fields: dict[str, Any], environ: Environ, policy: str) -> None:
+    def _add_optional(self, fields: dict[str, Any], environ: Environ) -> None:
         """Add the fields that have a value only now and then."""
-        client = environ.get("HTTP_X_CLUSTER_CLIENT_IP") or environ.get("HTTP_X_FORWARDED_FOR")
-        fields["client_ip"] = client.partition(",")[0].strip() if client else fields["remote_addr"]
-        token = environ.get("HTTP_X_AUTH_TOKEN")
+        get = environ.get
+        client = get("HTTP_X_CLUSTER_CLIENT_IP") or get("HTTP_X_FORWARDED_FOR")
+        if client:
+            fields["client_ip"] = client.partition(",")[0].strip()
+        token = get("HTTP_X_AUTH_TOKEN")
         if token:
             fields["auth_token"] = self._harmless(token)
         for field, key in _FROM_ENVIRON:
-            value = environ.get(key)
+            value = get(key)
             if value:
                 fields[field] = value
-        log_info = environ.get("swift.log_info")
+        log_info = get("swift.log_info")
         if log_info:
             fields["log_info"] = ",".join(log_info)
-        if policy:
-            fields["policy_index"] = policy
-        user = environ.get("swift.access_logging")
+        user = get("swift.access_logging")
         if user:
             fields["access_user_id"] = user.get("user_id", "-")
-        if self.config.access_log_headers:
-            fields["headers"] = self._headers(environ)
 
     def _harmless(self, secret: str) -> str:
         """Return what may be logged of a secret."""
         shown = self.config.reveal_sensitive_prefix
         return secret if len(secret) <= shown else f"{secret[:shown]}..."
 
-    def _path(self, environ: Environ, query: str) -> str:
+    def _path(self, environ: Environ, query: str | None) -> str:
         """Return the path and query as sent, without secrets."""
         path: str = environ.get("RAW_PATH_INFO") or quote(environ["PATH_INFO"].encode("latin-1"))
         return f"{path}?{self._query(query)}" if query else path
@@ -255,11 +258,16 @@ _FROM_ENVIRON = (
 )
 
 
-def _log_quickly(fields: dict[str, Any]) -> None:
-    """Do what `log.info("request", extra=fields)` does, without asking who called: a third of its cost."""
-    record = logging.LogRecord(log.name, logging.INFO, __file__, 0, "request", (), None)
-    vars(record).update(fields)
-    log.handle(record)
+_OPTIONAL = frozenset(
+    (
+        "HTTP_X_CLUSTER_CLIENT_IP",
+        "HTTP_X_FORWARDED_FOR",
+        "HTTP_X_AUTH_TOKEN",
+        "swift.log_info",
+        "swift.access_logging",
+        *(key for _, key in _FROM_ENVIRON),
+    )
+)
 
 
 def _is_sensitive(key: str) -> bool:
@@ -270,7 +278,7 @@ def _resource(environ: Environ) -> str:
     """Return what kind of thing the request is about."""
     parts = (environ.get("swift.backend_path") or environ["PATH_INFO"]).split("/", 4)
     if len(parts) > 2 and parts[1] in API_VERSIONS:
-        depth = len([part for part in parts[2:] if part])
+        depth = len(parts) - 1 - parts.count("")  # Before the first slash there is nothing.
         if depth:
             return RESOURCES[depth - 1]
     return str(environ.get("swift.source") or "other")

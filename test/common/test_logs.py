@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from apus.common import logs
+from apus.common.concurrency import sleep
 from apus.common.errors import Refused
 from apus.common.logs import transaction_id
 
@@ -49,3 +50,42 @@ def test_a_bad_level_is_refused() -> None:
     """An unknown level stops the start."""
     with pytest.raises(Refused, match="log_level"):
         logs.configure({"log_level": "LOUD"}, "x")
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_frequent_lines_read_like_records(tmp_path: Path, log_format: str) -> None:
+    """And keep their place among them: a record writes first what waited before it."""
+    path = tmp_path / "log"
+    logs.configure({"log_file": str(path), "log_format": log_format}, "test-server")
+    log = logging.getLogger("a.b")
+    fields: dict[str, object] = {"bytes": 5, "object": 'a b="c"\n', "none": "", "seconds": 0.25}
+    for given in (fields, {"bytes": 5, "object": "a"}, {"object": ""}):
+        logs.frequent(log, "request", given)
+        log.info("request", extra=given)
+    texts = path.read_text().splitlines()
+    parts = [line.partition("info" if log_format == "text" else '"level"')[2] for line in texts]
+    assert len(parts) == 6
+    assert parts[0::2] == parts[1::2]
+
+
+def test_frequent_lines_are_written_soon(tmp_path: Path) -> None:
+    """Without anything else happening, and however many there are; also to a file put in the old one's place."""
+    path = tmp_path / "log"
+    logs.configure({"log_file": str(path)}, "test-server")
+    log = logging.getLogger("a")
+    logs.frequent(log, "one", {})
+    assert path.read_text() == ""
+    sleep(logs.GATHERED_SECONDS * 4)
+    assert len(path.read_text().splitlines()) == 1
+    path.rename(tmp_path / "old")
+    for _ in range(logs.GATHERED_LINES_MAX):
+        logs.frequent(log, "two", {})
+    assert len(path.read_text().splitlines()) == logs.GATHERED_LINES_MAX
+
+
+def test_frequent_lines_reach_other_listeners(caplog: pytest.LogCaptureFixture) -> None:
+    """As records, with their fields."""
+    caplog.set_level(logging.INFO)
+    logs.frequent(logging.getLogger("a"), "request", {"bytes": 5})
+    [record] = caplog.records
+    assert (record.getMessage(), record.bytes) == ("request", 5)  # type: ignore[attr-defined]
