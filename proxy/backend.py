@@ -27,9 +27,12 @@ SMALL_UPLOAD = 1 << 20
 """A device that has no room even for this has no room; for a larger body it may just be too small."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Question:
-    """What all replicas of one thing are asked."""
+    """What all replicas of one thing are asked.
+
+    Made for every request, so not frozen: that would cost three times as much.
+    """
 
     method: str
     path: str
@@ -117,11 +120,13 @@ class Backend:
 
     def is_limited(self, device: Device) -> bool:
         """Tell whether the device is being left alone."""
-        return self._limits.is_limited(_key(device), self._clock())
+        return self._limits.has_any and self._limits.is_limited(_key(device), self._clock())
 
     def is_limited_for_uploads(self, device: Device) -> bool:
         """Tell whether the device is being left alone, or has no room."""
-        return self.is_limited(device) or self._full.is_limited(_key(device), self._clock())
+        if self.is_limited(device):
+            return True
+        return self._full.has_any and self._full.is_limited(_key(device), self._clock())
 
     def candidates(
         self, ordered: Iterable[Candidate], count: int, *, uploading: bool = False

@@ -36,6 +36,10 @@ READING: Final = frozenset(
         "HTTP_X_NEWEST",
     )
 )
+KNOWN_MAX: Final = 1024
+"""Keys of environs that are remembered; clients choose header names, and the memos must not follow them."""
+_unread: Final[set[str]] = set()
+_stopped: Final[set[str]] = set()
 CONTAINER_HEADERS: Final = frozenset(
     (
         "HTTP_X_CONTAINER_READ",
@@ -66,9 +70,13 @@ def common(call: Call, user_agent: str) -> dict[str, str]:
 def for_reading(call: Call, user_agent: str) -> dict[str, str]:
     """Return the headers of a GET or HEAD."""
     headers = common(call, user_agent)
-    for key, value in call.environ.items():
-        if key.startswith("HTTP_") and (key in READING or key.startswith("HTTP_X_BACKEND_")):
-            headers[title(key)] = value
+    environ = call.environ
+    if not _unread.issuperset(environ):
+        for key, value in environ.items():
+            if key in READING or key.startswith("HTTP_X_BACKEND_"):
+                headers[title(key)] = value
+            elif len(_unread) < KNOWN_MAX:
+                _unread.add(key)
     return headers
 
 
@@ -76,8 +84,12 @@ def for_object(call: Call, user_agent: str) -> dict[str, str]:
     """Return the headers of an object PUT, POST or DELETE, without those of its body."""
     headers = common(call, user_agent)
     for key, value in call.environ.items():
+        if key in _stopped:
+            continue
         if key.startswith("HTTP_") and key not in STOPPED:
             headers[title(key)] = value
+        elif len(_stopped) < KNOWN_MAX:
+            _stopped.add(key)
     return headers
 
 

@@ -8,6 +8,7 @@ Decoded once, here; it knows no ring, no backend and no settings.
 from __future__ import annotations
 
 import random
+import re
 import time
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote
@@ -17,6 +18,7 @@ from ..common.errors import Refused
 from ..common.http.wsgi import Environ, from_wsgi
 from ..common.timestamp import Timestamp, now
 
+_IS_SAFE = re.compile(r"[A-Za-z0-9_.~/-]+").fullmatch  # What quote() leaves alone, at a fifth of its cost.
 INVALID_TEXT = "Invalid UTF8 or contains NULL"
 
 
@@ -41,7 +43,7 @@ class Call:
             path = f"{path}/{self.container}"
             if self.name is not None:
                 path = f"{path}/{self.name}"
-        return "/" + quote(path, errors="surrogateescape")
+        return "/" + (path if _IS_SAFE(path) else quote(path, errors="surrogateescape"))
 
     @property
     def query_string(self) -> str:

@@ -25,10 +25,13 @@ class ErrorLimit:
     errors_max: int = 10
     _records: dict[tuple[str, int, str], _Record] = field(default_factory=dict, init=False)
 
+    @property
+    def has_any(self) -> bool:
+        """Whether any device has failed lately; nearly always none has."""
+        return bool(self._records)
+
     def is_limited(self, key: tuple[str, int, str], now: float) -> bool:
         """Tell whether the device (ip, port, name) is resting."""
-        if not self._records:
-            return False
         record = self._records.get(key)
         if record is None:
             return False

@@ -26,9 +26,12 @@ _PLACE = re.compile(r"r(\d+)(?:z(\d+))?")
 _TIMES_REPLICAS = re.compile(r"(\d+)\s*\*\s*replicas")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Candidate:
-    """A device to ask, and whether the partition is at home there."""
+    """A device to ask, and whether the partition is at home there.
+
+    Made for every request, so not frozen: that would cost three times as much.
+    """
 
     device: Device
     primary: bool

@@ -21,6 +21,10 @@ CHECK_SECONDS = 15.0
 """How often a ring file's age is looked at; stock Swift's habit."""
 
 
+HOMES_MAX = 65536
+"""Homes that a worker keeps of one ring; a larger ring's are found again when they are asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """Where one thing lives."""
@@ -39,51 +43,81 @@ class Home:
         return iter(self.ring.handoffs(self.partition))
 
 
+class Homes:
+    """The homes that one ring gives, each put together once while the ring stays the same."""
+
+    __slots__ = ("_homes", "_ring", "_watched")
+
+    def __init__(self, watched: WatchedRing) -> None:
+        self._watched = watched
+        self._ring = watched.current
+        self._homes: dict[int, Home] = {}
+
+    def of(self, path_hash: str) -> Home:
+        """Return the home of what has that hash."""
+        ring = self._current()
+        partition = ring.partition(path_hash)
+        return self._homes.get(partition) or self._new(ring, partition)
+
+    @property
+    def replicas(self) -> int:
+        """How many devices hold a thing of this ring."""
+        ring = self._current()
+        return (self._homes.get(0) or self._new(ring, 0)).replicas
+
+    def _current(self) -> Ring:
+        ring = self._watched.current
+        if ring is not self._ring:
+            self._ring, self._homes = ring, {}
+        return ring
+
+    def _new(self, ring: Ring, partition: int) -> Home:
+        if len(self._homes) >= HOMES_MAX:
+            self._homes.clear()
+        home = self._homes[partition] = Home(ring, partition, ring.primaries(partition))
+        return home
+
+
 class Rings:
     """All rings of the cluster, opened when first asked for."""
 
     def __init__(self, cluster: ClusterConf, directory: str) -> None:
         self._cluster = cluster
         self._directory = Path(directory)
-        self._account = self._watched("account")
-        self._container = self._watched("container")
-        self._objects: dict[int, WatchedRing] = {}
+        self._account = self._homes_of("account")
+        self._container = self._homes_of("container")
+        self._objects: dict[int, Homes] = {}
         self._hash = cluster.salt.path_hash
         for policy in cluster.policies.all:
             if (self._directory / f"{policy.ring_name}.ring.gz").exists():
-                self._objects[policy.index] = self._watched(policy.ring_name)
+                self._objects[policy.index] = self._homes_of(policy.ring_name)
 
-    def _watched(self, name: str) -> WatchedRing:
-        return WatchedRing(self._directory / f"{name}.ring.gz", CHECK_SECONDS)
+    def _homes_of(self, name: str) -> Homes:
+        return Homes(WatchedRing(self._directory / f"{name}.ring.gz", CHECK_SECONDS))
 
     @property
     def container_replicas(self) -> int:
         """How many replicas a container has."""
-        return len(self._container.current.primaries(0))
+        return self._container.replicas
 
     def of_account(self, account: str) -> Home:
         """Return the home of an account."""
-        return _home(self._account.current, self._hash(account))
+        return self._account.of(self._hash(account))
 
     def of_container(self, account: str, container: str) -> Home:
         """Return the home of a container."""
-        return _home(self._container.current, self._hash(account, container))
+        return self._container.of(self._hash(account, container))
 
     def of_object(self, policy_index: int, account: str, container: str, name: str) -> Home:
         """Return the home of an object; Unavailable for a policy that this node knows no ring of."""
-        watched = self._objects.get(policy_index)
-        if watched is None:
-            watched = self._open(policy_index)
-        return _home(watched.current, self._hash(account, container, name))
+        homes = self._objects.get(policy_index)
+        if homes is None:
+            homes = self._open(policy_index)
+        return homes.of(self._hash(account, container, name))
 
-    def _open(self, policy_index: int) -> WatchedRing:
+    def _open(self, policy_index: int) -> Homes:
         policy = self._cluster.policies.by_index(policy_index)
         if policy is None:
             raise Unavailable("Unknown Storage Policy")
-        self._objects[policy_index] = watched = self._watched(policy.ring_name)
-        return watched
-
-
-def _home(ring: Ring, path_hash: str) -> Home:
-    partition = ring.partition(path_hash)
-    return Home(ring, partition, ring.primaries(partition))
+        self._objects[policy_index] = homes = self._homes_of(policy.ring_name)
+        return homes

@@ -30,9 +30,12 @@ class Verdict(enum.Enum):
     DENIED = "may not"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Question:
-    """What somebody wants to do; `acl` is the container's list that fits the method, where one is known."""
+    """What somebody wants to do; `acl` is the container's list that fits the method, where one is known.
+
+    Made for every request, so not frozen: that would cost three times as much.
+    """
 
     method: str
     account: str

@@ -58,10 +58,10 @@ class CatchErrors:
         name = new_transaction_id(time.time(), suffix)
         environ["swift.trans_id"] = name
         transaction_id.set(name)
-        stamp = [("X-Trans-Id", name), ("X-Openstack-Request-Id", name)]
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            return start_response(status, [*headers, *stamp], exc_info)
+            stamped = [*headers, ("X-Trans-Id", name), ("X-Openstack-Request-Id", name)]
+            return start_response(status, stamped, exc_info)
 
         try:
             return self.app(environ, start)

@@ -37,7 +37,7 @@ INTERNAL_NAMES = frozenset(
 )
 _INBOUND_PREFIXES = tuple("HTTP_" + prefix.upper().replace("-", "_") for prefix in INTERNAL_PREFIXES)
 _INBOUND_KEYS = frozenset("HTTP_" + name.upper().replace("-", "_") for name in INTERNAL_NAMES)
-_KNOWN_NAMES_MAX = 1024  # Object metadata names are the clients' invention; the memo must not follow it.
+_KNOWN_NAMES_MAX = 1024  # Metadata names are the clients' invention; the memos must not follow it.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,34 +79,42 @@ class Gatekeeper:
         self.app = app
         self.shunt_timestamp = config.shunt_inbound_x_timestamp
         self.allow_reserved_names = config.allow_reserved_names_header
-        self._internal: dict[str, bool] = {}
+        self._harmless: set[str] = set()  # Keys of environs, remembered: one look at all of them is enough.
+        self._visible: set[str] = set()  # Names of answers' headers, remembered.
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        forged = [key for key in environ if key.startswith(_INBOUND_PREFIXES) or key in _INBOUND_KEYS]
-        if forged:
-            _remove(environ, forged)
+        if not self._harmless.issuperset(environ):
+            self._remove_forged(environ)
         if self.shunt_timestamp and "HTTP_X_TIMESTAMP" in environ:
             environ["HTTP_X_BACKEND_INBOUND_X_TIMESTAMP"] = environ["HTTP_X_TIMESTAMP"]
             _remove(environ, ["HTTP_X_TIMESTAMP"])
         if self.allow_reserved_names and "HTTP_X_ALLOW_RESERVED_NAMES" in environ:
             environ["HTTP_X_BACKEND_ALLOW_RESERVED_NAMES"] = environ.pop("HTTP_X_ALLOW_RESERVED_NAMES")
-        known = self._internal
+        visible = self._visible
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            visible = [pair for pair in headers if not (known.get(pair[0]) or self._hides(pair[0]))]
-            return start_response(status, visible, exc_info)
+            shown = [pair for pair in headers if pair[0] in visible or self._shows(pair[0])]
+            return start_response(status, shown, exc_info)
 
         return self.app(environ, start)
 
-    def _hides(self, name: str) -> bool:
-        """Return `is_internal(name)`, remembered."""
-        hidden = self._internal.get(name)
-        if hidden is None:
-            hidden = is_internal(name)
-            if len(self._internal) < _KNOWN_NAMES_MAX:
-                self._internal[name] = hidden
-        return hidden
+    def _remove_forged(self, environ: Environ) -> None:
+        """Look at each key, and remember the harmless ones."""
+        unknown = [key for key in environ if key not in self._harmless]
+        forged = [key for key in unknown if key.startswith(_INBOUND_PREFIXES) or key in _INBOUND_KEYS]
+        if len(self._harmless) + len(unknown) <= _KNOWN_NAMES_MAX:
+            self._harmless.update(key for key in unknown if key not in forged)
+        if forged:
+            _remove(environ, forged)
+
+    def _shows(self, name: str) -> bool:
+        """Whether clients may see a header; remembered when they may."""
+        if is_internal(name):
+            return False
+        if len(self._visible) < _KNOWN_NAMES_MAX:
+            self._visible.add(name)
+        return True
 
 
 def _remove(environ: Environ, keys: list[str]) -> None:

@@ -205,10 +205,13 @@ class TempAuth:
         `environ["apus.acl"]` is the container's list that fits the method; controllers ask a second time
         when they have learnt it.
         """
-        parts = environ["PATH_INFO"].split("/", 4)
+        parts = from_wsgi(environ["PATH_INFO"]).split("/", 4)
         if parts[0] or len(parts) < 2 or not all(parts[1:-1]):
             return Answer.text(404, "The resource could not be found.")
-        account, container, obj = (from_wsgi(part) if part else None for part in (*parts[2:], "", "", "")[:3])
+        depth = len(parts)
+        account = (parts[2] or None) if depth > 2 else None
+        container = (parts[3] or None) if depth > 3 else None
+        obj = (parts[4] or None) if depth > 4 else None
         if account is None or self.resellers.prefix_of(account) is None:
             return self.deny(environ)
         if ACL_HEADER in environ:

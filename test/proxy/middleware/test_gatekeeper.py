@@ -112,8 +112,10 @@ def test_the_memory_of_names_is_bounded() -> None:
     gate = filter_factory({})(app)
     for number in range(3000):
         app.headers = [(f"X-Object-Meta-{number}", "v")]
-        ask(gate)
-    assert len(gate._internal) <= 1024
+        ask(gate, headers={f"X-Object-Meta-{number}": "v", f"X-Object-Sysmeta-{number}": "v"})
+    assert len(gate._visible) <= 1024
+    assert len(gate._harmless) <= 1024
+    assert not any("SYSMETA" in key for environ in app.seen for key in environ)
 
 
 @pytest.mark.parametrize(
