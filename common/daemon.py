@@ -20,6 +20,7 @@ from types import FrameType
 
 from . import logs
 from .config import read_ini
+from .durability import share_rounds
 from .errors import ApusError, Refused
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ def run(factory: DaemonFactory, section: str, argv: Sequence[str] | None = None)
         if arguments.verbose:
             options["log_level"] = "DEBUG"
         logs.configure({**options, "log_file": ""} if arguments.once else options, section)
+        share_rounds()
         daemon = factory(options)
     except Refused as problem:
         print(f"{section}: {problem}", file=sys.stderr)

@@ -1,13 +1,16 @@
 """Making many writes durable with one call: a group commit per device.
 
-    green threads ── sync() ──▶ waiting ┐
-                                        ├─ one round: syncfs in a native thread ─▶ eventfd ─▶ all woken
-    (the next ones wait for the next round) ┘
+    green threads ── sync() ──▶ ┐
+                                ├─ one request ─▶ Line ─▶ a round of syncfs for all processes ─▶ woken
+          all of a hub's turn   ┘
 
 A caller that returns from `sync()` knows that all it wrote to the device before the call survives a power
 loss. A round that fails fails for each of its callers. Because the kernel tells of a lost page only once,
 and not to whom it belonged, a failed round also fails every write that was under way while it ran: such
 writers bracket their work with `begin()` and `finish()` and pass the ticket to `sync()`.
+
+Servers share their rounds with all other processes of the file system (`share_rounds`, `shared_rounds`).
+Whoever does not, and whoever has lost the line, makes rounds of his own in a native thread.
 
 It does not know what was written, nor which order of writes is right: its callers sync once when data
 is written and again when the data has got its name.
@@ -20,6 +23,8 @@ import errno
 import logging
 import os
 import tempfile
+import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -27,20 +32,34 @@ import eventlet.event
 import eventlet.hubs
 import eventlet.patcher
 
+from .commit_rounds import sync_filesystem
+from .shared_rounds import Broken, Line
+
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 5.0  # An open descriptor keeps a device from being unmounted; an idle one must not.
+RETRY_SECONDS = 5.0  # Between attempts to share rounds again after the line broke.
 _SYNC_FILE_RANGE_WAIT_BEFORE, _SYNC_FILE_RANGE_WRITE, _SYNC_FILE_RANGE_WAIT_AFTER = 1, 2, 4
 _threading = eventlet.patcher.original("threading")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class GroupCommitter:
-    """One device's group commit for one process; get it from `committer_for`."""
+    """One device's group commit for one process; get it from `committer_for`.
 
-    def __init__(self, path: str, flush: Callable[[int], None] | None = None) -> None:
+    It is in one of two states. On the line, each turn's callers send one request and are woken by its
+    answer. Alone, a native thread flushes for them, one round after the other. From the line to alone it
+    goes at any moment: its own descriptor, open for as long as anybody writes, tells of all that was
+    lost, so nothing depends on what the other end did last. Back to the line it goes only behind a round
+    of its own that began after the line was open, so that a loss in between is heard by one or the other.
+    """
+
+    def __init__(
+        self, path: str, flush: Callable[[int], None] | None = None, *, is_shared: bool = False
+    ) -> None:
         self.path = path
         self._flush = flush or sync_filesystem
+        self._is_shared = is_shared
         self._process_id = 0
         self._reset()
 
@@ -51,12 +70,18 @@ class GroupCommitter:
         self.rounds = 0
         self._intents = 0
         self._descriptor = -1
-        self._go = self._done = -1
-        self._outcome: OSError | None = None
         self._waiting: eventlet.event.Event | None = None
-        self._flying: eventlet.event.Event | None = None
         self._dispatch_is_due = False
         self._idle_timer: Any = None
+        self._line: Line | None = None
+        self._listener: Any = None
+        self._sent: deque[eventlet.event.Event | None] = deque()  # None: has been told of a failure.
+        self._coming: Line | None = None
+        self._alone_until = 0.0
+        self._go = self._done = -1
+        self._outcome: OSError | None = None
+        self._orphans: list[eventlet.event.Event] = []
+        self._flying: list[eventlet.event.Event] = []
 
     def begin(self) -> int:
         """Announce a write; return the ticket that its `sync()` must show. End it with `finish()`."""
@@ -88,10 +113,8 @@ class GroupCommitter:
             if self._waiting is None:
                 self._waiting = eventlet.event.Event()
             round_done = self._waiting
-            if self._flying is None and not self._dispatch_is_due:
-                # Whoever else is ready to run in this turn of the hub joins the round.
-                self._dispatch_is_due = True
-                eventlet.hubs.get_hub().schedule_call_global(0, self._dispatch)
+            if not self._flying:
+                self._dispatch_soon()
             failure = round_done.wait()
             if failure is not None:
                 raise OSError(failure.errno, failure.strerror, self.path)
@@ -99,28 +122,149 @@ class GroupCommitter:
             self.finish()
 
     def _open(self) -> None:
+        assert not self._intents
         self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        if self._go >= 0:
+        if self._line is None:
+            self._line = self._new_line()
+            self._listen()
             return
+        try:
+            self._introduce(self._line)
+        except OSError:
+            self._hang_up()
+
+    def _close_if_idle(self) -> None:
+        self._idle_timer = None
+        if self._intents or self._descriptor < 0:
+            return
+        os.close(self._descriptor)
+        self._descriptor = -1
+        if self._coming is not None:
+            self._coming.close()
+            self._coming = None
+        if self._line is not None:
+            try:
+                self._line.rest()
+            except Broken:
+                self._hang_up()
+
+    def _dispatch_soon(self) -> None:
+        """Whoever else is ready to run in this turn of the hub joins the round."""
+        if not self._dispatch_is_due:
+            self._dispatch_is_due = True
+            eventlet.hubs.get_hub().schedule_call_global(0, self._dispatch)
+
+    def _dispatch(self) -> None:
+        """Send those who wait on their way (in the hub's turn)."""
+        self._dispatch_is_due = False
+        if self._line is None:
+            self._fly_alone()
+        elif self._waiting is not None:
+            self._sent.append(self._waiting)
+            self._waiting = None
+            try:
+                self._line.ask()
+            except Broken:
+                self._hang_up()
+
+    def _fail(self, outcome: OSError) -> None:
+        """Remember the failure, and fail those too who were waiting: the lost page may be theirs."""
+        self.failures += 1
+        log.error("device lost writes", extra={"device": self.path, "problem": str(outcome)})
+        failed = [*self._orphans, *self._sent, self._waiting]
+        self._orphans.clear()
+        self._sent = deque([None] * len(self._sent))
+        self._waiting = None
+        for event in failed:
+            if event is not None:
+                event.send(outcome)
+
+    # On the line.
+
+    def _new_line(self) -> Line | None:
+        """Return a line to the shared rounds, open for writing, or None where there is none to be had."""
+        if not self._is_shared or time.monotonic() < self._alone_until:
+            return None
+        line = None
+        try:
+            line = Line(self.path)
+            self._introduce(line)
+        except OSError as problem:
+            if line is not None:
+                line.close()
+            log.info("rounds are not shared", extra={"device": self.path, "problem": str(problem)})
+            self._alone_until = time.monotonic() + RETRY_SECONDS
+            return None
+        return line
+
+    def _introduce(self, line: Line) -> None:
+        device = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            line.open(device)
+        finally:
+            os.close(device)
+
+    def _listen(self) -> None:
+        if self._line is not None:
+            hub = eventlet.hubs.get_hub()
+            self._listener = hub.add(
+                hub.READ, self._line.descriptor, self._answered, lambda *_: None, lambda *_: None
+            )
+
+    def _answered(self, _descriptor: int) -> None:
+        """Wake those whose requests are served (in the hub)."""
+        assert self._line is not None
+        try:
+            answers = self._line.answers()
+        except Broken:
+            self._hang_up()
+            return
+        for count, code in answers:
+            self.rounds += 1
+            outcome = OSError(code, os.strerror(code)) if code else None
+            if outcome is not None:
+                self._fail(outcome)
+            for _ in range(count):
+                event = self._sent.popleft()
+                if event is not None:
+                    event.send(outcome)
+
+    def _hang_up(self) -> None:
+        """Go on alone: those whose answers are missing now wait for a round of our own."""
+        assert self._line is not None
+        log.warning("the line to shared rounds broke", extra={"device": self.path})
+        eventlet.hubs.get_hub().remove(self._listener)
+        self._line.close()
+        self._line = None
+        self._alone_until = time.monotonic() + RETRY_SECONDS
+        self._orphans += [event for event in self._sent if event is not None]
+        self._sent.clear()
+        if self._orphans:
+            self._dispatch_soon()
+
+    # Alone.
+
+    def _fly_alone(self) -> None:
+        if self._flying:
+            return
+        if self._waiting is not None:
+            self._orphans.append(self._waiting)
+            self._waiting = None
+        self._flying, self._orphans = self._orphans, []
+        if not self._flying:
+            return
+        if self._coming is None:
+            self._coming = self._new_line()
+        if self._go < 0:
+            self._start_thread()
+        os.eventfd_write(self._go, 1)
+
+    def _start_thread(self) -> None:
         self._go = os.eventfd(0, os.EFD_CLOEXEC)
         self._done = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         hub = eventlet.hubs.get_hub()
         hub.add(hub.READ, self._done, self._landed, lambda *_: None, lambda *_: None)
-        thread = _threading.Thread(target=self._serve, args=(self._go, self._done), daemon=True)
-        thread.start()
-
-    def _close_if_idle(self) -> None:
-        self._idle_timer = None
-        if not self._intents and self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def _dispatch(self) -> None:
-        """Send the waiting round on its way (in the hub's turn)."""
-        self._dispatch_is_due = False
-        assert self._flying is None
-        self._flying, self._waiting = self._waiting, None
-        os.eventfd_write(self._go, 1)
+        _threading.Thread(target=self._serve, args=(self._go, self._done), daemon=True).start()
 
     def _landed(self, _descriptor: int) -> None:
         """Wake everyone of the round that came back (in the hub)."""
@@ -128,23 +272,18 @@ class GroupCommitter:
             os.eventfd_read(self._done)
         except BlockingIOError:
             return
-        landed, self._flying = self._flying, None
-        assert landed is not None
+        landed, self._flying = self._flying, []
+        assert landed
         self.rounds += 1
         if self._outcome is not None:
             self._fail(self._outcome)
-        if self._waiting is not None and not self._dispatch_is_due:
-            self._dispatch_is_due = True
-            eventlet.hubs.get_hub().schedule_call_global(0, self._dispatch)
-        landed.send(self._outcome)
-
-    def _fail(self, outcome: OSError) -> None:
-        """Remember the failure, and fail those too who were waiting: the lost page may be theirs."""
-        self.failures += 1
-        log.error("device lost writes", extra={"device": self.path, "problem": str(outcome)})
-        if self._waiting is not None:
-            self._waiting.send(outcome)
-            self._waiting = None
+        if self._coming is not None:
+            self._line, self._coming = self._coming, None
+            self._listen()
+        if self._orphans or self._waiting is not None:
+            self._dispatch_soon()
+        for event in landed:
+            event.send(self._outcome)
 
     def _serve(self, go: int, done: int) -> None:
         """The native thread: no green call may happen in here."""
@@ -160,6 +299,13 @@ class GroupCommitter:
 
 
 _committers: dict[tuple[int, int], GroupCommitter] = {}
+_are_shared = False
+
+
+def share_rounds() -> None:
+    """Have committers share their rounds with other processes'; for servers and daemons, at start."""
+    global _are_shared
+    _are_shared = True
 
 
 def committer_for(path_on_device: str) -> GroupCommitter:
@@ -167,22 +313,9 @@ def committer_for(path_on_device: str) -> GroupCommitter:
     key = (os.stat(path_on_device).st_dev, id(eventlet.hubs.get_hub()))
     committer = _committers.get(key)
     if committer is None:
-        committer = _committers[key] = GroupCommitter(path_on_device)
+        committer = _committers[key] = GroupCommitter(path_on_device, is_shared=_are_shared)
     committer.path = path_on_device  # It opens the device anew after a rest; an earlier path may be gone.
     return committer
-
-
-def sync_filesystem(descriptor: int) -> None:
-    """Write all dirty data of the file system that holds `descriptor`, and wait until it is there.
-
-    Where the C library lacks syncfs all file systems are written, and failures go unreported.
-    """
-    syncfs = getattr(_libc, "syncfs", None)
-    if syncfs is None:
-        os.sync()
-    elif syncfs(descriptor):
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
 
 
 def write_back(descriptor: int, offset: int, length: int) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 
 from paste.deploy import loadapp
 
-from .. import concurrency, logs, metrics
+from .. import concurrency, durability, logs, metrics
 from ..config import parse, read_ini
 from ..errors import ApusError, Refused
 from ..notice import announce_ready, announce_stopping
@@ -162,6 +162,7 @@ class _Service:
             return EXIT_CONF
 
     def _serve(self, on_ready: Callable[[], None]) -> int:
+        durability.share_rounds()
         app = load_app(self._arguments.conf)
         SERVING.labels().set(1)
         server = HttpServer(app, self._config)

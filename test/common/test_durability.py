@@ -57,7 +57,7 @@ def test_a_late_caller_waits_for_a_round_that_began_after_it(
     """A round under way may have passed by what the caller wrote: it must wait for the next."""
     device.gated = True
     early = eventlet.spawn(committer.sync)
-    while committer._flying is None:
+    while not committer._flying:
         eventlet.sleep(0)
     late = eventlet.spawn(committer.sync)
     eventlet.sleep(0)
@@ -86,7 +86,7 @@ def test_a_failed_round_fails_those_who_wait_for_the_next(committer: GroupCommit
     """Their writes were under way too, and the next round would not hear of a page lost in this one."""
     device.gated = device.failing = True
     early = eventlet.spawn(committer.sync)
-    while committer._flying is None:
+    while not committer._flying:
         eventlet.sleep(0)
     late = eventlet.spawn(committer.sync)
     eventlet.sleep(0)
