@@ -10,7 +10,7 @@ export APUS_STOCK_VENV ?= $(CURDIR)/.venv-stock
 # What runs in seconds and starts no daemon: everything but these, which start servers, clusters or a long search.
 WITH_DAEMONS := $(addprefix test/,functional probe interop chaos simulation \
 	account/test_reaper.py bin/test_operator_tools.py common/http/test_service.py \
-	container/test_disk.py container/test_kill.py container/test_updater.py object/test_power.py \
+	bench/test_instruction_budget.py container/test_disk.py container/test_kill.py container/test_updater.py object/test_power.py \
 	replicator/test_database.py replicator/test_object.py replicator/test_object_stock.py replicator/test_peer.py)
 UNIT := -n 2 $(addprefix --ignore=,$(WITH_DAEMONS))
 
