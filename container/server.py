@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 from ..common import listing_format
@@ -24,30 +25,44 @@ from ..common.database.listing import Query
 from ..common.database.replica import Item
 from ..common.database.service import (
     AUTO_CREATE_PREFIX,
+    RESERVED,
     DatabaseService,
     flag,
     json_of,
     limit,
+    object_in,
     parameter,
     saved_metadata,
     wire_headers,
 )
 from ..common.database.shelf import Shelf
-from ..common.errors import Missing, Refused
+from ..common.errors import Missing, OutOfSpace, Refused
 from ..common.hashing import storage_directory
 from ..common.http.answer import Answer
 from ..common.http.client import Pool, PoolConfig
 from ..common.http.request import Request
-from ..common.http.wsgi import WSGIApp, from_wsgi
+from ..common.http.wsgi import WSGIApp
 from ..common.timestamp import Timestamp, now
-from . import account_update, headers, listing
+from . import account_update, headers, listing, row_request
 from .broker import ContainerBroker, ContainerInfo, PolicyConflict, claim_of
 from .policy_choice import theirs_is_better
-from .rows import ObjectRow, moments_of, tombstone, with_moments
+from .rows import ObjectRow, moments_of
 from .sync_target import SyncTargets
 
 DATADIR = "containers"
 SHARDS_PREFIX = ".shards_"
+PLACES_MAX = 4096  # Containers whose place is remembered; a few hundred bytes each.
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the rows of one container's objects are kept."""
+
+    device_path: str
+    path: str
+    device: str
+    account: str
+    container: str
 
 
 class ContainerServer(DatabaseService):
@@ -71,6 +86,7 @@ class ContainerServer(DatabaseService):
             lambda path: ContainerBroker(path, lock_seconds=settings.lock_timeout),
             capacity=settings.open_databases,
         )
+        self._places: dict[str, Place] = {}
         self._exchange = ContainerExchange(DATADIR, self._shelf.take)
         self._sync_targets = SyncTargets.from_options(options, settings.swift_dir)
         self._pool = Pool(
@@ -84,36 +100,52 @@ class ContainerServer(DatabaseService):
 
     def put(self, request: Request) -> Answer:
         """Make or update a container, or keep an object's row."""
-        device, partition, account, container, obj = self.placement(request, 4, 5)
+        if name := object_in(request.path):
+            place = self._place(request, name)
+            if not self._has_room(place.device_path):
+                raise OutOfSpace(f"{place.device_path} is full")
+            self._keep(request, place, row_request.reported(request, name, self.policy_index(request) or 0))
+            return Answer(201)
+        device, partition, account, container = self.placement(request, 4, 4)
         timestamp = request.timestamp()
         self._sync_targets.check(request.header("X-Container-Sync-To"))
         broker = self._broker(self.device(str(device), writing=True), partition, account, container)
-        if obj is None:
-            return self._put_container(request, broker, str(account), str(container), timestamp)
-        policy_index = self.policy_index(request) or 0
-        row = _row_of(request, obj, timestamp, policy_index)
-        self._keep(request, broker, str(account), str(container), row)
-        return Answer(201)
+        return self._put_container(request, broker, str(account), str(container), timestamp)
 
     def delete(self, request: Request) -> Answer:
         """Delete an empty container, or keep the tombstone of an object's row."""
-        device, partition, account, container, obj = self.placement(request, 4, 5)
+        if name := object_in(request.path):
+            place = self._place(request, name)
+            self._keep(request, place, row_request.removed(request, name, self.policy_index(request) or 0))
+            return Answer(204)
+        device, partition, account, container = self.placement(request, 4, 4)
         timestamp = request.timestamp()
         broker = self._broker(self.device(str(device), writing=False), partition, account, container)
-        if obj is None:
-            return self._delete_container(request, broker, timestamp)
-        row = tombstone(obj, timestamp.internal, self.policy_index(request) or 0)
-        self._keep(request, broker, str(account), str(container), row)
-        return Answer(204)
+        return self._delete_container(request, broker, timestamp)
 
-    def _keep(
-        self, request: Request, broker: ContainerBroker, account: str, container: str, row: ObjectRow
-    ) -> None:
+    def _place(self, request: Request, name: str) -> Place:
+        """Return where an object's row belongs; all that stands before the name is judged but once."""
+        start = request.path.removesuffix(name)
+        place = self._places.get(start)
+        if place is not None and name.isprintable():
+            return place
+        device, partition, account, container, _ = map(str, self.placement(request, 5, 5))
+        path = self._path(self.device(device, writing=False), partition, account, container)
+        place = Place(os.path.join(self.settings.devices, device), path, device, account, container)
+        if RESERVED not in start:
+            if len(self._places) >= PLACES_MAX:
+                self._places.clear()
+            self._places[start] = place
+        return place
+
+    def _keep(self, request: Request, place: Place, row: ObjectRow) -> None:
+        broker = self._shelf.take(place.path)
         try:
             broker.put_object(row)
         except Missing:
+            self.device(place.device, writing=not row.deleted)
             timestamp = moments_of(row.created_at)[0]
-            self._make_for_rows(request, broker, account, container, timestamp, row.policy_index)
+            self._make_for_rows(request, broker, place.account, place.container, timestamp, row.policy_index)
             broker.put_object(row)
 
     def _make_for_rows(
@@ -299,9 +331,12 @@ class ContainerServer(DatabaseService):
     def _broker(
         self, device_path: str, partition: str | None, account: str | None, container: str | None
     ) -> ContainerBroker:
-        path_hash = self.cluster.salt.path_hash(str(account), str(container))
-        folder = storage_directory(DATADIR, int(str(partition)), path_hash)
-        return self._shelf.take(os.path.join(device_path, folder, f"{path_hash}.db"))
+        return self._shelf.take(self._path(device_path, str(partition), str(account), str(container)))
+
+    def _path(self, device_path: str, partition: str, account: str, container: str) -> str:
+        path_hash = self.cluster.salt.path_hash(account, container)
+        folder = storage_directory(DATADIR, int(partition), path_hash)
+        return os.path.join(device_path, folder, f"{path_hash}.db")
 
 
 class ContainerExchange(Exchange[ContainerBroker]):
@@ -317,22 +352,6 @@ class ContainerExchange(Exchange[ContainerBroker]):
 def app_factory(global_options: Mapping[str, str], **options: str) -> WSGIApp:
     """Make the server, for PasteDeploy."""
     return ContainerServer({**global_options, **options})
-
-
-def _row_of(request: Request, name: str, timestamp: Timestamp, policy_index: int) -> ObjectRow:
-    """Return the row that an object server reports."""
-    size, content_type, etag = (request.header(header) for header in ("X-Size", "X-Content-Type", "X-Etag"))
-    if size is None or content_type is None or etag is None:
-        raise Refused("X-Size, X-Content-Type and X-Etag are needed")
-    try:
-        row = ObjectRow(
-            name, timestamp.internal, int(size), from_wsgi(content_type), from_wsgi(etag), 0, policy_index
-        )
-        return with_moments(
-            row, request.header("X-Content-Type-Timestamp"), request.header("X-Meta-Timestamp")
-        )
-    except ValueError as problem:
-        raise Refused(f"malformed row: {problem}") from problem
 
 
 def _auto_created(request: Request, account: str) -> bool:

@@ -48,6 +48,9 @@ class Broker(ABC):
         self._lock = FolderLock(self.folder, timeout_seconds=lock_seconds)
         self._device = schema.device_of(path)
         self._turn = concurrency.Semaphore(1)
+        self._pending = pending.PendingFile(path)
+        self._is_open = False  # Whether rows may be appended without a turn, because this process merges.
+        self._folds = False
         self._inode: tuple[int, int] | None = None
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
@@ -87,6 +90,7 @@ class Broker(ABC):
             self._writer.close()
             self._writer = None
         self._lock.close()
+        self._pending.close()
         self._inode = None
 
     def quarantine(self, reason: str) -> None:
@@ -139,41 +143,73 @@ class Broker(ABC):
             OutOfSpace: when the device is full; nothing was kept.
             Unavailable: when others hold the folder's lock for too long.
         """
+        data = pending.encode(entry)
         try:
             committer = committer_for(self._device)
             ticket = committer.begin()
         except OSError as problem:
             raise Missing(f"{self.path} does not exist") from problem
         try:
-            if self._append(entry):
-                committer.sync(ticket)
+            waiting = self._append(data)
+            if waiting > pending.CAP_BYTES and not self._folds:
+                self._folds = True
+                concurrency.spawn(self._fold)
+            committer.sync(ticket)
         except OSError as problem:
             raise OutOfSpace(f"{self.path}: {problem.strerror}") from problem
         finally:
             committer.finish()
 
-    def _append(self, entry: pending.Entry) -> bool:
-        """Put a row behind the pending ones; return whether it still has to be made durable."""
+    def _append(self, data: bytes) -> int:
+        """Put a row behind the pending ones; return how many bytes wait before it."""
+        if self._is_open:
+            waiting = self._pending.append(data)
+            if waiting <= pending.MAX_BYTES:
+                return waiting
         with self._turn, self._lock:
             if not self.exists():
                 raise Missing(f"{self.path} does not exist")
-            if pending.append(self.path, pending.encode(entry)):
-                return True
-            self._refresh()
-            self._settle([entry])
-            return False
+            waiting = self._pending.append(data)
+            if waiting > pending.MAX_BYTES:
+                self._refresh()
+                self._settle()
+                waiting = self._pending.append(data)
+            return waiting
 
     def settle(self) -> None:
         """Take the pending rows into the tables."""
-        if pending.size(self.path):
+        if self._pending.size():
             with self._alone():
-                self._settle([])
+                self._settle()
 
-    def _settle(self, more: list[pending.Entry]) -> None:
-        entries = pending.read(self.path) + more
+    def _settle(self) -> None:
+        """Merge what waits, and what this process adds meanwhile: the folder's lock is ours.
+
+        Rows need not wait for the long transaction; only for a second, short one if some came during it.
+        """
+        if not self._pending.size():
+            return
+        entries, end = self._pending.read()
+        self._is_open = True
+        try:
+            self._merge_pending(entries)
+        finally:
+            self._is_open = False
+        self._merge_pending(self._pending.read(end)[0])
+        self._pending.clear()
+
+    def _merge_pending(self, entries: list[pending.Entry]) -> None:
         if entries:
-            concurrency.in_native_thread(self._transact, lambda db: self._merge_entries(db, entries))
-        pending.clear(self.path)
+            self._transact(lambda database: self._merge_entries(database, entries))
+
+    def _fold(self) -> None:
+        """Merge the pending rows for nobody in particular."""
+        try:
+            self.settle()
+        except ApusError as problem:
+            log.warning("pending rows cannot be merged", extra={"path": self.path, "problem": str(problem)})
+        finally:
+            self._folds = False
 
     # Transactions.
 
@@ -183,10 +219,9 @@ class Broker(ABC):
         With `settled` the pending rows are merged first, under the same lock.
         """
         with self._alone():
-            if settled and pending.size(self.path):
-                self._settle([])
-            result: T = concurrency.in_native_thread(self._transact, work)
-            return result
+            if settled:
+                self._settle()
+            return self._transact(work)
 
     def read(self, work: Transaction[T], *, fresh: bool = True) -> T:
         """Return what `work` returns in one read transaction that sees every acknowledged row.
@@ -224,6 +259,14 @@ class Broker(ABC):
             yield
 
     def _transact(self, work: Transaction[T]) -> T:
+        """Run a writing transaction; a failure is judged here, where no native thread is at work."""
+        try:
+            result: T = concurrency.in_native_thread(self._write, work)
+        except sqlite3.Error as problem:
+            raise self._failure(problem) from problem
+        return result
+
+    def _write(self, work: Transaction[T]) -> T:
         """Run a writing transaction (in a native thread)."""
         writer, self._writer = self._writer, None
         inode = self._inode
@@ -231,10 +274,10 @@ class Broker(ABC):
             if writer is None:
                 writer = connection.connect(self.path, busy_seconds=connection.BUSY_SECONDS)
             result = _in_transaction(writer, work, "BEGIN IMMEDIATE")
-        except sqlite3.Error as problem:
+        except sqlite3.Error:
             if writer is not None:
                 writer.close()
-            raise self._failure(problem) from problem
+            raise
         if inode == self._inode:
             self._writer = writer
         else:

@@ -21,7 +21,8 @@ from ..errors import Corrupt
 log = logging.getLogger(__name__)
 
 SUFFIX = ".pending"
-CAP_BYTES = 131_072  # Stock's: beyond this the next row takes all of them into the tables.
+CAP_BYTES = 131_072  # Stock's: beyond this they are due to be taken into the tables.
+MAX_BYTES = 4 * CAP_BYTES  # Beyond this nothing is added: the next row waits until they are.
 
 Entry = tuple[Any, ...]
 T = TypeVar("T")
@@ -63,54 +64,85 @@ def readable(entries: Iterable[Entry], read: Callable[[Entry], T]) -> list[T]:
     return rows
 
 
-def size(database: str) -> int:
-    """Return how many bytes are pending beside the database."""
-    try:
-        return os.stat(database + SUFFIX).st_size
-    except FileNotFoundError:
-        return 0
+class PendingFile:
+    """The file beside one database; it stays open between appends.
 
-
-def append(database: str, data: bytes) -> bool:
-    """Add encoded rows; return False when so many wait already that they should be merged instead.
-
-    On failure the file is as it was.
+    Another process may empty it, in place as stock does, or remove the whole folder: whoever appends has made
+    sure of the folder, and a file without a name is opened anew.
     """
-    descriptor = os.open(database + SUFFIX, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        before = os.fstat(descriptor).st_size
-        if before > CAP_BYTES:
-            return False
+
+    __slots__ = ("_database", "_descriptor", "path")
+
+    def __init__(self, database: str) -> None:
+        self._database = database
+        self.path = database + SUFFIX
+        self._descriptor = -1
+
+    def append(self, data: bytes) -> int:
+        """Add encoded rows; return the size before, and add nothing where that is beyond MAX_BYTES.
+
+        On failure the file is as it was.
+        """
+        if self._descriptor < 0:
+            self._open()
+        status = os.fstat(self._descriptor)
+        if not status.st_nlink:
+            self.close()
+            self._open()
+            status = os.fstat(self._descriptor)
+        before = status.st_size
+        if before > MAX_BYTES:
+            return before
         written = 0
         try:
             while written < len(data):
-                written += os.write(descriptor, data[written:])
+                written += os.write(self._descriptor, data[written:] if written else data)
         except OSError:
-            os.ftruncate(descriptor, before)
+            os.ftruncate(self._descriptor, before)
             raise
-    finally:
-        os.close(descriptor)
-    return True
+        return before
 
+    def size(self) -> int:
+        """Return how many bytes wait."""
+        try:
+            return os.stat(self.path).st_size
+        except FileNotFoundError:
+            return 0
 
-def read(database: str) -> list[Entry]:
-    """Return the rows that wait beside the database."""
-    try:
-        with open(database + SUFFIX, "rb") as handle:
-            entries, broken = decode(handle.read())
-    except FileNotFoundError:
-        return []
-    if broken:
-        log.warning("skipped unreadable pending entries", extra={"database": database, "entries": broken})
-    return entries
+    def read(self, start: int = 0) -> tuple[list[Entry], int]:
+        """Return the rows that wait from a position on, and the position behind them."""
+        try:
+            with open(self.path, "rb") as handle:
+                handle.seek(start)
+                data = handle.read()
+        except FileNotFoundError:
+            return [], start
+        entries, broken = decode(data)
+        if broken:
+            log.warning(
+                "skipped unreadable pending entries", extra={"database": self._database, "entries": broken}
+            )
+        return entries, start + len(data)
 
+    def clear(self) -> None:
+        """Forget the rows: they are in the tables, durably."""
+        try:
+            os.truncate(self.path, 0)
+        except FileNotFoundError:
+            return
 
-def clear(database: str) -> None:
-    """Forget the rows: they are in the tables, durably."""
-    try:
-        os.truncate(database + SUFFIX, 0)
-    except FileNotFoundError:
-        return
+    def close(self) -> None:
+        """Close the file; the next append opens it again."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self._descriptor = os.open(self.path, flags, 0o666)
 
 
 def entries_of(rows: Sequence[Entry]) -> bytes:

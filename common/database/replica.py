@@ -21,7 +21,7 @@ from typing import Any
 from .. import concurrency
 from ..durability import fsync_directory
 from ..timestamp import Timestamp
-from . import connection, metadata, pending, schema
+from . import connection, metadata, schema
 from .broker import Broker
 
 Item = dict[str, Any]
@@ -182,8 +182,7 @@ class Replica(Broker):
         newer.merge_sync_points(self.sync_points())
         newer.merge_metadata(metadata.read(info["metadata"]))
         with self._alone():
-            if pending.size(self.path):
-                self._settle([])
+            self._settle()
             with self._reader() as database:
                 # Whoever does not ask for the folder's lock, as some of stock's programs, is kept out by
                 # SQLite's: a transaction on the old file would leave its journal beside the new one.
@@ -261,8 +260,7 @@ class Replica(Broker):
     def remove(self, *, expected_max_row: int) -> bool:
         """Remove the folder unless a row has come that the caller has not seen; say whether it is gone."""
         with self._alone():
-            if pending.size(self.path):
-                self._settle([])
+            self._settle()
             with self._reader() as database:
                 newest = self._max_row(database, self.rows_table)
             if newest != expected_max_row:

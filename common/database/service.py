@@ -74,6 +74,7 @@ class DatabaseService:
     def __init__(self, options: Mapping[str, str], cluster: ClusterConf | None = None) -> None:
         self.settings = parse(ServiceSettings, options)
         self.cluster = cluster or ClusterConf.load(self.settings.swift_dir)
+        self._policy_indexes = {str(policy.index): policy.index for policy in self.cluster.policies.all}
         self._reserve = _reserve(self.settings.fallocate_reserve)
         self._handlers: dict[str, Handler] = {
             verb: getattr(self, name)
@@ -151,6 +152,7 @@ class DatabaseService:
         return path
 
     def _has_room(self, path: str) -> bool:
+        """Whether a device leaves more free than its reserve; one that is not there does not."""
         amount, is_percent = self._reserve
         try:
             status = os.statvfs(path)
@@ -164,12 +166,21 @@ class DatabaseService:
 
     def policy_index(self, request: Request) -> int | None:
         """Return X-Backend-Storage-Policy-Index; raise Refused when there is no such policy."""
-        text = request.header("X-Backend-Storage-Policy-Index")
+        text = request.environ.get("HTTP_X_BACKEND_STORAGE_POLICY_INDEX")
         if text is None:
             return None
+        known = self._policy_indexes.get(text)
+        if known is not None:
+            return known
         if not text.isascii() or not text.isdigit() or self.cluster.policies.by_index(int(text)) is None:
             raise Refused(f"Invalid X-Backend-Storage-Policy-Index {text!r}")
         return int(text)
+
+
+def object_in(path: str) -> str:
+    """Return the object's name in a path, "" where there is none."""
+    pieces = path.split("/", OBJECT_DEPTH)
+    return pieces[OBJECT_DEPTH] if len(pieces) > OBJECT_DEPTH else ""
 
 
 def flag(request: Request, header: str) -> bool:

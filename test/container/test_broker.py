@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,17 +123,73 @@ def test_a_listing_shows_the_live_rows(
 def test_a_reader_sees_every_acknowledged_row(broker: ContainerBroker) -> None:
     """Rows wait in a file, but nobody is told less than what was acknowledged."""
     broker.put_object(row("o"))
-    assert pending.size(broker.path) > 0
+    assert pending.PendingFile(broker.path).size() > 0
     assert broker.info().object_count == 1
-    assert pending.size(broker.path) == 0
+    assert pending.PendingFile(broker.path).size() == 0
 
 
 def test_many_waiting_rows_are_merged_by_the_next(broker: ContainerBroker) -> None:
     """The file of waiting rows does not grow without bounds."""
     for index in range(1500):
         broker.put_object(row(f"o{index:05}"))
-    assert pending.size(broker.path) <= pending.CAP_BYTES + 500
+    assert pending.PendingFile(broker.path).size() <= pending.CAP_BYTES + 500
     assert broker.info().object_count == 1500
+
+
+def test_rows_come_in_while_others_are_merged(
+    broker: ContainerBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A merge does not hold up new rows, forgets none of them, and the next reader sees all."""
+    broker.put_object(row("early"))
+    merge, late = broker._merge_entries, []
+
+    def slowly(database: sqlite3.Connection, entries: list[pending.Entry]) -> None:
+        merge(database, entries)
+        late.append(len(entries))
+        time.sleep(0.2)
+
+    monkeypatch.setattr(broker, "_merge_entries", slowly)
+    merging = concurrency.spawn(broker.settle)
+    concurrency.sleep(0.05)
+    broker.put_object(row("late"))
+    assert not merging.done
+    merging.wait()
+    assert late == [1, 1]
+    assert broker.info().object_count == 2
+    assert pending.PendingFile(broker.path).size() == 0
+
+
+def test_the_file_of_waiting_rows_is_bounded(
+    broker: ContainerBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they cannot be merged, rows are refused in the end and nothing that was acknowledged is lost."""
+
+    def refuse(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(broker, "_merge_entries", refuse)
+    kept = 0
+    try:
+        while kept < 10_000:
+            broker.put_object(row(f"{kept:05}" + "x" * 9000))
+            kept += 1
+    except OutOfSpace:
+        pass
+    assert 0 < kept < 10_000
+    assert pending.PendingFile(broker.path).size() <= pending.MAX_BYTES + 20_000
+    monkeypatch.undo()
+    broker.put_object(row("after"))
+    assert broker.info().object_count == kept + 1
+
+
+def test_a_removed_file_of_waiting_rows_is_made_anew(broker: ContainerBroker) -> None:
+    """Rows never go into a file that has no name any more."""
+    broker.put_object(row("merged"))
+    broker.settle()
+    os.unlink(broker.path + pending.SUFFIX)
+    broker.put_object(row("o"))
+    broker.close()
+    assert broker.info().object_count == 2
 
 
 def test_many_writers_at_once(broker: ContainerBroker) -> None:
@@ -327,7 +384,9 @@ def test_pending_entries_of_stock_are_merged(broker: ContainerBroker) -> None:
     nonsense = pending.encode(("too", "short")) + pending.encode(
         ("o", "5", 3, "a/b", "e", 0, 0, "soon", None)
     )
-    pending.append(broker.path, nonsense + pending.encode(entry) + pending.encode(entry_of(row("ours"))))
+    pending.PendingFile(broker.path).append(
+        nonsense + pending.encode(entry) + pending.encode(entry_of(row("ours")))
+    )
     assert broker.info().object_count == 2
     (listed, *_) = broker.listing(Query(limit=10, prefix="stock"), 0)
     assert isinstance(listed, tuple)

@@ -286,6 +286,21 @@ def test_a_full_device_takes_deletions_and_answers(
     assert ask(server, "DELETE", C, at=at(5)).status == 204
 
 
+def test_a_remembered_place_does_not_spare_a_name_its_judgement(
+    server: ContainerServer, tmp_path: Path
+) -> None:
+    """Every row's name is judged, also when the container's place is known; and so is a vanished device."""
+    ask(server, "PUT", C, at=at(1))
+    assert put_row(server, "o", 2).status == 201
+    assert put_row(server, "\0o", 2).status == 400
+    assert put_row(server, "\udcff", 2).status == 412
+    assert put_row(server, "a/b\tc", 2).status == 201
+    assert [entry["name"] for entry in listed(server)] == ["a/b\tc", "o"]
+    os.rename(tmp_path / "srv" / "d1", tmp_path / "away")
+    assert put_row(server, "p", 3).status == 507
+    assert ask(server, "DELETE", f"{C}/o", at=at(4)).status == 507
+
+
 def test_devices_must_be_mounted(tmp_path: Path) -> None:
     """With mount_check a folder where a disk should be is not written to."""
     (tmp_path / "d1").mkdir()

@@ -56,7 +56,8 @@ def test_nothing_in_the_file_is_executed(tmp_path: Path) -> None:
 def test_a_full_device_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half an entry would be carried along for ever."""
     database = str(tmp_path / "x.db")
-    pending.append(database, pending.encode(("first",)))
+    waiting = pending.PendingFile(database)
+    waiting.append(pending.encode(("first",)))
     before = Path(database + pending.SUFFIX).read_bytes()
     real = os.write
 
@@ -67,5 +68,5 @@ def test_a_full_device_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(os, "write", short)
     with pytest.raises(OSError, match="No space"):
-        pending.append(database, pending.encode(("second",)))
+        waiting.append(pending.encode(("second",)))
     assert Path(database + pending.SUFFIX).read_bytes() == before
