@@ -160,11 +160,12 @@ class ObjectAuditor(Daemon):
 
     def _read(self, stored: StoredObject, tally: Tally, read: Pace) -> None:
         length, path = stored.length, stored.path
-        os.posix_fadvise(
-            stored.descriptor, 0, length, os.POSIX_FADV_DONTNEED
-        )  # The disk's bytes, not memory's.
+        # The disk's bytes, not memory's; and they shall not crowd out what clients read.
+        os.posix_fadvise(stored.descriptor, 0, length, os.POSIX_FADV_DONTNEED)
         count = 0
-        for piece in Body(Source.of(stored), 0, length):
+        source = Source.of(stored)
+        for piece in Body(source, 0, length):
+            os.posix_fadvise(source.descriptor, count, len(piece), os.POSIX_FADV_DONTNEED)
             count += len(piece)
             tally.bytes_processed += len(piece)
             read.wait(len(piece))

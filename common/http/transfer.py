@@ -147,7 +147,7 @@ def send_held(wire: Wire) -> None:
     _named(wire.send_held, wire)
 
 
-def send(wire: Wire, data: bytes) -> None:
+def send(wire: Wire, data: bytes | memoryview) -> None:
     """Send bytes of a body, in the terms of a client."""
     _named(lambda timeout_seconds: wire.send(data, timeout_seconds), wire)
 

@@ -13,6 +13,7 @@ It does not know files: it is told bytes.
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,9 +39,9 @@ class Blocks:
     length: int
     sums: tuple[int, ...]
 
-    def check(self, index: int, block: bytes) -> bool:
+    def check(self, index: int, block: bytes | memoryview) -> bool:
         """Whether the bytes are those that were stored as this block."""
-        return int(google_crc32c.value(block)) == self.sums[index]
+        return extend(0, block) == self.sums[index]
 
     def cover(self, start: int, end: int) -> range:
         """Return the indices of the blocks that hold bytes [start, end)."""
@@ -59,7 +60,7 @@ class BlockSums:
         self._filled = 0
         self._length = 0
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes | memoryview) -> None:
         """Take the next bytes of the body."""
         self._length += len(data)
         if self._filled + len(data) <= self._block_bytes:
@@ -68,11 +69,11 @@ class BlockSums:
         rest = memoryview(data)
         while rest:
             room = self._block_bytes - self._filled
-            self._take(bytes(rest[:room]))
+            self._take(rest[:room])
             rest = rest[room:]
 
-    def _take(self, piece: bytes) -> None:
-        self._crc = google_crc32c.extend(self._crc, piece)
+    def _take(self, piece: bytes | memoryview) -> None:
+        self._crc = extend(self._crc, piece)
         self._filled += len(piece)
         if self._filled == self._block_bytes:
             self._sums.append(self._crc)
@@ -91,6 +92,17 @@ class BlockSums:
         assert len(sums) <= BLOCKS_MAX
         head = _HEAD.pack(_VERSION, self._block_bytes.bit_length() - 1, self._length)
         return head + struct.pack(f">{len(sums)}I", *sums)
+
+
+def extend(crc: int, data: bytes | memoryview) -> int:
+    """Return the CRC32C of what `crc` is of, and then these bytes.
+
+    The library takes no memoryview, whose buffer must be given back; an array over the same bytes it takes.
+    """
+    if not isinstance(data, memoryview):
+        return int(google_crc32c.extend(crc, data))
+    array = bytes(data) if data.readonly else (ctypes.c_char * len(data)).from_buffer(data)
+    return int(google_crc32c.extend(crc, array))
 
 
 def decode(value: bytes, length: int) -> Blocks:

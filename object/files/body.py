@@ -8,7 +8,8 @@ server wrote have an MD5 of the whole: a full read is checked by it (a small one
 sent, a large one at the end, as stock Swift does), a range cannot be. What fails is quarantined and the
 body ends short, so that the connection is broken off and the reader resumes from another replica.
 
-Bytes in the page cache are read without leaving the thread; for others a native thread waits.
+Bytes in the page cache are read without leaving the thread; for others a native thread waits, and has the
+device read on meanwhile. What was read stays cached as long as the kernel finds it worth its memory.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...common.concurrency import in_native_thread
+from ...common.concurrency import in_native_thread, sleep
 from ...common.errors import Corrupt
+from ...common.http.transfer import send, send_held
+from ...common.http.wire import Wire
 from . import store
 from .blocks import Blocks
 from .store import StoredObject
@@ -29,8 +32,9 @@ from .store import StoredObject
 log = logging.getLogger(__name__)
 
 WHOLE_BYTES_MAX = 64 << 10  # One block: read, checked and sent in one piece.
-PIECE_BYTES = 512 << 10
-KEEP_CACHE_BYTES_MAX = 5 << 20  # Larger objects are not kept in the page cache, as stock Swift's default.
+PIECE_BYTES = 512 << 10  # Fits the processor's second cache beside what the kernel copies it to.
+AHEAD_BYTES = 8 << 20  # What the device is told to read ahead: it takes this for its full speed.
+TURN_BYTES = 1 << 20  # After so many the other green threads get their turn, if no wait gave it to them.
 
 
 @dataclass(slots=True)
@@ -75,7 +79,11 @@ def whole(source: Source) -> bytes:
 
 
 class Body:
-    """The pieces of bytes [start, end) of an object; an iterable that ends short when a block is damaged."""
+    """The bytes [start, end) of an object; ends short when a block is damaged.
+
+    Iterated it yields pieces; a server has it move itself, from one buffer for all of its pieces: that
+    stays in the processor's cache, and took 0.5 ms of CPU per MiB where new bytes for each took 0.9.
+    """
 
     def __init__(self, source: Source, start: int, end: int, *, keep_open: bool = False) -> None:
         assert 0 <= start <= end <= source.length
@@ -83,8 +91,9 @@ class Body:
         self._source = source
         self._start = start
         self._end = end
+        self._ahead = 0  # Up to here the device has been told to read; 0 while all is found in memory.
         self._pieces = self._checked()
-        self._first: bytes | None = None
+        self._first: memoryview | None = None
 
     def prefetch(self) -> None:
         """Read and check the first piece, so that damage there can still be answered with a 404.
@@ -92,9 +101,34 @@ class Body:
         Raises:
             Corrupt: when it is damaged.
         """
-        self._first = next(self._pieces, b"")
+        self._first = next(self._pieces, None)
 
     def __iter__(self) -> Iterator[bytes]:
+        return map(bytes, self._sound())
+
+    def transfer(self, wire: Wire) -> int:
+        """Send it; return the bytes that went."""
+        moved = unheard = 0
+        try:
+            send_held(wire)
+            for piece in self._sound():
+                send(wire, piece)
+                moved += len(piece)
+                unheard += len(piece)
+                if unheard >= TURN_BYTES:
+                    unheard = 0
+                    sleep()
+        except BaseException as problem:
+            problem.bytes_moved = moved  # type: ignore[attr-defined]  # as all bodies that move themselves say it
+            raise
+        return moved
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._source.close()
+
+    def _sound(self) -> Iterator[memoryview]:
+        """Yield what is as it was written, each piece good until the next is asked for."""
         try:
             if self._first is not None:
                 first, self._first = self._first, None
@@ -106,34 +140,29 @@ class Body:
             if not self._keep_open:
                 self.close()
 
-    def close(self) -> None:
-        """Let go of the file."""
-        self._source.close()
-
-    def _checked(self) -> Iterator[bytes]:
+    def _checked(self) -> Iterator[memoryview]:
         source = self._source
-        if self._end - self._start > PIECE_BYTES:
-            os.posix_fadvise(
-                source.descriptor, self._start, self._end - self._start, os.POSIX_FADV_SEQUENTIAL
-            )
         if source.blocks is not None:
             return self._by_blocks(source.blocks)
         if self._start == 0 and self._end == source.length:
             return self._by_digest()
         return self._unchecked()
 
-    def _by_blocks(self, blocks: Blocks) -> Iterator[bytes]:
-        size = blocks.block_bytes
-        for index in blocks.cover(self._start, self._end):
-            offset = index * size
-            block = read_at(self._source.descriptor, min(size, blocks.length - offset), offset)
-            if len(block) != min(size, blocks.length - offset) or not blocks.check(index, block):
-                raise Corrupt(f"block {index} of {size} bytes does not match its checksum")
-            head, tail = max(0, self._start - offset), min(size, self._end - offset)
-            yield block if head == 0 and tail >= len(block) else block[head:tail]
-            self._forget(offset, size)
+    def _by_blocks(self, blocks: Blocks) -> Iterator[memoryview]:
+        """Yield some blocks at a time."""
+        size, wanted = blocks.block_bytes, blocks.cover(self._start, self._end)
+        at_once = max(1, PIECE_BYTES // size)
+        buffer = memoryview(bytearray(min(at_once, len(wanted)) * size))
+        for first in wanted[::at_once]:
+            offset = first * size
+            piece = buffer[: min(min(first + at_once, wanted.stop) * size, blocks.length) - offset]
+            self._fill(piece, offset)
+            for at in range(0, len(piece), size):
+                if not blocks.check(first + at // size, piece[at : at + size]):
+                    raise Corrupt(f"block {first + at // size} of {size} bytes does not match its checksum")
+            yield piece[max(0, self._start - offset) : self._end - offset]
 
-    def _by_digest(self) -> Iterator[bytes]:
+    def _by_digest(self) -> Iterator[memoryview]:
         digest = hashlib.md5(usedforsecurity=False)
         for piece in self._unchecked():
             digest.update(piece)
@@ -141,19 +170,55 @@ class Body:
         if digest.hexdigest() != self._source.etag:
             raise Corrupt("the body does not match its ETag")
 
-    def _unchecked(self) -> Iterator[bytes]:
-        at = self._start
-        while at < self._end:
-            piece = read_at(self._source.descriptor, min(PIECE_BYTES, self._end - at), at)
-            if not piece:
-                raise Corrupt(f"the file ends at {at}, {self._end - at} bytes early")
+    def _unchecked(self) -> Iterator[memoryview]:
+        buffer = memoryview(bytearray(min(PIECE_BYTES, self._end - self._start)))
+        for at in range(self._start, self._end, PIECE_BYTES):
+            piece = buffer[: self._end - at]
+            self._fill(piece, at)
             yield piece
-            self._forget(at, len(piece))
-            at += len(piece)
 
-    def _forget(self, offset: int, length: int) -> None:
-        if self._source.length > KEEP_CACHE_BYTES_MAX and self._source.descriptor >= 0:
-            os.posix_fadvise(self._source.descriptor, offset, length, os.POSIX_FADV_DONTNEED)
+    def _fill(self, piece: memoryview, offset: int) -> None:
+        """Fill the piece from the file, in this thread where the page cache has it.
+
+        Raises:
+            Corrupt: when the file is too short, or the device cannot read it back.
+        """
+        filled = 0
+        if not self._ahead or self._ahead >= min(self._end, offset + len(piece) + AHEAD_BYTES // 2):
+            filled = read_cached(self._source.descriptor, piece, offset)
+        if filled < len(piece):
+            in_native_thread(self._fill_slowly, piece[filled:], offset + filled)
+
+    def _fill_slowly(self, rest: memoryview, offset: int) -> None:
+        """Have the device read on while we wait, and wait for this piece."""
+        descriptor = self._source.descriptor
+        start, end = max(self._ahead, offset), min(self._end, offset + len(rest) + AHEAD_BYTES)
+        if start < end:
+            os.posix_fadvise(descriptor, start, end - start, os.POSIX_FADV_WILLNEED)
+            self._ahead = end
+        while rest:
+            try:
+                count = os.preadv(descriptor, [rest], offset)
+            except OSError as problem:
+                raise Corrupt(f"unreadable at {offset}: {problem.strerror}") from problem
+            if not count:
+                raise Corrupt(f"the file ends at {offset}, {len(rest)} bytes early")
+            rest = rest[count:]
+            offset += count
+
+
+def read_cached(descriptor: int, buffer: bytearray | memoryview, offset: int) -> int:
+    """Fill the beginning of the buffer with what the page cache has; return its length.
+
+    Raises:
+        Corrupt: when the device has failed to read it.
+    """
+    try:
+        return os.preadv(descriptor, [buffer], offset, os.RWF_NOWAIT)
+    except OSError as problem:
+        if problem.errno not in (errno.EAGAIN, errno.EOPNOTSUPP):
+            raise Corrupt(f"unreadable at {offset}: {problem.strerror}") from problem
+    return 0
 
 
 def read_at(descriptor: int, size: int, offset: int) -> bytes:
@@ -163,12 +228,7 @@ def read_at(descriptor: int, size: int, offset: int) -> bytes:
         Corrupt: when the device cannot read them back.
     """
     buffer = bytearray(size)
-    filled = 0
-    try:
-        filled = os.preadv(descriptor, [buffer], offset, os.RWF_NOWAIT)
-    except OSError as problem:
-        if problem.errno not in (errno.EAGAIN, errno.EOPNOTSUPP):
-            raise Corrupt(f"unreadable at {offset}: {problem.strerror}") from problem
+    filled = read_cached(descriptor, buffer, offset)
     if filled == size:
         return bytes(buffer)
     return bytes(buffer[:filled]) + in_native_thread(_read_slowly, descriptor, size - filled, offset + filled)
