@@ -18,13 +18,13 @@ class HashSalt:
 
     prefix: bytes = b""
     suffix: bytes = b""
-    _start: hashlib._Hash = field(init=False, repr=False, compare=False)
+    _start: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse to hash without a salt, and hash the constant prefix once."""
+        """Refuse to hash without a salt."""
         if not (self.prefix or self.suffix):
             raise ValueError("swift_hash_path_prefix and swift_hash_path_suffix are both empty: set one")
-        object.__setattr__(self, "_start", hashlib.md5(self.prefix + b"/"))
+        object.__setattr__(self, "_start", self.prefix + b"/")
 
     def path_hash(self, account: str, container: str | None = None, obj: str | None = None) -> str:
         """Return the 32 hex digits of the path; `obj` needs `container`."""
@@ -32,10 +32,8 @@ class HashSalt:
         path = account
         if container is not None:
             path = f"{account}/{container}" if obj is None else f"{account}/{container}/{obj}"
-        digest = self._start.copy()
-        digest.update(path.encode("utf-8", "surrogateescape"))
-        digest.update(self.suffix)
-        return digest.hexdigest()
+        salted = b"".join((self._start, path.encode("utf-8", "surrogateescape"), self.suffix))
+        return hashlib.md5(salted, usedforsecurity=False).hexdigest()
 
 
 def storage_directory(datadir: str, partition: int, path_hash: str) -> str:

@@ -104,7 +104,10 @@ class Policies:
 
     def by_index(self, index: int) -> Policy | None:
         """Return the policy of that index, or None."""
-        return next((policy for policy in self.all if policy.index == index), None)
+        for policy in self.all:  # A plain loop: it runs in every request.
+            if policy.index == index:
+                return policy
+        return None
 
     def by_name(self, name: str) -> Policy | None:
         """Return the policy that has this name or alias, in any case, or None."""
