@@ -17,19 +17,20 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..common.database.connection import ARGUMENTS_MAX
-from ..common.database.listing import NO_LIMIT, Query, Range, Subdir, scan
+from ..common.database.listing import NO_LIMIT, Query, Range, Subdir, bounds, scan
 from ..common.database.metadata import Metadata
 from ..common.database.pending import Entry, readable
 from ..common.database.replica import Item, Replica
 from ..common.database.schema import create, new_id
 from ..common.errors import Refused, Unavailable
 from ..common.timestamp import Timestamp
-from . import schema
+from . import json_listing, schema
 from .policy_choice import PolicyClaim
 from .rows import ObjectRow, entry_of, from_entry, from_item, joined
 
 LONG_LISTING = 500  # Longer ones are read in a native thread, so that others need not wait.
 _ROW_COLUMNS = "name, created_at, size, content_type, etag, deleted, storage_policy_index"
+_LISTED_COLUMNS = "name, created_at, size, content_type, etag"
 _INFO_COLUMNS = (
     "account, container, created_at, put_timestamp, delete_timestamp, status, status_changed_at,"
     " object_count, bytes_used, reported_put_timestamp, reported_delete_timestamp, reported_object_count,"
@@ -191,6 +192,24 @@ class ContainerBroker(Replica):
             return self.read_at_length(work)
         return self.read(work)
 
+    def json_listing(self, query: Query, policy_index: int, *, expected: int = 0) -> bytes:
+        """Return what the query shows as JSON; `expected` as for `listing`."""
+
+        def rolled_up(database: sqlite3.Connection) -> bytes:
+            rows = _Rows(database, policy_index, deleted=0, columns=f"name, {json_listing.OBJECT}")
+            return json_listing.joined(database, scan(query, rows.fetch))
+
+        def whole(database: sqlite3.Connection) -> bytes:
+            span = bounds(query)
+            if span is None:
+                return b"[]"
+            return json_listing.document(database, *_Rows(database, policy_index, deleted=0).select(span))
+
+        how = rolled_up if query.delimiter or query.path is not None else whole
+        if min(query.limit, expected) > LONG_LISTING or query.delimiter:
+            return self.read_at_length(how)
+        return self.read(how)
+
     def full_listing(self, query: Query, policy_index: int) -> list[tuple[ListedRow | Subdir, int]]:
         """Return what the query shows if deleted rows are shown too, each with whether it is deleted."""
 
@@ -298,12 +317,19 @@ class ContainerBroker(Replica):
 class _Rows:
     """The object table of one policy, live rows or deleted ones, as sorted ranges of names."""
 
-    def __init__(self, database: sqlite3.Connection, policy_index: int, *, deleted: int) -> None:
+    def __init__(
+        self, database: sqlite3.Connection, policy_index: int, *, deleted: int, columns: str = _LISTED_COLUMNS
+    ) -> None:
         self._database = database
         self._start = (deleted, policy_index)
+        self._columns = columns
 
     def fetch(self, span: Range) -> Iterator[ListedRow]:
         """Return the rows of the range in order."""
+        return self._database.execute(*self.select(span))
+
+    def select(self, span: Range) -> tuple[str, list[object]]:
+        """Return the statement for the rows of the range in order, and its values."""
         conditions = [
             "deleted = ? AND storage_policy_index = ? AND name",
             ">= ?" if span.low_is_in else "> ?",
@@ -314,11 +340,11 @@ class _Rows:
             values.append(span.high)
         order = "DESC" if span.reverse else "ASC"
         values.append(span.limit if span.limit != NO_LIMIT else -1)
-        return self._database.execute(
-            "SELECT name, created_at, size, content_type, etag FROM object"  # noqa: S608 - no value is in the text
-            f" WHERE {' '.join(conditions)} ORDER BY name {order} LIMIT ?",
-            values,
+        statement = (
+            f"SELECT {self._columns} FROM object"  # noqa: S608 - no value is in the text
+            f" WHERE {' '.join(conditions)} ORDER BY name {order} LIMIT ?"
         )
+        return statement, values
 
 
 def _interleaved(

@@ -42,7 +42,7 @@ def entry(row: tuple[Any, ...]) -> Entry:
     """Return what clients see of one row."""
     name, created_at, size, content_type, etag = row
     if ";" in content_type:
-        content_type, size = _listed(content_type, size)
+        content_type, size = shown_type(content_type), shown_size(content_type, size)
     return {
         "bytes": size,
         "hash": etag,
@@ -73,6 +73,12 @@ def _tidied(content_type: str) -> tuple[str, str]:
     return kind + "".join(f";{name.strip()}={value.strip()}" for name, value in parameters), listed
 
 
-def _listed(content_type: str, size: int) -> tuple[str, int]:
-    tidied, listed = _tidied(content_type)
-    return tidied, int(listed) if listed.isascii() and listed.isdigit() else size
+def shown_type(content_type: str) -> str:
+    """Return a row's content type as listings show it."""
+    return _tidied(content_type)[0]
+
+
+def shown_size(content_type: str, size: int) -> int:
+    """Return a row's size as listings show it: a large object's true one."""
+    listed = _tidied(content_type)[1]
+    return int(listed) if listed.isascii() and listed.isdigit() else size

@@ -278,10 +278,12 @@ class ContainerServer(DatabaseService):
         if request.header("X-Backend-Record-Type", "") == "shard":
             return Answer(200, answer_headers | {"X-Backend-Record-Type": "shard"}, b"[]")
         if flag(request, "X-Backend-Include-Deleted"):
-            entries = listing.full_entries(broker.full_listing(query, policy_index))
+            body = _body(kind, info, listing.full_entries(broker.full_listing(query, policy_index)))
+        elif kind == listing_format.JSON:
+            body = broker.json_listing(query, policy_index, expected=info.object_count)
         else:
-            entries = listing.entries(broker.listing(query, policy_index, expected=info.object_count))
-        body = _body(kind, str(container), entries)
+            rows = broker.listing(query, policy_index, expected=info.object_count)
+            body = _body(kind, info, listing.entries(rows))
         return Answer(200 if body else 204, answer_headers, body)
 
     def _query(self, request: Request) -> Query:
@@ -362,9 +364,9 @@ def _auto_created(request: Request, account: str) -> bool:
     return account.startswith(AUTO_CREATE_PREFIX) and not account.startswith(SHARDS_PREFIX)
 
 
-def _body(kind: str, container: str, entries: list[listing.Entry]) -> bytes:
+def _body(kind: str, info: ContainerInfo, entries: list[listing.Entry]) -> bytes:
     if kind == listing_format.JSON:
         return listing_format.json_body(entries)
     if kind == listing_format.TEXT:
         return listing_format.text_body(entries)
-    return listing_format.xml_container(container, entries)
+    return listing_format.xml_container(info.container, entries)

@@ -73,7 +73,7 @@ def scan(query: Query, fetch: Fetch) -> Iterator[Row | Subdir]:
     if query.path is not None:
         prefix, delimiter = (query.path.rstrip("/") + "/" if query.path else ""), "/"
     span = _span(query, prefix)
-    if query.limit <= 0 or (span.high and span.low > span.high):
+    if span is None:
         return iter(())
     if not delimiter:
         return fetch(span)
@@ -82,14 +82,24 @@ def scan(query: Query, fetch: Fetch) -> Iterator[Row | Subdir]:
     return itertools.islice(shown, query.limit)
 
 
-def _span(query: Query, prefix: str) -> Range:
-    """Return the range of names that all conditions together leave."""
+def bounds(query: Query) -> Range | None:
+    """Return the range that a query without delimiter shows whole, None when that is empty."""
+    assert not query.delimiter
+    assert query.path is None
+    return _span(query, query.prefix)
+
+
+def _span(query: Query, prefix: str) -> Range | None:
+    """Return the range of names that all conditions together leave, None when they leave none."""
     marker, end = (query.end_marker, query.marker) if query.reverse else (query.marker, query.end_marker)
     low, low_is_in = (marker, False) if marker and marker >= prefix else (prefix, True)
     if not query.reserved and low < FIRST_USER_NAME:
         low, low_is_in = FIRST_USER_NAME, True
     highs = [bound for bound in (end, after_prefix(prefix)) if bound]
-    return Range(low, low_is_in, min(highs, default=""), query.limit, query.reverse)
+    high = min(highs, default="")
+    if query.limit <= 0 or (high and low > high):
+        return None
+    return Range(low, low_is_in, high, query.limit, query.reverse)
 
 
 def _rolled_up(query: Query, span: Range, fetch: Fetch) -> Iterator[Row | Subdir]:
