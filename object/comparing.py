@@ -5,6 +5,7 @@
 … with X-Apus-Inventory: true    ──▶ {suffix: {hash: moments}} of those suffixes, as JSON
 … with X-Apus-Inventory: all     ──▶ the same of every suffix in the partition
 /device/0 with … partitions      ──▶ [partition, …] of the whole device
+… with X-Apus-Parcel             ──▶ many small objects are stored: `receiving`
 
 An inventory can make a peer let go of its copies. So none is given of a partition that our own replicator
 is just now letting go of: two handoffs that take each other for the primary must not both believe it.
@@ -22,9 +23,11 @@ from ..common.concurrency import in_native_thread
 from ..common.errors import Refused, Unavailable
 from ..common.http.answer import Answer
 from ..common.http.request import Request
+from . import parcel
 from .context import Context, is_partition
 from .files import hashes
 from .files.locks import is_locked
+from .receiving import receive
 
 
 def replicate(context: Context, request: Request) -> Answer:
@@ -47,6 +50,8 @@ def replicate(context: Context, request: Request) -> Answer:
         if is_locked(directory, "replication"):
             raise Unavailable("the partition is being handed over")
         return _json(in_native_thread(hashes.inventory, device_path, policy.index, partition, suffixes))
+    if request.header(parcel.HEADER):
+        return receive(context, request, device_path, f"{device_path}/{policy.data_directory}/{partition}")
     answer: dict[str, str] | None = None
     if suffixes:
         for suffix in suffixes:
@@ -60,12 +65,13 @@ def replicate(context: Context, request: Request) -> Answer:
             reclaim_age_seconds=context.settings.reclaim_age,
             now=time.time(),
         )
-    kind = {"Content-Type": "application/octet-stream"}
+    kind = {"Content-Type": "application/octet-stream", parcel.TAKEN_HEADER: parcel.TAKEN}
     return Answer(200, kind, restricted_pickle.dumps(answer))
 
 
 def _json(found: object) -> Answer:
-    return Answer(200, {"Content-Type": "application/json"}, orjson.dumps(found))
+    kind = {"Content-Type": "application/json", parcel.TAKEN_HEADER: parcel.TAKEN}
+    return Answer(200, kind, orjson.dumps(found))
 
 
 def _partitions(folder: str) -> list[int]:

@@ -28,6 +28,7 @@ from ..object.files.device import Devices, Unusable
 from ..ring.device import Device
 from ..ring.mine import local_devices
 from ..ring.watch import WatchedRing
+from .bulk import LOADS_MAX
 from .local import LocalDevice
 from .partition import Means, PartitionWork
 from .peer import PeerClient
@@ -150,6 +151,7 @@ class ObjectReplicator(Daemon):
         means = Means(
             peers=self._peers,
             pushers=Crew(self.config.push_concurrency),
+            loaders=Crew(LOADS_MAX),
             clock=self._clock,
             chance=self._chance,
             handoff_delete=self.config.enough_primaries,

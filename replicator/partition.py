@@ -16,7 +16,7 @@ import itertools
 import logging
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..common.concurrency import Crew
@@ -26,6 +26,7 @@ from ..object.files.locks import LockTimeout, locked
 from ..ring.device import Device
 from ..ring.table import Ring
 from . import plan
+from .bulk import deliver, fit_for_bulk, in_loads
 from .local import Copy, LocalDevice
 from .peer import PeerClient, Place, Unmounted
 from .plan import Inventory, Push
@@ -44,6 +45,7 @@ class Means:
 
     peers: PeerClient
     pushers: Crew
+    loaders: Crew
     clock: Callable[[], Timestamp]
     chance: random.Random
     handoff_delete: int = 0
@@ -164,9 +166,10 @@ class PartitionWork:
 
     def _update_one(self, place: Place) -> set[str]:
         theirs = self.means.peers.hashes(place)
-        suspects = plan.differing_suffixes(self._hashes, theirs)
+        suspects = [suffix for suffix in plan.differing_suffixes(self._hashes, theirs) if suffix in theirs]
         if suspects:
             # Ours may be out of date by a write that was under way: only what still differs is looked at.
+            # What the peer lacks altogether differs in any case.
             self._hashes = self.local.hashes(self.partition, suspects)
         differing = plan.differing_suffixes(self._hashes, theirs)
         if not differing:
@@ -192,6 +195,10 @@ class PartitionWork:
         horizon = plan.reclaim_horizon(self.means.clock(), self.local.reclaim_age_seconds)
         wanted = plan.pushes(ours, held or {}, horizon=horizon)
         confirmed = ours.keys() - {each.hash for each in wanted}
+        if self.means.peers.takes_parcels(place):
+            delivered = self._deliver(place, copies, fit_for_bulk(wanted, held or {}))
+            confirmed |= delivered
+            wanted = [each for each in wanted if each.hash not in delivered]
         sent = list(self.means.pushers.map(lambda each: self._push(place, copies, each), wanted))
         for each, outcome in zip(wanted, sent, strict=True):
             self.stats.objects_pushed += outcome.objects
@@ -200,6 +207,17 @@ class PartitionWork:
                 confirmed.add(each.hash)
         if any(outcome.outcome is Outcome.FAILED for outcome in sent):
             self._fail(place.device)
+        return confirmed
+
+    def _deliver(self, place: Place, copies: Mapping[str, Copy], hashes: Sequence[str]) -> set[str]:
+        """Bring what can travel in parcels; return the hashes that the peer then holds."""
+        confirmed: set[str] = set()
+        peers = self.means.peers
+        loads = in_loads(hashes)
+        for delivered in self.means.loaders.map(lambda load: deliver(peers, place, copies, load), loads):
+            self.stats.objects_pushed += delivered.objects
+            self.stats.bytes_pushed += delivered.bytes
+            confirmed |= delivered.confirmed
         return confirmed
 
     def _push(self, place: Place, copies: Mapping[str, Copy], each: Push) -> Sent:

@@ -3,11 +3,13 @@
     hashes()     REPLICATE /device/partition            ──▶ suffix → hash
     inventory()  REPLICATE /device/partition/suf-suf    ──▶ hash → Version, or None from a stock server
     inventory_of_all(), partitions()                    ──▶ the same for a whole partition, a whole device
+    parcel()     REPLICATE /device/partition, many objects in the body ──▶ a status for each
     change()     PUT, POST, DELETE /device/partition/a/c/o ──▶ status
     begin()      the same with a body that follows piece by piece
 
-Stock Swift's object server answers the first and the last two just as ours does; the other two are ours
-alone, and a stock server answers them with its pickled hashes, by which it is known.
+Stock Swift's object server answers the first and the last two just as ours does; the others are ours alone. A
+stock server answers an inventory with its pickled hashes, by which it is known; parcels are for servers that
+announce that they take them.
 It does not know what is worth asking or sending.
 """
 
@@ -24,7 +26,9 @@ from ..common import restricted_pickle
 from ..common.cluster_secret import credentials
 from ..common.concurrency import Semaphore
 from ..common.errors import Corrupt, Unavailable
-from ..common.http.client import Exchange, Pool, Response
+from ..common.http.client import Address, Exchange, Pool, Response
+from ..object import parcel
+from ..object.parcel import Piece
 from ..ring.device import Device
 from .inventory import decode
 from .plan import Version
@@ -58,6 +62,7 @@ class PeerClient:
     http_timeout_seconds: float = 60.0
     common_headers: dict[str, str] = field(init=False, default_factory=dict)
     streams: Semaphore = field(init=False, default_factory=lambda: Semaphore(STREAMS_MAX))
+    parcel_takers: set[Address] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         """Prepare what every request carries."""
@@ -104,6 +109,23 @@ class PeerClient:
         for batch in _batches(sorted(suffixes)):
             self._replicate(place, batch, {}).drain()
 
+    def takes_parcels(self, place: Place) -> bool:
+        """Whether the server has said, in its last answer to a REPLICATE, that it takes parcels."""
+        return place.device.replication_address in self.parcel_takers
+
+    def parcel(self, place: Place, pieces: Collection[Piece]) -> list[int]:
+        """Bring many objects at once; return a PUT's status for each, in order."""
+        answer = self._replicate(place, (), {parcel.HEADER: "true"}, parcel.pack(pieces))
+        document = answer.read()
+        statuses = _parsed(document) if _is_json(answer) else None
+        if (
+            not isinstance(statuses, list)
+            or len(statuses) != len(pieces)
+            or not all(isinstance(status, int) for status in statuses)
+        ):
+            raise Corrupt("an answer to a parcel that is none")
+        return statuses
+
     def change(
         self, place: Place, method: str, name: str, headers: Mapping[str, str], body: bytes = b""
     ) -> int:
@@ -131,10 +153,13 @@ class PeerClient:
             timeout_seconds=self.http_timeout_seconds,
         )
 
-    def _replicate(self, place: Place, suffixes: Sequence[str], headers: Mapping[str, str]) -> Response:
+    def _replicate(
+        self, place: Place, suffixes: Sequence[str], headers: Mapping[str, str], body: bytes = b""
+    ) -> Response:
+        address = place.device.replication_address
         path = f"/{place.device.device}/{place.partition}"
         answer = self.pool.request(
-            place.device.replication_address,
+            address,
             "REPLICATE",
             f"{path}/{'-'.join(suffixes)}" if suffixes else path,
             {
@@ -142,9 +167,14 @@ class PeerClient:
                 "X-Backend-Storage-Policy-Index": str(place.policy_index),
                 **headers,
             },
+            body,
             timeout_seconds=self.http_timeout_seconds,
         )
         if answer.status == 200:
+            if answer.headers.get(parcel.TAKEN_HEADER) == parcel.TAKEN:
+                self.parcel_takers.add(address)
+            else:
+                self.parcel_takers.discard(address)
             return answer
         answer.drain()
         if answer.status == 507:

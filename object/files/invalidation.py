@@ -8,6 +8,7 @@ Cheap, because each write pays for it; `hashes` folds the lines into hashes.pkl 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from .locks import locked
 
@@ -17,13 +18,19 @@ INVALID_FILE = "hashes.invalid"
 def invalidate(suffix_directory: str) -> None:
     """Note that something under this suffix changed; silent when the partition is gone."""
     partition_directory, suffix = os.path.split(suffix_directory)
+    invalidate_all(partition_directory, (suffix,))
+
+
+def invalidate_all(partition_directory: str, suffixes: Iterable[str]) -> None:
+    """Note that something under each of these suffixes changed; silent when the partition is gone."""
+    lines = "".join(f"{suffix}\n" for suffix in suffixes).encode("ascii")
     try:
         with locked(partition_directory):
             descriptor = os.open(
                 f"{partition_directory}/{INVALID_FILE}", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644
             )
             try:
-                os.write(descriptor, suffix.encode("ascii") + b"\n")
+                os.write(descriptor, lines)
             finally:
                 os.close(descriptor)
     except FileNotFoundError:
