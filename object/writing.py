@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ..common.errors import ApusError, Refused
 from ..common.http.answer import Answer
+from ..common.http.body import Body
 from ..common.http.errors import ClientDisconnect
 from ..common.http.request import Request
 from ..common.timestamp import ZERO, Timestamp
@@ -143,9 +144,8 @@ def _receive(context: Context, upload: Upload, writer: Writer) -> None:
     if mime.is_wanted(request):
         mime.receive(request, writer.write, upload.footers, limit)
     else:
-        source, deadline = request.body, time.monotonic() + context.settings.max_upload_time
-        while data := source.read(limit):
-            writer.write(data)
+        deadline = time.monotonic() + context.settings.max_upload_time
+        while _receive_some(request.body, writer, limit):
             if writer.bytes_written == upload.size:
                 break
             if writer.bytes_written > context.cluster.constraints.max_file_size:
@@ -156,6 +156,18 @@ def _receive(context: Context, upload: Upload, writer: Writer) -> None:
         raise ClientDisconnect(f"{writer.bytes_written} of {upload.size} bytes came")
     if writer.bytes_written > context.cluster.constraints.max_file_size:
         raise Refused("Your request is too large.", 413)
+    writer.complete()
+
+
+def _receive_some(source: Body, writer: Writer, limit: int) -> int:
+    """Append the next bytes; return how many, 0 at the end."""
+    if writer.is_large:
+        count = source.readinto(writer.room()[:limit])
+        writer.received(count)
+        return count
+    data = source.read(limit)
+    writer.write(data)
+    return len(data)
 
 
 def _metadata(context: Context, upload: Upload, writer: Writer) -> Metadata:

@@ -1,7 +1,7 @@
 """Writing one file of an object so that no crash leaves half of it, or a name without its bytes.
 
     open() ─▶ write()… ─▶ commit():  attributes ─▶ all durable ─▶ linked to its name ─▶ name durable ─▶ tidied
-                   └─ large bodies go to the device while they come in, window by window
+         └─▶ room(), received()… ─▶ complete() ─┘   large bodies, past the page cache (inflow.py)
 
 Until it is linked the file has no name (O_TMPFILE), so a crash or a disconnected client leaves nothing.
 Where the file system lacks that, a file in the device's tmp folder is renamed instead. Both waits for the
@@ -20,22 +20,20 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from ...common import durability
-from ...common.concurrency import in_native_thread
 from ...common.durability import GroupCommitter
 from ...common.errors import OutOfSpace
 from ...common.timestamp import Timestamp
 from . import hashes, metadata, names
 from .blocks import ATTRIBUTE, BlockSums
 from .device import NO_SPACE, Reserve, require_space, translate
+from .inflow import Inflow
 from .invalidation import invalidate
 from .locks import locked
 from .metadata import Metadata
 
 log = logging.getLogger(__name__)
 
-WINDOW_BYTES = 8 << 20  # Dirty data of one upload that the final round may have to wait for.
-PREALLOCATED_BYTES_MIN = 1 << 20  # Below this the file system places the blocks well by itself.
+LARGE_BYTES_MIN = 1 << 20  # Below this the file system places the blocks well by itself, and soon enough.
 _NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 _KEEP_SIZE = 1
 _ATTEMPTS = 5
@@ -60,9 +58,8 @@ class Writer:
         self._descriptor = -1
         self._temporary: str | None = None
         self._ticket = 0
-        self._flushed = 0
         self._written = 0
-        self._started_window = 0
+        self._inflow: Inflow | None = None
         self._is_new = False  # Nothing old can be in a folder that we made.
         self._digest = hashlib.md5(usedforsecurity=False)
         self._sums = BlockSums()
@@ -89,8 +86,10 @@ class Writer:
             self._descriptor = self._open_nameless()
             if reserve is not None:
                 require_space(self._descriptor, size or 0, reserve)
-            if size and size >= PREALLOCATED_BYTES_MIN:
+            if size and size >= LARGE_BYTES_MIN:
                 preallocate(self._descriptor, size)
+            if self._extension == names.DATA and (size is None or size >= LARGE_BYTES_MIN):
+                self._inflow = Inflow(self._descriptor, self._digest, self._sums)
         except OSError as problem:
             self.close()
             self._refuse(problem)
@@ -99,8 +98,43 @@ class Writer:
             raise
         return self
 
+    @property
+    def is_large(self) -> bool:
+        """Whether the body may, and had better, be put into `room()`."""
+        return self._inflow is not None
+
+    def room(self) -> memoryview:
+        """Return where the next bytes of a large body are to be put; tell `received()` how many were."""
+        assert self._inflow is not None
+        return self._inflow.room()
+
+    def received(self, count: int) -> None:
+        """Append what was put into the room."""
+        assert self._inflow is not None
+        try:
+            self._inflow.received(count)
+        except OSError as problem:
+            self._refuse(problem)
+        self._written += count
+
+    def complete(self) -> None:
+        """Return when the whole body is written and summed: its ETag is known, and it may be committed."""
+        if self._inflow is not None:
+            try:
+                self._inflow.finish()
+            except OSError as problem:
+                self._refuse(problem)
+
     def write(self, data: bytes) -> None:
         """Append to the body."""
+        if self._inflow is not None:
+            rest = memoryview(data)
+            while rest:
+                room = self.room()[: len(rest)]
+                room[:] = rest[: len(room)]
+                self.received(len(room))
+                rest = rest[len(room) :]
+            return
         self._digest.update(data)
         self._sums.update(data)
         try:
@@ -108,25 +142,8 @@ class Writer:
             while written < len(data):
                 written += os.write(self._descriptor, data[written:])
             self._written += written
-            if self._written - self._started_window >= WINDOW_BYTES:
-                self._flush_window()
         except OSError as problem:
             self._refuse(problem)
-
-    def _flush_window(self) -> None:
-        """Have the device begin with the newest window, and wait for the one before it.
-
-        So little is left for the end, and network and device work at the same time.
-        """
-        before, start, end = self._flushed, self._started_window, self._written
-        self._flushed, self._started_window = start, end
-        in_native_thread(self._write_back, before, start, end)
-
-    def _write_back(self, before: int, start: int, end: int) -> None:
-        durability.begin_write_back(self._descriptor, start, end - start)
-        if start > before:
-            durability.write_back(self._descriptor, before, start - before)
-            os.posix_fadvise(self._descriptor, before, start - before, os.POSIX_FADV_DONTNEED)
 
     def commit(
         self,
@@ -145,6 +162,7 @@ class Writer:
             Unavailable: when the device fails; the write may or may not survive, and was not acknowledged.
         """
         assert self._descriptor >= 0
+        self.complete()
         target = f"{self._hash_directory}/{names.file_name(moment, self._extension, content_type)}"
         try:
             metadata.write(self._descriptor, content)
@@ -224,6 +242,8 @@ class Writer:
         """Let go of the file; without a commit nothing of it stays."""
         if self._descriptor < 0:
             return
+        if self._inflow is not None:
+            self._inflow.abandon()
         os.close(self._descriptor)
         self._descriptor = -1
         self._committer.finish()

@@ -36,6 +36,13 @@ class BrokenInput(io.BytesIO):
             raise ClientDisconnect("gone")
         return data
 
+    def readinto(self, buffer: Any) -> int:
+        """Put what came into the buffer; then tell."""
+        count = super().readinto(buffer)
+        if not count:
+            raise ClientDisconnect("gone")
+        return count
+
 
 def moment(second: float) -> str:
     """The X-Timestamp of a second after the tests' epoch."""

@@ -1,0 +1,77 @@
+"""Large bodies on their way in: whatever the file system allows, what was received is what is stored."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from apus.object.files import inflow
+from apus.object.files.blocks import BlockSums
+from apus.object.files.inflow import PIECE_BYTES, Inflow
+
+LENGTHS = (1, 4096, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 5000, 10 * PIECE_BYTES)
+
+
+def stored(path: Path, body: bytes, rng: random.Random) -> tuple[bytes, str, bytes]:
+    """Return what the file, the digest and the block checksums are after the body came in portions."""
+    digest, sums = hashlib.md5(usedforsecurity=False), BlockSums()
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    try:
+        incoming = Inflow(descriptor, digest, sums)
+        rest = memoryview(body)
+        while rest:
+            room = incoming.room()[: rng.randrange(1, PIECE_BYTES)]
+            count = min(len(room), len(rest))
+            room[:count] = rest[:count]
+            incoming.received(count)
+            rest = rest[count:]
+        incoming.finish()
+    finally:
+        os.close(descriptor)
+    return path.read_bytes(), digest.hexdigest(), sums.encode()
+
+
+def expected(body: bytes) -> tuple[bytes, str, bytes]:
+    """Return what should be stored."""
+    sums = BlockSums()
+    sums.update(body)
+    return body, hashlib.md5(body, usedforsecurity=False).hexdigest(), sums.encode()
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("way", ["as the file system likes", "refused", "aligned otherwise"])
+def test_what_came_in_is_stored(
+    tmp_path: Path, length: int, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Directly, through the page cache, and where direct writes turn out not to fit."""
+    if way == "refused":
+        monkeypatch.setattr(inflow, "_write_directly", lambda *_, **__: False)
+    elif way == "aligned otherwise":
+        monkeypatch.setattr(inflow, "_ALIGNMENT", 1)
+    rng = random.Random(length)
+    body = rng.randbytes(length)
+    assert stored(tmp_path / "o", body, rng) == expected(body)
+
+
+def test_a_device_that_fails_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be written raises when the next piece is sent on its way, or at the end."""
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(inflow, "_write", fail)
+    descriptor = os.open(tmp_path / "o", os.O_RDWR | os.O_CREAT)
+    try:
+        incoming = Inflow(descriptor, hashlib.md5(usedforsecurity=False), BlockSums())
+        incoming.received(PIECE_BYTES)
+        with pytest.raises(OSError, match="full"):
+            incoming.finish()
+        incoming.received(PIECE_BYTES)
+        incoming.abandon()
+    finally:
+        os.close(descriptor)
