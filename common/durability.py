@@ -28,9 +28,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import eventlet.event
 import eventlet.hubs
 import eventlet.patcher
+import greenlet
 
 from .commit_rounds import sync_filesystem
 from .shared_rounds import Broken, Line
@@ -42,6 +42,7 @@ RETRY_SECONDS = 5.0  # Between attempts to share rounds again after the line bro
 _SYNC_FILE_RANGE_WAIT_BEFORE, _SYNC_FILE_RANGE_WRITE, _SYNC_FILE_RANGE_WAIT_AFTER = 1, 2, 4
 _threading = eventlet.patcher.original("threading")
 _libc = ctypes.CDLL(None, use_errno=True)
+Waiters = list[Any]  # Green threads of one round.
 
 
 class GroupCommitter:
@@ -70,18 +71,20 @@ class GroupCommitter:
         self.rounds = 0
         self._intents = 0
         self._descriptor = -1
-        self._waiting: eventlet.event.Event | None = None
+        self._waiting: Waiters = []
         self._dispatch_is_due = False
         self._idle_timer: Any = None
         self._line: Line | None = None
         self._listener: Any = None
-        self._sent: deque[eventlet.event.Event | None] = deque()  # None: has been told of a failure.
+        self._sent: deque[Waiters] = deque()
         self._coming: Line | None = None
         self._alone_until = 0.0
         self._go = self._done = -1
         self._outcome: OSError | None = None
-        self._orphans: list[eventlet.event.Event] = []
-        self._flying: list[eventlet.event.Event] = []
+        self._orphans: Waiters = []
+        self._flying: Waiters = []
+        self._is_flying = False
+        self._woken: deque[tuple[Waiters, OSError | None]] = deque()
 
     def begin(self) -> int:
         """Announce a write; return the ticket that its `sync()` must show. End it with `finish()`."""
@@ -106,20 +109,38 @@ class GroupCommitter:
         Raises:
             OSError: when this round failed, or any since the ticket was given: the data may be lost.
         """
-        began = self.begin()
+        if ticket is None:
+            self.begin()
+            try:
+                self._wait()
+            finally:
+                self.finish()
+            return
+        assert self._intents
+        if ticket != self.failures:
+            raise OSError(errno.EIO, "the device lost writes while this one was under way", self.path)
+        self._wait()
+
+    def _wait(self) -> None:
+        """Sleep until a round that has yet to begin is over; the hub's greenlet wakes us itself."""
+        if not self._waiting and not self._is_flying:
+            self._dispatch_soon()
+        waiter = greenlet.getcurrent()
+        self._waiting.append(waiter)
         try:
-            if ticket is not None and ticket != began:
-                raise OSError(errno.EIO, "the device lost writes while this one was under way", self.path)
-            if self._waiting is None:
-                self._waiting = eventlet.event.Event()
-            round_done = self._waiting
-            if not self._flying:
-                self._dispatch_soon()
-            failure = round_done.wait()
-            if failure is not None:
-                raise OSError(failure.errno, failure.strerror, self.path)
-        finally:
-            self.finish()
+            failure = eventlet.hubs.get_hub().switch()
+        except BaseException:
+            self._forget(waiter)
+            raise
+        if failure is not None:
+            raise OSError(failure.errno, failure.strerror, self.path)
+
+    def _forget(self, waiter: Any) -> None:
+        """Strike off one who does not wait any longer: it timed out, or was killed."""
+        woken = (waiters for waiters, _ in self._woken)
+        for waiters in (self._waiting, self._orphans, self._flying, *self._sent, *woken):
+            if waiter in waiters:
+                waiters.remove(waiter)
 
     def _open(self) -> None:
         assert not self._intents
@@ -159,25 +180,42 @@ class GroupCommitter:
         self._dispatch_is_due = False
         if self._line is None:
             self._fly_alone()
-        elif self._waiting is not None:
+        elif self._waiting:
             self._sent.append(self._waiting)
-            self._waiting = None
+            self._waiting = []
             try:
                 self._line.ask()
             except Broken:
                 self._hang_up()
 
-    def _fail(self, outcome: OSError) -> None:
-        """Remember the failure, and fail those too who were waiting: the lost page may be theirs."""
+    def _fail(self, outcome: OSError) -> Waiters:
+        """Remember the failure; return those who were waiting: they fail too, the lost page may be theirs."""
         self.failures += 1
         log.error("device lost writes", extra={"device": self.path, "problem": str(outcome)})
-        failed = [*self._orphans, *self._sent, self._waiting]
-        self._orphans.clear()
-        self._sent = deque([None] * len(self._sent))
-        self._waiting = None
-        for event in failed:
-            if event is not None:
-                event.send(outcome)
+        failed = [*self._orphans, *(waiter for waiters in self._sent for waiter in waiters), *self._waiting]
+        self._sent = deque([] for _ in self._sent)  # Their answers will still come.
+        self._orphans, self._waiting = [], []
+        return failed
+
+    def _wake(self, waiters: Waiters, outcome: OSError | None) -> None:
+        """Let each of them go on, from one timer: one for each would cost as much as the round.
+
+        Not at once: the hub strikes off the descriptor of whose callback an exception comes, and such may
+        be how one of them ends. The others are then woken in the hub's next turn.
+        """
+        self._woken.append((waiters[::-1], outcome))
+        eventlet.hubs.get_hub().schedule_call_global(0, self._switch_to_woken)
+
+    def _switch_to_woken(self) -> None:
+        try:
+            while self._woken:
+                waiters, outcome = self._woken[0]
+                while waiters:
+                    waiters.pop().switch(outcome)
+                self._woken.popleft()
+        finally:
+            if self._woken:
+                eventlet.hubs.get_hub().schedule_call_global(0, self._switch_to_woken)
 
     # On the line.
 
@@ -221,13 +259,11 @@ class GroupCommitter:
             return
         for count, code in answers:
             self.rounds += 1
+            served = [waiter for _ in range(count) for waiter in self._sent.popleft()]
             outcome = OSError(code, os.strerror(code)) if code else None
             if outcome is not None:
-                self._fail(outcome)
-            for _ in range(count):
-                event = self._sent.popleft()
-                if event is not None:
-                    event.send(outcome)
+                served += self._fail(outcome)
+            self._wake(served, outcome)
 
     def _hang_up(self) -> None:
         """Go on alone: those whose answers are missing now wait for a round of our own."""
@@ -237,7 +273,7 @@ class GroupCommitter:
         self._line.close()
         self._line = None
         self._alone_until = time.monotonic() + RETRY_SECONDS
-        self._orphans += [event for event in self._sent if event is not None]
+        self._orphans += [waiter for waiters in self._sent for waiter in waiters]
         self._sent.clear()
         if self._orphans:
             self._dispatch_soon()
@@ -245,14 +281,13 @@ class GroupCommitter:
     # Alone.
 
     def _fly_alone(self) -> None:
-        if self._flying:
+        if self._is_flying:
             return
-        if self._waiting is not None:
-            self._orphans.append(self._waiting)
-            self._waiting = None
-        self._flying, self._orphans = self._orphans, []
+        self._flying = [*self._orphans, *self._waiting]
+        self._orphans, self._waiting = [], []
         if not self._flying:
             return
+        self._is_flying = True
         if self._coming is None:
             self._coming = self._new_line()
         if self._go < 0:
@@ -272,18 +307,16 @@ class GroupCommitter:
             os.eventfd_read(self._done)
         except BlockingIOError:
             return
-        landed, self._flying = self._flying, []
-        assert landed
+        landed, self._flying, self._is_flying = self._flying, [], False
         self.rounds += 1
         if self._outcome is not None:
-            self._fail(self._outcome)
+            landed += self._fail(self._outcome)
         if self._coming is not None:
             self._line, self._coming = self._coming, None
             self._listen()
-        if self._orphans or self._waiting is not None:
+        if self._orphans or self._waiting:
             self._dispatch_soon()
-        for event in landed:
-            event.send(self._outcome)
+        self._wake(landed, self._outcome)
 
     def _serve(self, go: int, done: int) -> None:
         """The native thread: no green call may happen in here."""

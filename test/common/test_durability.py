@@ -171,3 +171,28 @@ def test_write_back_and_fsync_directory(tmp_path: Path) -> None:
     fsync_directory(str(tmp_path))
     with pytest.raises(OSError):
         durability.write_back(-1, 0, 1)
+
+
+def test_whoever_gives_up_waiting_is_not_woken(committer: GroupCommitter, device: Device) -> None:
+    """A timeout before the round, in it, and between its end and the waking: the others are served."""
+    device.gated = True
+    outcomes: list[str] = []
+
+    def write(patience_seconds: float) -> None:
+        try:
+            with eventlet.Timeout(patience_seconds):
+                committer.sync()
+            outcomes.append("durable")
+        except eventlet.Timeout:
+            eventlet.sleep(0.05)  # A wake-up meant for the sync must not end this sleep.
+            outcomes.append("gave up")
+
+    threads = [eventlet.spawn(write, patience) for patience in (0.01, 5, 0.01, 5)]
+    eventlet.sleep(0.03)
+    late = [eventlet.spawn(write, patience) for patience in (0.0, 5)]
+    eventlet.sleep(0)
+    device.gated = False
+    device.gate.release()
+    for thread in (*threads, *late):
+        thread.wait()
+    assert sorted(outcomes) == ["durable"] * 3 + ["gave up"] * 3
