@@ -6,7 +6,9 @@ request ──▶ Context.target() ──▶ Target: names, device, Location
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..common.cluster import ClusterConf
 from ..common.config import true_value
@@ -22,8 +24,7 @@ from .settings import ObjectSettings
 _RESERVED = "\0"  # Opens the names that middleware keeps for itself inside accounts.
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """The object that a request is about."""
 
     account: str
@@ -60,6 +61,13 @@ class Context:
 
     def target(self, request: Request) -> Target:
         """Return the object that a request is about, on a device that can be used."""
+        return self._target(request, self.devices.path)
+
+    def target_to_read(self, request: Request) -> Target:
+        """Do the same for a reader, who asks `target` should he find nothing: the device may be why."""
+        return self._target(request, self.devices.path_to_read)
+
+    def _target(self, request: Request, path_of: Callable[[str], str]) -> Target:
         policy = self.policy(request)
         pieces = request.path.split("/", 5)
         if len(pieces) != 6 or pieces[0] or not all(pieces[1:]):
@@ -71,7 +79,7 @@ class Context:
             _check_names(account, container, obj)
         if len(obj) * 4 > self.cluster.constraints.max_object_name_length:
             check_object_name(obj, self.cluster.constraints)
-        device_path = self.devices.path(device)
+        device_path = path_of(device)
         path_hash = self.cluster.salt.path_hash(account, container, obj)
         folder = f"{device_path}/{policy.data_directory}/{partition}/{path_hash[-3:]}/{path_hash}"
         location = Location(

@@ -18,7 +18,8 @@ from ..common.http.request import Request
 from ..common.timestamp import Timestamp, now
 from . import conditions, ranges
 from .context import Context, flag
-from .files.body import WHOLE_BYTES_MAX, Body, Source, whole
+from .files.body import Body, Source
+from .files.small import SMALL_BYTES_MAX, small_body
 from .files.store import Absent, StoredObject, quarantined
 from .ranges import Multipart, Span
 from .request_metadata import shown
@@ -27,7 +28,7 @@ from .request_metadata import shown
 def get(context: Context, request: Request) -> Answer:
     """Answer a GET or a HEAD."""
     wanted = conditions.from_headers(request.environ)
-    target = context.target(request)
+    target = context.target_to_read(request)
     try:
         stored = context.store.open(target.location, now=lambda: moment_of(request))
         try:
@@ -35,6 +36,7 @@ def get(context: Context, request: Request) -> Answer:
         finally:
             stored.close()
     except Absent as absent:
+        context.target(request)
         return absence(absent, conditions.judge_absent(wanted))
 
 
@@ -79,15 +81,16 @@ def _answer(
 
 def _headers(context: Context, stored: StoredObject) -> dict[str, str]:
     content, moment = stored.metadata, stored.timestamp
-    data = stored.data_timestamp.internal
+    last = moment.internal
+    data = last if moment is stored.data_timestamp else stored.data_timestamp.internal
     return {
         "Content-Type": content.get("Content-Type", "application/octet-stream"),
         **shown(content, context.allowed_names),
         "ETag": f'"{content["ETag"]}"',
         "Last-Modified": moment.http_date,
         "Accept-Ranges": "bytes",
-        "X-Timestamp": moment.normal,
-        "X-Backend-Timestamp": moment.internal,
+        "X-Timestamp": last if not moment.offset else moment.normal,
+        "X-Backend-Timestamp": last,
         "X-Backend-Data-Timestamp": data,
         "X-Backend-Durable-Timestamp": data,
         "Content-Length": str(stored.length),
@@ -120,12 +123,10 @@ def _spans(request: Request, stored: StoredObject, etag: str) -> list[Span] | No
 
 
 def _with_body(stored: StoredObject, headers: dict[str, str], spans: list[Span] | None) -> Answer:
+    if stored.length <= SMALL_BYTES_MAX:
+        return _sliced(headers, small_body(stored), spans)
     source = Source.of(stored)
     try:
-        if source.length <= WHOLE_BYTES_MAX:
-            data = whole(source)
-            source.close()
-            return _sliced(headers, data, spans)
         if spans is not None and len(spans) > 1:
             frame = _frame(headers, spans, source.length)
             return Answer(206, headers, _Multiple(source, frame))

@@ -25,6 +25,8 @@ _KEYS = {
 }
 _ON_PUT = (_KEYS[USER], _KEYS[SYSTEM], _KEYS[TRANSIENT])
 _ON_POST = (_KEYS[USER], _KEYS[TRANSIENT])
+# What every object has and an answer says in its own way; known without a call, which six of them add up.
+_IN_EVERY_OBJECT = frozenset(("X-Timestamp", "Content-Type", "Content-Length", "ETag", "name"))
 _OURS = frozenset(("content-length", "etag", "deleted", "name", "x-timestamp", "content-type"))
 
 
@@ -65,7 +67,11 @@ def environ_key(name: str) -> str:
 
 def shown(metadata: Mapping[str, str], allowed_names: frozenset[str]) -> dict[str, str]:
     """Return the metadata that an answer carries as headers."""
-    return {key: value for key, value in metadata.items() if _is_shown(key, allowed_names)}
+    return {
+        key: value
+        for key, value in metadata.items()
+        if key not in _IN_EVERY_OBJECT and _is_shown(key, allowed_names)
+    }
 
 
 @lru_cache(maxsize=4096)

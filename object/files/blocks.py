@@ -28,6 +28,8 @@ BLOCK_BYTES_MIN = 64 << 10
 BLOCKS_MAX = 512
 _VERSION = 1
 _HEAD = struct.Struct(">BBQ")  # Version, binary logarithm of the block size, length of the body.
+_ONE_BLOCK = struct.Struct(">BBQI")  # The same, and one checksum.
+_EXPONENT_MIN = BLOCK_BYTES_MIN.bit_length() - 1
 _POLYNOMIAL = 0x82F63B78  # Castagnoli's, bit-reflected.
 
 
@@ -103,6 +105,14 @@ def extend(crc: int, data: bytes | memoryview) -> int:
         return int(google_crc32c.extend(crc, data))
     array = bytes(data) if data.readonly else (ctypes.c_char * len(data)).from_buffer(data)
     return int(google_crc32c.extend(crc, array))
+
+
+def encode_small(data: bytes) -> bytes:
+    """Return the attribute's value for a body of one block at most."""
+    assert len(data) <= BLOCK_BYTES_MIN
+    if not data:
+        return _HEAD.pack(_VERSION, _EXPONENT_MIN, 0)
+    return _ONE_BLOCK.pack(_VERSION, _EXPONENT_MIN, len(data), google_crc32c.value(data))
 
 
 def decode(value: bytes, length: int) -> Blocks:

@@ -1,12 +1,11 @@
 """The bytes of a stored object, checked before they leave.
 
-    StoredObject, range ──▶ whole()   the body of a small object, checked: bytes, or Corrupt
-                        └─▶ Body      pieces of a large one, each block checked before it is yielded
+    StoredObject, range ──▶ Body ──▶ pieces, each block checked before it is yielded
 
 Objects with block checksums are checked on every read, ranges too, by whole blocks. Objects that another
-server wrote have an MD5 of the whole: a full read is checked by it (a small one before the first byte is
-sent, a large one at the end, as stock Swift does), a range cannot be. What fails is quarantined and the
-body ends short, so that the connection is broken off and the reader resumes from another replica.
+server wrote have an MD5 of the whole: a full read is checked by it at the end, as stock Swift does, a range
+cannot be. What fails is quarantined and the body ends short, so that the connection is broken off and the
+reader resumes from another replica.
 
 Bytes in the page cache are read without leaving the thread; for others a native thread waits, and has the
 device read on meanwhile. What was read stays cached as long as the kernel finds it worth its memory.
@@ -31,7 +30,6 @@ from .store import StoredObject
 
 log = logging.getLogger(__name__)
 
-WHOLE_BYTES_MAX = 64 << 10  # One block: read, checked and sent in one piece.
 PIECE_BYTES = 512 << 10  # Fits the processor's second cache beside what the kernel copies it to.
 AHEAD_BYTES = 8 << 20  # What the device is told to read ahead: it takes this for its full speed.
 TURN_BYTES = 1 << 20  # After so many the other green threads get their turn, if no wait gave it to them.
@@ -59,23 +57,6 @@ class Source:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
-
-
-def whole(source: Source) -> bytes:
-    """Return the body of a small object.
-
-    Raises:
-        Corrupt: when it is not what was written.
-    """
-    assert source.length <= WHOLE_BYTES_MAX
-    data = read_at(source.descriptor, source.length, 0) if source.length else b""
-    if source.blocks is not None:
-        sound = len(data) == source.length and (not data or source.blocks.check(0, data))
-    else:
-        sound = hashlib.md5(data, usedforsecurity=False).hexdigest() == source.etag
-    if not sound:
-        raise Corrupt("the body does not match its checksum")
-    return data
 
 
 class Body:

@@ -4,7 +4,7 @@
     body's size ──▶ require_space() ──▶ nothing, or OutOfSpace when the reserve would be touched
 
 A device that is not mounted must never be written to: its folder would fill the root file system. The
-check is one system call a request, so a device that comes or goes is noticed at once.
+check is made in each request, so a device that comes or goes is noticed at once.
 """
 
 from __future__ import annotations
@@ -77,6 +77,17 @@ class Devices:
         if not usable:
             raise Unusable(f"{path} is not mounted")
         return path
+
+    def path_to_read(self, name: str) -> str:
+        """Return the device's folder for a reader, who asks `path` too should nothing be found in it.
+
+        A file that could be opened proves that its folder is there, but not that a device is mounted on it.
+        """
+        if self._mount_check:
+            return self.path(name)
+        if name not in self._well_formed:
+            self._check_name(name)
+        return f"{self.root}/{name}"
 
     def _check_name(self, name: str) -> None:
         if not _NAME.fullmatch(name) or name in (".", ".."):

