@@ -3,6 +3,7 @@
 
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
+PEER := stock
 PYTEST := $(PYTHON) -m pytest
 AIO := bin/apus-aio
 export APUS_STOCK_VENV ?= $(CURDIR)/.venv-stock
@@ -51,8 +52,8 @@ chaos: install-tests  ## two hundred kills in a mixed load
 interop: install-tests install-stock  ## everything that runs against or beside stock OpenStack Swift
 	APUS_INTEROP=full $(PYTEST) -q test/interop $(ARGS)
 
-bench: install-tests install-stock  ## the side-by-side figures
-	$(PYTHON) bench/side_by_side.py $(ARGS)
+bench: install-tests install-stock  ## measure Apus beside stock Swift (another PEER=, less with ARGS=--quick)
+	$(PYTHON) -m bench --peer $(PEER) $(ARGS)
 
 samples: install  ## write etc/*.sample anew from the configuration classes
 	$(PYTHON) -m apus.bin.samples

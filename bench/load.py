@@ -1,0 +1,191 @@
+"""Loading two stores by turns, and what each operation cost them.
+
+    peers, workloads ──▶ wake A, load A, rest A, wake B, load B, rest B, and again ──▶ Reading, Reading, …
+
+The client is a process of its own; CPU is what the kernel charged to the processes of the store between
+its start and a moment after its end, in which replicas that were not waited for finish. Daemons are told
+apart: what they do in the background is not the operation's.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from . import ROOT, accounting
+from .client import Outcome, Plan
+from .peer import SERVING, Endpoint, Peer, Reading, Role
+from .workloads import RANGES_SECONDS, Listing, Workload, listed_names
+
+SETTLE_SECONDS = 0.2
+LISTED_CONTAINER = "listed"
+
+
+class Unfit(Exception):
+    """The store could not carry the load; no figure of it would mean anything."""
+
+
+class Pair:
+    """The stores of one run, all up, of which only the one that is measured runs."""
+
+    def __init__(self, peers: Sequence[Peer], tell: Callable[[str], None]) -> None:
+        self._peers = peers
+        self._tell = tell
+        self._pids = {peer.name: peer.pids() for peer in peers}
+        self._endpoints = {peer.name: peer.endpoint() for peer in peers}
+        for peer in peers:
+            accounting.rest(self._pids[peer.name])
+
+    def close(self) -> None:
+        """Let all of them run again."""
+        for pids in self._pids.values():
+            accounting.wake(pids)
+
+    def fill(self) -> None:
+        """Make the container that listings are read from."""
+        for peer in self._peers:
+            with self._awake(peer):
+                self._tell(f"{peer.title}: a container of {len(listed_names()):,} names")
+                _put_container(self._endpoints[peer.name], LISTED_CONTAINER)
+                peer.fill(LISTED_CONTAINER, listed_names())
+
+    def round(
+        self, number: int, workloads: Sequence[Workload], listings: Sequence[Listing]
+    ) -> Iterator[Reading]:
+        """Do all of it once on every store, the stores taking turns."""
+        for workload in workloads:
+            for peer in self._peers:
+                with self._awake(peer):
+                    yield from self._work(peer, workload, f"{workload.label}-{number}-")
+        for listing in listings:
+            for peer in self._peers:
+                with self._awake(peer):
+                    yield self._list(peer, listing)
+
+    def memory(self) -> Iterator[Reading]:
+        """What each store holds in memory after the work."""
+        for peer in self._peers:
+            used = accounting.memory_mb(self._pids[peer.name])
+            by_role = {f"memory_mb_{role}": value for role, value in used.items()}
+            yield Reading("memory", peer.name, {"memory_mb": sum(used.values()), **by_role})
+
+    @contextmanager
+    def _awake(self, peer: Peer) -> Iterator[None]:
+        accounting.wake(self._pids[peer.name])
+        try:
+            yield
+        finally:
+            time.sleep(SETTLE_SECONDS)
+            accounting.rest(self._pids[peer.name])
+            os.sync()  # What this store left to the kernel to write must not slow the other one.
+
+    def _work(self, peer: Peer, workload: Workload, prefix: str) -> Iterator[Reading]:
+        endpoint = self._endpoints[peer.name]
+        container = f"{workload.label}x{workload.connections}-"
+        for number in range(workload.containers):
+            _put_container(endpoint, f"{container}{number}")
+        plan = Plan(
+            endpoint,
+            "put",
+            container,
+            workload.connections,
+            workload.seconds,
+            workload.operations_max,
+            containers=workload.containers,
+            prefix=prefix,
+            size_bytes=workload.size_bytes,
+            range_bytes=workload.range_bytes,
+            warm_up=workload.warm_up,
+        )
+        for operation in workload.operations:
+            self._tell(f"{peer.title}: {workload.figure(operation)}")
+            plan = replace(plan, operation=operation)
+            if operation == "delete":
+                plan = replace(plan, operations_max=plan.objects)
+            elif operation == "range":
+                plan = replace(plan, operations_max=1 << 30, seconds=RANGES_SECONDS)
+            outcome, reading = self._measure(peer, workload.figure(operation), plan)
+            if operation == "put":
+                plan = replace(plan, objects=outcome.operations)
+            yield reading
+
+    def _list(self, peer: Peer, listing: Listing) -> Reading:
+        self._tell(f"{peer.title}: {listing.figure}")
+        plan = Plan(
+            self._endpoints[peer.name],
+            "list",
+            LISTED_CONTAINER,
+            listing.connections,
+            listing.seconds,
+            1 << 30,
+            query=listing.query,
+            items=listing.items,
+            warm_up=4,
+        )
+        return self._measure(peer, listing.figure, plan)[1]
+
+    def _measure(self, peer: Peer, figure: str, plan: Plan) -> tuple[Outcome, Reading]:
+        pids = self._pids[peer.name]
+        with subprocess.Popen(
+            [sys.executable, "-m", "bench.client"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as client:
+            assert client.stdin
+            assert client.stdout
+            client.stdin.write(plan.to_json() + "\n")
+            client.stdin.flush()
+            if client.stdout.readline() != "ready\n":
+                raise Unfit(f"{peer.title}: {figure}: the client could not warm up")
+            before = accounting.cpu_seconds(pids)
+            client.stdin.write("go\n")
+            client.stdin.flush()
+            outcome = Outcome(**json.loads(client.stdout.readline()))
+        time.sleep(SETTLE_SECONDS)
+        after = accounting.cpu_seconds(pids)
+        if not outcome.operations or sum(outcome.errors.values()) > outcome.operations / 100:
+            raise Unfit(f"{peer.title}: {figure}: {dict(outcome.errors)} in {outcome.operations} operations")
+        return outcome, Reading(figure, peer.name, measures(outcome, before, after))
+
+
+def measures(outcome: Outcome, before: Mapping[Role, float], after: Mapping[Role, float]) -> dict[str, float]:
+    """Return the measures of one window: rates, latencies, CPU per operation by role and in sum."""
+    count = outcome.operations
+    cpu = {role: 1000 * (after[role] - before[role]) / count for role in after}
+    return {
+        "operations": count,
+        "operations_per_second": count / outcome.seconds,
+        "mb_per_second": outcome.bytes_moved / outcome.seconds / 1e6,
+        "p50_ms": outcome.p50_ms,
+        "p95_ms": outcome.p95_ms,
+        "p99_ms": outcome.p99_ms,
+        "max_ms": outcome.max_ms,
+        "errors": sum(outcome.errors.values()),
+        "cpu_ms": sum(value for role, value in cpu.items() if role in SERVING),
+        **{f"cpu_ms_{role}": value for role, value in cpu.items()},
+        "client_us": outcome.client_us,
+        "calibration_us": outcome.calibration_us,
+    }
+
+
+def _put_container(endpoint: Endpoint, name: str) -> None:
+    connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=60)
+    try:
+        connection.request(
+            "PUT", f"{endpoint.path}/{name}", headers={"X-Auth-Token": endpoint.token, "Content-Length": "0"}
+        )
+        answer = connection.getresponse()
+        answer.read()
+    finally:
+        connection.close()
+    if answer.status not in (201, 202):
+        raise Unfit(f"PUT of container {name}: {answer.status} {answer.reason}")
