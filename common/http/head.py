@@ -5,8 +5,8 @@
                                  └──status_line, header_lines──▶ status, reason, version, headers
 
 Lines in the form that everybody sends are split by one pattern, in a third of the time that httptools
-(llhttp) takes for it, which judges all others. Request lines are split here, because llhttp knows a fixed list
-of methods and REPLICATE is none of them. It also refuses names that are no tokens (bytes above 127, or
+(llhttp) takes for it, which judges all others. Request lines are split here, because llhttp knows a fixed
+list of methods and REPLICATE is none of them. It also refuses names that are no tokens (bytes above 127, or
 `Foo=5FBar`), which Swift's clients and middleware do send in metadata; `header_lines_plainly` reads
 those, and says what is wrong with what llhttp refuses.
 
@@ -136,7 +136,7 @@ def header_lines(block: bytes, headers_max: int = INNER_HEADERS_MAX) -> Headers:
 
 
 def header_texts(block: bytes) -> list[tuple[str, str]]:
-    """Return the headers of an answer as WSGI strings: decoded at once, names and values cost nothing more."""
+    """Return the headers of an answer as WSGI strings, decoded at once, which costs least."""
     text = block.decode("latin-1")
     ordinary: list[tuple[str, str]] = _ordinary_texts(text)
     if len(ordinary) == text.count("\n") <= INNER_HEADERS_MAX:
