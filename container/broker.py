@@ -196,14 +196,16 @@ class ContainerBroker(Replica):
         """Return what the query shows as JSON; `expected` as for `listing`."""
 
         def rolled_up(database: sqlite3.Connection) -> bytes:
-            rows = _Rows(database, policy_index, deleted=0, columns=f"name, {json_listing.OBJECT}")
+            columns, values = json_listing.columns(query)
+            rows = _Rows(database, policy_index, deleted=0, columns=f"name, {columns}", values=values)
             return json_listing.joined(database, scan(query, rows.fetch))
 
         def whole(database: sqlite3.Connection) -> bytes:
             span = bounds(query)
             if span is None:
                 return b"[]"
-            return json_listing.document(database, *_Rows(database, policy_index, deleted=0).select(span))
+            rows = _Rows(database, policy_index, deleted=0, columns=f"{json_listing.OBJECT} AS object")
+            return json_listing.document(database, *rows.select(span))
 
         how = rolled_up if query.delimiter or query.path is not None else whole
         if min(query.limit, expected) > LONG_LISTING or query.delimiter:
@@ -318,10 +320,16 @@ class _Rows:
     """The object table of one policy, live rows or deleted ones, as sorted ranges of names."""
 
     def __init__(
-        self, database: sqlite3.Connection, policy_index: int, *, deleted: int, columns: str = _LISTED_COLUMNS
+        self,
+        database: sqlite3.Connection,
+        policy_index: int,
+        *,
+        deleted: int,
+        columns: str = _LISTED_COLUMNS,
+        values: Sequence[object] = (),
     ) -> None:
         self._database = database
-        self._start = (deleted, policy_index)
+        self._start = (*values, deleted, policy_index)
         self._columns = columns
 
     def fetch(self, span: Range) -> Iterator[ListedRow]:
