@@ -21,6 +21,7 @@ from .files.metadata import Metadata
 from .files.names import META, TOMBSTONE
 from .files.store import Absent, Expired, StoredObject
 from .reading import absence, moment_of
+from .request_keys import keys_of
 from .request_metadata import check, kept, system_metadata
 from .writing import requeue
 
@@ -31,7 +32,8 @@ def post(context: Context, request: Request) -> Answer:
     delete_at = expiry.delete_at_of(
         request.environ.get("HTTP_X_DELETE_AT"), float(moment), past_is_fine=moment_of(request) is None
     )
-    check(request, context.cluster.constraints)
+    keys = keys_of(tuple(request.environ), context.allowed_keys)
+    check(request, keys, context.cluster.constraints)
     type_moment = _type_moment(request, moment)
     target = context.target(request)
     try:
@@ -44,7 +46,7 @@ def post(context: Context, request: Request) -> Answer:
     if moment > stored.timestamp:
         content = {
             "X-Timestamp": moment.internal,
-            **kept(request, context.allowed_keys, on_put=False),
+            **kept(request, keys.kept_on_post),
         }
         if delete_at:
             content["X-Delete-At"] = expiry.normalized(delete_at)

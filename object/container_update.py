@@ -11,9 +11,10 @@ than container_update_timeout. What is not delivered by then is durable in async
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from ..common.concurrency import spawn
@@ -21,24 +22,22 @@ from ..common.config import true_value
 from ..common.errors import Unavailable
 from ..common.hashing import HashSalt
 from ..common.http.client import Pool
-from ..common.http.request import Request, title
+from ..common.http.request import Request
 from ..common.http.response import Response
 from ..common.http.wsgi import from_wsgi
 from ..common.policies import Policy
 from ..common.timestamp import Timestamp
 from . import async_pending, expiry
 from .async_pending import Place
-from .files.metadata import Metadata
 
 log = logging.getLogger(__name__)
 
 OVERRIDE_PREFIXES = ("x-backend-container-update-override-", "x-object-sysmeta-container-update-override-")
-_OVERRIDE_KEYS = tuple("HTTP_" + prefix.upper().replace("-", "_") for prefix in OVERRIDE_PREFIXES)
 MOVED = 301
+_is_plain = re.compile(r"[A-Za-z0-9_.~/-]+").fullmatch  # What stays as it is when quoted.
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """Whose row is to change, and where an update for it waits if it must."""
 
     device_path: str
@@ -48,8 +47,7 @@ class Row:
     obj: str
 
 
-@dataclass(frozen=True, slots=True)
-class Goal:
+class Goal(NamedTuple):
     """One container replica, as the proxy named it; without an address the update goes to the queue."""
 
     address: tuple[str, int] | None
@@ -57,8 +55,7 @@ class Goal:
     partition: str
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """A change of a row, and the request that carries it."""
 
     verb: str
@@ -82,21 +79,12 @@ class ContainerUpdates:
 
         Returns True when all of them took it, False when some is in the queue, None when none was named.
         """
-        goals = goals_of(request, "X-Container")
+        goals = goals_of(request, "HTTP_X_CONTAINER")
         if not goals:
             return None
-        update = Update(
-            verb,
-            row,
-            {
-                **headers,
-                "X-Backend-Storage-Policy-Index": str(row.policy.index),
-                **_trace(request),
-            },
-            _container_path(request),
-            request.header("X-Container-Root-Db-State"),
-        )
-        return self._deliver(update, goals)
+        sent = {**headers, "X-Backend-Storage-Policy-Index": str(row.policy.index), **_trace(request)}
+        state = request.environ.get("HTTP_X_CONTAINER_ROOT_DB_STATE")
+        return self._deliver(Update(verb, row, sent, _container_path(request), state), goals)
 
     def queue_expiry(
         self, verb: str, delete_at: int, row: Row, request: Request, more: Mapping[str, str]
@@ -111,12 +99,12 @@ class ContainerUpdates:
             "X-Backend-Storage-Policy-Index": "0",
             **_trace(request),
         }
-        goals = [Goal(None, "", "")]
+        goals: tuple[Goal, ...] = (Goal(None, "", ""),)
         if verb == "PUT":
             if request.header("X-Delete-At-Host") is None:
                 return  # Enough other replicas were told to do it.
             container = request.header("X-Delete-At-Container") or container
-            goals = goals_of(request, "X-Delete-At") or goals
+            goals = goals_of(request, "HTTP_X_DELETE_AT") or goals
             headers["X-Size"] = "0"
             headers["X-Content-Type"] = expiry.TASK_CONTENT_TYPE
             headers["X-Etag"] = expiry.EMPTY_ETAG
@@ -126,7 +114,7 @@ class ContainerUpdates:
         queued = Row(row.device_path, row.policy, expiry.ACCOUNT, container, expiry.queue_name(task))
         self._deliver(Update(verb, queued, headers), goals)
 
-    def _deliver(self, update: Update, goals: list[Goal]) -> bool:
+    def _deliver(self, update: Update, goals: tuple[Goal, ...]) -> bool:
         if len(goals) == 1:
             return self._deliver_one(update, goals[0])
         tasks = [spawn(self._deliver_one, update, goal) for goal in goals]
@@ -179,23 +167,27 @@ def place_of(device_path: str, policy: Policy) -> Place:
     return Place(f"{device_path}/{policy.async_directory}", f"{device_path}/{policy.tmp_directory}")
 
 
-def goals_of(request: Request, prefix: str) -> list[Goal]:
-    """Return the replicas that a request's `PREFIX-Host`, `-Device` and `-Partition` headers name."""
-    partition = request.header(f"{prefix}-Partition")
+def goals_of(request: Request, prefix: str) -> tuple[Goal, ...]:
+    """Return the replicas that a request's `PREFIX_HOST`, `_DEVICE` and `_PARTITION` headers name."""
+    environ = request.environ
+    partition = environ.get(f"{prefix}_PARTITION")
     if not partition:
-        return []
-    hosts = (request.header(f"{prefix}-Host") or "").split(",")
-    devices = (request.header(f"{prefix}-Device") or "").split(",")
-    if len(hosts) != len(devices):
-        log.error(
-            "a request names as many hosts as devices, or nothing", extra={"hosts": hosts, "devices": devices}
-        )
-        return []
-    return [
+        return ()
+    return _goals(environ.get(f"{prefix}_HOST", ""), environ.get(f"{prefix}_DEVICE", ""), partition)
+
+
+@lru_cache(maxsize=4096)  # There are as many as containers that are written to, times their replicas.
+def _goals(hosts: str, devices: str, partition: str) -> tuple[Goal, ...]:
+    pairs = list(zip(hosts.split(","), devices.split(","), strict=False))
+    if hosts.count(",") != devices.count(","):
+        fields = {"hosts": hosts, "devices": devices}
+        log.error("a request names as many hosts as devices, or nothing", extra=fields)
+        return ()
+    return tuple(
         Goal(address, device.strip(), partition)
-        for host, device in zip(hosts, devices, strict=True)
+        for host, device in pairs
         if (address := _address(host.strip())) and device.strip()
-    ]
+    )
 
 
 def overridden(row: dict[str, str], *sources: Mapping[str, str]) -> dict[str, str]:
@@ -207,11 +199,6 @@ def overridden(row: dict[str, str], *sources: Mapping[str, str]) -> dict[str, st
                 if key.lower().startswith(prefix):
                     changed["X-" + key[len(prefix) :].title()] = value
     return changed
-
-
-def override_headers(request: Request) -> Metadata:
-    """Return the override headers of a request; nearly always none."""
-    return {title(key): value for key, value in request.environ.items() if key.startswith(_OVERRIDE_KEYS)}
 
 
 def redirection(response: Response) -> tuple[str | None, str]:
@@ -232,12 +219,16 @@ def _address(host: str) -> tuple[str, int] | None:
 def _wire_path(update: Update, goal: Goal) -> str:
     row = update.row
     container = update.container_path or f"{row.account}/{row.container}"
-    return quote(f"/{goal.device}/{goal.partition}/{container}/{row.obj}", errors="surrogateescape")
+    return _quoted(f"/{goal.device}/{goal.partition}/{container}/{row.obj}")
+
+
+def _quoted(path: str) -> str:
+    return path if _is_plain(path) else quote(path, errors="surrogateescape")
 
 
 def _container_path(request: Request) -> str | None:
-    quoted = request.header("X-Backend-Quoted-Container-Path")
-    path = unquote(quoted) if quoted else request.header("X-Backend-Container-Path")
+    quoted = request.environ.get("HTTP_X_BACKEND_QUOTED_CONTAINER_PATH")
+    path = unquote(quoted) if quoted else request.environ.get("HTTP_X_BACKEND_CONTAINER_PATH")
     if not path:
         return None
     path = from_wsgi(path)
@@ -250,7 +241,7 @@ def _container_path(request: Request) -> str | None:
 
 def _trace(request: Request) -> dict[str, str]:
     return {
-        "X-Trans-Id": request.header("X-Trans-Id") or "-",
-        "Referer": f"{request.method} {quote(request.path, errors='surrogateescape')}",
+        "X-Trans-Id": request.environ.get("HTTP_X_TRANS_ID") or "-",
+        "Referer": f"{request.method} {_quoted(request.path)}",
         "User-Agent": "object-server",
     }

@@ -15,30 +15,21 @@ from functools import lru_cache
 from ..common.constraints import Constraints, check_metadata
 from ..common.errors import Refused
 from ..common.http.request import Request, title
+from . import request_keys
 from .files.metadata import Metadata
+from .request_keys import Keys, Named
 
 USER, SYSTEM, TRANSIENT = "x-object-meta-", "x-object-sysmeta-", "x-object-transient-sysmeta-"
-_KEYS = {
-    USER: "HTTP_X_OBJECT_META_",
-    SYSTEM: "HTTP_X_OBJECT_SYSMETA_",
-    TRANSIENT: "HTTP_X_OBJECT_TRANSIENT_SYSMETA_",
-}
-_ON_PUT = (_KEYS[USER], _KEYS[SYSTEM], _KEYS[TRANSIENT])
-_ON_POST = (_KEYS[USER], _KEYS[TRANSIENT])
 # What every object has and an answer says in its own way; known without a call, which six of them add up.
 _IN_EVERY_OBJECT = frozenset(("X-Timestamp", "Content-Type", "Content-Length", "ETag", "name"))
 _OURS = frozenset(("content-length", "etag", "deleted", "name", "x-timestamp", "content-type"))
 
 
-def kept(request: Request, allowed: frozenset[str], *, on_put: bool) -> Metadata:
-    """Return what a PUT, or a POST, asks to keep."""
-    prefixes = _ON_PUT if on_put else _ON_POST
-    found: Metadata = {
-        title(key): value
-        for key, value in request.environ.items()
-        if key in allowed or key.startswith(prefixes)
-    }
-    replicated = request.environ.get("HTTP_X_BACKEND_REPLICATION_HEADERS")
+def kept(request: Request, keys: Named) -> Metadata:
+    """Return what a PUT, or a POST, asks to keep: under these keys, and what a replicator names."""
+    environ = request.environ
+    found: Metadata = {name: environ[key] for key, name in keys}
+    replicated = environ.get("HTTP_X_BACKEND_REPLICATION_HEADERS")
     for name in replicated.split() if replicated else ():
         value = request.header(name)
         if value is not None and name.lower() not in _OURS:
@@ -46,18 +37,14 @@ def kept(request: Request, allowed: frozenset[str], *, on_put: bool) -> Metadata
     return found
 
 
-def check(request: Request, limits: Constraints) -> None:
+def check(request: Request, keys: Keys, limits: Constraints) -> None:
     """Refuse user metadata beyond the limits, and headers that are too long."""
-    prefix = _KEYS[USER]
-    items = []
-    for key, value in request.environ.items():
-        if key.startswith("HTTP_"):
-            if len(value) > limits.max_header_size:
-                raise Refused(f"Header value too long: {title(key)[: limits.max_meta_name_length]}")
-            if key.startswith(prefix):
-                items.append((key[len(prefix) :], value))
-    if items:
-        check_metadata(items, limits)
+    environ, most = request.environ, limits.max_header_size
+    for key in keys.headers:
+        if len(environ[key]) > most:
+            raise Refused(f"Header value too long: {title(key)[: limits.max_meta_name_length]}")
+    if keys.user:
+        check_metadata([(key[len(request_keys.USER) :], environ[key]) for key in keys.user], limits)
 
 
 def environ_key(name: str) -> str:

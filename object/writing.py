@@ -20,11 +20,12 @@ from ..common.http.errors import ClientDisconnect
 from ..common.http.request import Request
 from ..common.timestamp import ZERO, Timestamp
 from . import conditions, expiry, mime
-from .container_update import overridden, override_headers
+from .container_update import overridden
 from .context import Context, Target, flag
 from .files.metadata import Metadata
 from .files.store import Absent
-from .files.writer import Writer
+from .files.writer import Writer, make_directory
+from .request_keys import Keys, keys_of
 from .request_metadata import check, kept
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ class Upload:
     delete_at: int
     earlier: Metadata
     footers: Metadata
+    keys: Keys
+    is_new: bool
 
 
 class _Overtaken(ApusError):
@@ -58,10 +61,10 @@ def put(context: Context, request: Request) -> Answer:
     upload = _accepted(context, request)
     if isinstance(upload, Answer):
         return upload
-    writer = context.store.create(upload.target.location, upload.size)
+    writer = context.store.create(upload.target.location, upload.size, is_new=upload.is_new)
     try:
         _receive(context, upload, writer)
-        content = _metadata(context, upload, writer)
+        content = _metadata(upload, writer)
         writer.commit(content, upload.moment, guard=_guard(context, upload))
     except _Overtaken as overtaken:
         return overtaken.answer
@@ -84,12 +87,15 @@ def _accepted(context: Context, request: Request) -> Upload | Answer:
     delete_at = expiry.delete_at_of(
         request.environ.get("HTTP_X_DELETE_AT"), float(moment), past_is_fine=replicating
     )
-    check(request, context.cluster.constraints)
+    keys = keys_of(tuple(request.environ), context.allowed_keys)
+    check(request, keys, context.cluster.constraints)
     target = context.target(request)
-    judged = _judged(context, request, target, moment)
-    return (
-        judged if isinstance(judged, Answer) else Upload(request, target, moment, size, delete_at, judged, {})
-    )
+    # Most objects are new. Their folder must be made in any case, and where that works nothing can be in it.
+    is_new = make_directory(target.location.hash_directory)
+    judged = {} if is_new else _judged(context, request, target, moment)
+    if isinstance(judged, Answer):
+        return judged
+    return Upload(request, target, moment, size, delete_at, judged, {}, keys, is_new)
 
 
 def _judged(context: Context, request: Request, target: Target, moment: Timestamp) -> Metadata | Answer:
@@ -170,7 +176,7 @@ def _receive_some(source: Body, writer: Writer, limit: int) -> int:
     return len(data)
 
 
-def _metadata(context: Context, upload: Upload, writer: Writer) -> Metadata:
+def _metadata(upload: Upload, writer: Writer) -> Metadata:
     """Return what is stored with the body; raise Refused (422) when the body is not the announced one."""
     request = upload.request
     content = {
@@ -178,7 +184,7 @@ def _metadata(context: Context, upload: Upload, writer: Writer) -> Metadata:
         "Content-Type": request.environ["CONTENT_TYPE"],
         "Content-Length": str(writer.bytes_written),
         "ETag": writer.etag,
-        **kept(request, context.allowed_keys, on_put=True),
+        **kept(request, upload.keys.kept_on_put),
         **mime.kept(upload.footers),
     }
     announced = upload.footers.get("Etag") or request.environ.get("HTTP_ETAG") or ""
@@ -200,9 +206,10 @@ def _announce(context: Context, upload: Upload, content: Metadata) -> bool | Non
         "X-Timestamp": content["X-Timestamp"],
         "X-Etag": content["ETag"],
     }
-    sources = override_headers(request), upload.footers
-    if any(sources):
-        headers = overridden(headers, *sources)
+    if upload.keys.overrides or upload.footers:
+        environ = request.environ
+        overrides = {name: environ[key] for key, name in upload.keys.overrides}
+        headers = overridden(headers, overrides, upload.footers)
     return context.updates.send("PUT", row, request, headers)
 
 

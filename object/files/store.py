@@ -152,10 +152,21 @@ class FileStore:
             return stored
         raise Unavailable("the object changes faster than it can be read")
 
-    def create(self, location: Location, size: int | None, extension: str = names.DATA) -> Writer:
-        """Return an open writer of one file of the object; tombstones may use the reserve."""
+    def create(
+        self, location: Location, size: int | None, extension: str = names.DATA, *, is_new: bool = False
+    ) -> Writer:
+        """Return an open writer of one file of the object; tombstones may use the reserve.
+
+        `is_new` says that the object's folder was made for this.
+        """
         committer = committer_for(location.device_path)
-        writer = Writer(location.hash_directory, location.tmp_directory, committer, extension=extension)
+        writer = Writer(
+            location.hash_directory,
+            location.tmp_directory,
+            committer,
+            extension=extension,
+            is_new=is_new,
+        )
         return writer.open(size, None if extension == names.TOMBSTONE else self._reserve)
 
     def _open(self, location: Location) -> StoredObject:

@@ -17,6 +17,8 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable
+from posix import open as open_file  # The hub library replaces these by ones that cost twice as much.
+from posix import write as write_file
 from types import TracebackType
 from typing import Self
 
@@ -50,6 +52,7 @@ class Writer:
         committer: GroupCommitter,
         *,
         extension: str = names.DATA,
+        is_new: bool = False,
     ) -> None:
         self._hash_directory = hash_directory
         self._tmp_directory = tmp_directory
@@ -60,7 +63,7 @@ class Writer:
         self._ticket = 0
         self._written = 0
         self._inflow: Inflow | None = None
-        self._is_new = False  # Nothing old can be in a folder that we made.
+        self._is_new = is_new  # Nothing old can be in a folder that we made.
         self._digest = hashlib.md5(usedforsecurity=False)
         self._sums = BlockSums()
 
@@ -138,9 +141,9 @@ class Writer:
         self._digest.update(data)
         self._sums.update(data)
         try:
-            written = os.write(self._descriptor, data)
+            written = write_file(self._descriptor, data)
             while written < len(data):
-                written += os.write(self._descriptor, data[written:])
+                written += write_file(self._descriptor, data[written:])
             self._written += written
         except OSError as problem:
             self._refuse(problem)
@@ -198,11 +201,11 @@ class Writer:
 
     def _open_nameless(self) -> int:
         for _ in range(_ATTEMPTS):
-            self._is_new |= make_directory(self._hash_directory)
             try:
-                return os.open(self._hash_directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+                return open_file(self._hash_directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
             except FileNotFoundError:
-                continue  # Somebody tidied the folder away before it had anything in it.
+                # Nothing was ever there, or somebody tidied the folder away before it had anything in it.
+                self._is_new |= make_directory(self._hash_directory)
             except OSError as problem:
                 if problem.errno not in _NO_TMPFILE:
                     raise

@@ -243,6 +243,8 @@ def test_without_nameless_files_a_temporary_one_is_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """File systems without O_TMPFILE serve too; tmp is empty after success and after failure."""
+    from apus.object.files import writer
+
     node = ObjectNode(tmp_path)
     real = os.open
 
@@ -251,7 +253,7 @@ def test_without_nameless_files_a_temporary_one_is_renamed(
             raise OSError(95, "Operation not supported")
         return real(path, flags, *rest, **more)
 
-    monkeypatch.setattr(os, "open", without)
+    monkeypatch.setattr(writer, "open_file", without)
     node.put(b"x" * 70_000, at=0)
     assert node.ask("PUT", at=1, body=b"x", ETag="0" * 32).status == 422
     assert node.ask("GET").body == b"x" * 70_000
