@@ -16,7 +16,7 @@ WITH_DAEMONS := $(addprefix test/,functional probe interop chaos simulation \
 UNIT := -n 2 $(addprefix --ignore=,$(WITH_DAEMONS))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test unit lint bench clean sim chaos interop install install-tests install-stock samples
+.PHONY: help up down status test unit lint bench chart clean sim chaos interop install install-tests install-stock samples
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 18
@@ -54,6 +54,9 @@ interop: install-tests install-stock  ## everything that runs against or beside 
 
 bench: install-tests install-stock  ## measure Apus beside stock Swift (another PEER=, less with ARGS=--quick)
 	$(PYTHON) -m bench --peer $(PEER) $(ARGS)
+
+chart: install  ## draw the README's chart from bench/history.jsonl
+	$(PYTHON) -m bench.chart
 
 samples: install  ## write etc/*.sample anew from the configuration classes
 	$(PYTHON) -m apus.bin.samples

@@ -97,7 +97,9 @@ def wake(roots: Mapping[Role, Sequence[int]]) -> None:
 
 
 def _signal(roots: Mapping[Role, Sequence[int]], number: signal.Signals) -> None:
-    for pids in families(table(), roots).values():
+    for role, pids in families(table(), roots).items():
+        if role is Role.COMMITS:
+            continue  # It does nothing unasked, and a store that is not in this run may need it.
         for pid in pids:
             try:
                 os.kill(pid, number)

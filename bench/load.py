@@ -38,15 +38,14 @@ class Pair:
     def __init__(self, peers: Sequence[Peer], tell: Callable[[str], None]) -> None:
         self._peers = peers
         self._tell = tell
-        self._pids = {peer.name: peer.pids() for peer in peers}
         self._endpoints = {peer.name: peer.endpoint() for peer in peers}
         for peer in peers:
-            accounting.rest(self._pids[peer.name])
+            accounting.rest(peer.pids())
 
     def close(self) -> None:
         """Let all of them run again."""
-        for pids in self._pids.values():
-            accounting.wake(pids)
+        for peer in self._peers:
+            accounting.wake(peer.pids())
 
     def fill(self) -> None:
         """Make the container that listings are read from."""
@@ -72,18 +71,18 @@ class Pair:
     def memory(self) -> Iterator[Reading]:
         """What each store holds in memory after the work."""
         for peer in self._peers:
-            used = accounting.memory_mb(self._pids[peer.name])
+            used = accounting.memory_mb(peer.pids())
             by_role = {f"memory_mb_{role}": value for role, value in used.items()}
             yield Reading("memory", peer.name, {"memory_mb": sum(used.values()), **by_role})
 
     @contextmanager
     def _awake(self, peer: Peer) -> Iterator[None]:
-        accounting.wake(self._pids[peer.name])
+        accounting.wake(peer.pids())
         try:
             yield
         finally:
             time.sleep(SETTLE_SECONDS)
-            accounting.rest(self._pids[peer.name])
+            accounting.rest(peer.pids())
             os.sync()  # What this store left to the kernel to write must not slow the other one.
 
     def _work(self, peer: Peer, workload: Workload, prefix: str) -> Iterator[Reading]:
@@ -132,7 +131,7 @@ class Pair:
         return self._measure(peer, listing.figure, plan)[1]
 
     def _measure(self, peer: Peer, figure: str, plan: Plan) -> tuple[Outcome, Reading]:
-        pids = self._pids[peer.name]
+        pids = peer.pids()
         with subprocess.Popen(
             [sys.executable, "-m", "bench.client"],
             cwd=ROOT,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from clusters import AllInOne, free_port_block
@@ -18,6 +18,7 @@ from . import filling
 from .peer import Endpoint, Role
 
 NODES = 4
+KINDS = ("proxy", "object", "container", "account")
 _STAYS_DOWN_SECONDS = 10
 
 
@@ -30,9 +31,12 @@ class Apus:
     def __init__(self, folder: Path) -> None:
         self._cluster = AllInOne(folder / self.name, free_port_block(10 * (NODES + 4)), NODES)
 
+        self._servers: Mapping[Role, Sequence[int]] = {}
+
     def start(self) -> None:
         """Bring it up; `up` returns when a file was stored and read."""
         self._cluster.up()
+        self._servers = self._by_role()
 
     def stop(self) -> None:
         """Take it down and remove its folder."""
@@ -49,7 +53,10 @@ class Apus:
 
     def pids(self) -> Mapping[Role, Sequence[int]]:
         """Servers by what they serve; everything else is a daemon."""
-        found: dict[Role, list[int]] = {role: [] for role in Role if role is not Role.CACHE}
+        return {**self._servers, Role.COMMITS: list(_commit_programs())}
+
+    def _by_role(self) -> Mapping[Role, Sequence[int]]:
+        found: dict[Role, list[int]] = {role: [] for role in (*map(Role, KINDS), Role.DAEMONS)}
         for process in self._cluster.status()["processes"]:
             kind, _, work = process["role"].partition("-")
             found[Role(kind) if work == "server" else Role.DAEMONS].append(process["pid"])
@@ -60,3 +67,14 @@ class Apus:
         devices = [self._cluster.home / f"node{n}" / "devices" / f"d{n}" for n in range(1, NODES + 1)]
         account = self.endpoint().path.rpartition("/")[2]
         filling.fill(devices, account, container, names)
+
+
+def _commit_programs() -> Iterator[int]:
+    """Those that make rounds of syncfs: servers start them, and they outlive who started them."""
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = place.read_bytes().split(b"\0")
+        except OSError:
+            continue  # It ended while we read.
+        if any(word.endswith(b"/common/commit_rounds.py") for word in words):
+            yield int(place.parent.name)

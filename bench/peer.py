@@ -22,6 +22,7 @@ class Role(StrEnum):
     OBJECT = "object"  # What keeps the bytes: object servers, OSDs.
     CONTAINER = "container"
     ACCOUNT = "account"
+    COMMITS = "commits"  # What makes writes durable for the others; it may serve other stores as well.
     CACHE = "cache"  # memcached.
     DAEMONS = "daemons"  # Whatever works without being asked: replicators, auditors, monitors.
 

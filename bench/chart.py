@@ -1,0 +1,162 @@
+"""The chart of the README, drawn from the history.
+
+    history ──▶ newest run beside each peer ──▶ bars() ──▶ svg() ──▶ doc/figures/bench.svg
+
+    python -m bench.chart [FILE]     (make chart)
+
+Plain SVG with two sets of colours, so that it can be read on a light page and on a dark one. Where RGW was
+measured in another run than stock Swift, its bar is scaled by what Apus did in both: machines have moods.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from . import ROOT, history
+from .demands import OURS
+from .history import Record
+from .report import number
+
+FILE = ROOT / "doc" / "figures" / "bench.svg"
+NAMES = {"apus": "Apus", "rgw": "Ceph RGW", "stock": "stock Swift"}
+WIDTH, LEFT, RIGHT = 820, 190, 110
+BAR, GAP, TITLE = 15, 14, 34
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Some figures in one unit, on one scale."""
+
+    title: str
+    measure: str
+    rows: Mapping[str, str]  # figure → what people call it
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One store's figure."""
+
+    peer: str
+    value: float
+
+
+PANELS = (
+    Panel(
+        "CPU of all server processes an operation, 4 KiB, milliseconds: less is better",
+        "cpu_ms",
+        {"get-4k-16": "GET", "head-4k-16": "HEAD", "put-4k-16": "PUT × 3 replicas", "delete-4k-16": "DELETE"},
+    ),
+    Panel(
+        "Throughput of 64 MiB objects, 2 connections, MB/s: more is better",
+        "mb_per_second",
+        {"get-64m-2": "GET", "put-64m-2": "PUT × 3 replicas"},
+    ),
+    Panel(
+        "CPU of a listing of 10,000 names in JSON, milliseconds: less is better",
+        "cpu_ms",
+        {"listing-10000": "listing"},
+    ),
+)
+STYLE = """
+    text { font: 13px -apple-system, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif; fill: #1f2328 }
+    .title { font-weight: 600 }
+    .note { fill: #59636e; font-size: 12px }
+    .apus { fill: #0969da } .rgw { fill: #bf8700 } .stock { fill: #8c959f }
+    @media (prefers-color-scheme: dark) {
+      text { fill: #f0f6fc }
+      .note { fill: #9198a1 }
+      .apus { fill: #4493f8 } .rgw { fill: #d29922 } .stock { fill: #656c76 }
+    }
+"""
+
+
+def main() -> int:
+    """Draw it anew."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.chart", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("file", type=Path, nargs="?", default=FILE)
+    file: Path = parser.parse_args().file
+    newest = newest_runs(history.records())
+    if "stock" not in newest:
+        print("no run beside stock Swift was recorded yet; run: make bench", file=sys.stderr)
+        return 1
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(svg(newest))
+    return 0
+
+
+def newest_runs(runs: Sequence[Record]) -> dict[str, Record]:
+    """Return the last run beside each peer."""
+    return {run.peer: run for run in runs}
+
+
+def bars(newest: Mapping[str, Record], figure: str, measure: str) -> list[Bar]:
+    """Return the stores' values; a peer's from a run of its own is scaled to the run beside stock."""
+    reference = newest["stock"].figures.get(figure, {})
+    ours = reference.get(OURS, {}).get(measure)
+    found = {OURS: ours}
+    for peer, run in newest.items():
+        beside = run.figures.get(figure, {})
+        mine, theirs = beside.get(OURS, {}).get(measure), beside.get(peer, {}).get(measure)
+        found[peer] = theirs * ours / mine if ours and mine and theirs else None
+    return [Bar(peer, value) for peer in NAMES if (value := found.get(peer))]
+
+
+def svg(newest: Mapping[str, Record]) -> str:
+    """Return the whole picture."""
+    parts: list[str] = []
+    top = _legend(parts, [peer for peer in NAMES if peer == OURS or peer in newest])
+    for panel in PANELS:
+        rows = {title: bars(newest, figure, panel.measure) for figure, title in panel.rows.items()}
+        if any(rows.values()):
+            top = _panel(parts, panel.title, {title: row for title, row in rows.items() if row}, top)
+    run = newest["stock"]
+    machine = f"{run.machine['cores']} cores, everything on one machine, durable writes"
+    parts.append(_text(0, top + 14, f"{machine}; {run.date[:10]}, commit {run.commit}; make bench", "note"))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top + 24}" width="{WIDTH}">\n'
+        f"  <style>{STYLE}  </style>\n  " + "\n  ".join(parts) + "\n</svg>\n"
+    )
+
+
+def _legend(parts: list[str], peers: Sequence[str]) -> int:
+    for place, peer in enumerate(peers):
+        left = LEFT + place * 130
+        parts.append(_bar(peer, left, 4, BAR))
+        parts.append(_text(left + BAR + 7, 16, NAMES[peer]))
+    return 24
+
+
+def _panel(parts: list[str], title: str, rows: Mapping[str, Sequence[Bar]], top: int) -> int:
+    """Draw it; return where it ends."""
+    longest = max(bar.value for row in rows.values() for bar in row)
+    parts.append(_text(0, top + 20, title, "title"))
+    top += TITLE
+    for name, row in rows.items():
+        parts.append(_text(LEFT - 10, top + len(row) * BAR / 2 + 4, name, anchor="end"))
+        for place, bar in enumerate(row):
+            length = max(2.0, (WIDTH - LEFT - RIGHT) * bar.value / longest)
+            y = top + place * BAR
+            parts.append(_bar(bar.peer, LEFT, y, length))
+            parts.append(_text(LEFT + length + 6, y + BAR - 4, number(bar.value)))
+        top += len(row) * BAR + GAP
+    return top
+
+
+def _bar(peer: str, x: float, y: float, length: float) -> str:
+    return f'<rect class="{peer}" x="{x:g}" y="{y:g}" width="{length:.1f}" height="{BAR - 2}" rx="2"/>'
+
+
+def _text(x: float, y: float, what: str, kind: str = "", *, anchor: str = "start") -> str:
+    style = f' class="{kind}"' if kind else ""
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{style}>{escape(what)}</text>'
+
+
+if __name__ == "__main__":
+    sys.exit(main())
