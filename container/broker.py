@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..common.database.connection import ARGUMENTS_MAX
 from ..common.database.listing import NO_LIMIT, Query, Range, Subdir, bounds, scan
 from ..common.database.metadata import Metadata
 from ..common.database.pending import Entry, readable
@@ -28,6 +27,9 @@ from . import json_listing, schema
 from .policy_choice import PolicyClaim
 from .rows import ObjectRow, entry_of, from_entry, from_item, joined
 
+MERGED_TOGETHER = (
+    400  # Rows whose pages SQLite's cache, of 500 by default, still holds when they are written.
+)
 LONG_LISTING = 500  # Longer ones are read in a native thread, so that others need not wait.
 _ROW_COLUMNS = "name, created_at, size, content_type, etag, deleted, storage_policy_index"
 _LISTED_COLUMNS = "name, created_at, size, content_type, etag"
@@ -373,15 +375,22 @@ def _name(item: ListedRow | Subdir) -> str:
 
 
 def _merge(database: sqlite3.Connection, rows: Sequence[ObjectRow]) -> None:
-    """Merge rows into the table; a row that tells nothing new changes nothing."""
+    """Merge rows into the table, neighbours in the index together; what tells nothing new changes nothing."""
     news: dict[tuple[str, int], ObjectRow] = {}
     for row in rows:
         known = news.get(row.key)
         news[row.key] = row if known is None else joined(known, row)
-    stored = _stored(database, list({name for name, _ in news}))
+    ordered = [news[key] for key in sorted(news)]
+    for start in range(0, len(ordered), MERGED_TOGETHER):
+        _merge_some(database, ordered[start : start + MERGED_TOGETHER])
+
+
+def _merge_some(database: sqlite3.Connection, rows: Sequence[ObjectRow]) -> None:
+    """Merge rows of different objects."""
+    stored = _stored(database, list({row.name for row in rows}))
     changed = []
-    for key, row in news.items():
-        known = stored.get(key)
+    for row in rows:
+        known = stored.get(row.key)
         result = row if known is None else joined(known, row)
         if result != known:
             changed.append(result)
@@ -396,18 +405,12 @@ def _merge(database: sqlite3.Connection, rows: Sequence[ObjectRow]) -> None:
 
 
 def _stored(database: sqlite3.Connection, names: list[str]) -> dict[tuple[str, int], ObjectRow]:
-    found = {}
-    for start in range(0, len(names), ARGUMENTS_MAX):
-        chunk = names[start : start + ARGUMENTS_MAX]
-        rows = database.execute(
-            f"SELECT {_ROW_COLUMNS} FROM object WHERE deleted IN (0, 1)"  # noqa: S608 - constants and marks
-            f" AND name IN ({', '.join('?' * len(chunk))})",
-            chunk,
-        )
-        for values in rows:
-            row = ObjectRow(*values)
-            found[row.key] = row
-    return found
+    found = database.execute(
+        f"SELECT {_ROW_COLUMNS} FROM object WHERE deleted IN (0, 1)"  # noqa: S608 - constants and marks
+        f" AND name IN ({', '.join('?' * len(names))})",
+        names,
+    )
+    return {row.key: row for row in itertools.starmap(ObjectRow, found)}
 
 
 def claim_of(item: Item) -> PolicyClaim | None:

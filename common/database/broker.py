@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Transaction = Callable[[sqlite3.Connection], T]
+WRITER_CACHE_KIB = (
+    8000  # Holds the inner pages of an index of ten million names; a small database takes less.
+)
 READERS_MAX = 4  # Idle connections kept for reading; each is a descriptor and some memory.
 
 
@@ -273,6 +276,7 @@ class Broker(ABC):
         try:
             if writer is None:
                 writer = connection.connect(self.path, busy_seconds=connection.BUSY_SECONDS)
+                writer.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
             result = _in_transaction(writer, work, "BEGIN IMMEDIATE")
         except sqlite3.Error:
             if writer is not None:
