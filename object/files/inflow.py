@@ -1,7 +1,7 @@
 """A large body on its way to the device, past the page cache.
 
     room() ◀── bytes are received into one buffer …
-    received() ──▶ full? ──▶ native thread: MD5, block checksums, write ──▶ device
+    received() ──▶ full? ──▶ partner thread: MD5, block checksums, write ──▶ device
                      … while the other one is on its way
 
 Through the page cache a disk took 0.3 GB/s that took 1.2 directly, and copying cost as much CPU as the
@@ -16,12 +16,14 @@ import fcntl
 import hashlib
 import mmap
 import os
+from functools import partial
 
 from ...common import durability
-from ...common.concurrency import Task, in_native_thread, spawn
+from ...common.partner import Partner
 from .blocks import BlockSums
 
 PIECE_BYTES = 1 << 20  # Two of them are all the memory that an upload takes.
+INLINE_BYTES_MAX = 64 << 10  # A body that turns out to be so short is not worth a thread.
 WINDOW_BYTES = 8 << 20  # Dirty data of one upload, where it has to go through the page cache.
 _ALIGNMENT = 4096  # Of buffers, offsets and lengths, for all devices in use.
 
@@ -33,10 +35,10 @@ class Inflow:
         "_descriptor",
         "_digest",
         "_filled",
-        "_flight",
         "_is_direct",
         "_next",
         "_offset",
+        "_partner",
         "_piece",
         "_sums",
     )
@@ -48,7 +50,7 @@ class Inflow:
         self._piece, self._next = (memoryview(mmap.mmap(-1, PIECE_BYTES)) for _ in range(2))
         self._filled = 0
         self._offset = 0  # Where the piece begins in the file.
-        self._flight: Task[None] | None = None
+        self._partner: Partner | None = None
         self._is_direct = _write_directly(descriptor, directly=True)
 
     def room(self) -> memoryview:
@@ -67,32 +69,38 @@ class Inflow:
 
     def finish(self) -> None:
         """Return when all of it is summed and written."""
-        if self._filled:
+        if self._filled and not self._offset and self._filled <= INLINE_BYTES_MAX:
+            self._store(self._piece[: self._filled], 0)
+            self._filled = 0
+        elif self._filled:
             self._launch()
-        self._land()
+        if self._partner is not None:
+            self._partner.wait()
 
-    def abandon(self) -> None:
+    def close(self) -> None:
         """Return when nothing is written any more."""
+        partner, self._partner = self._partner, None
+        if partner is None:
+            return
         try:
-            self._land()
+            partner.wait()
         except OSError:
-            return  # What was not written is not wanted either.
+            pass  # What could not be written then is not wanted either.
+        finally:
+            partner.close()
 
     def _launch(self) -> None:
         """Send the piece on its way, when the one before it has arrived, whose memory is used again."""
-        self._land()
-        self._flight = spawn(in_native_thread, self._store, self._piece[: self._filled], self._offset)
+        if self._partner is None:
+            self._partner = Partner()
+        self._partner.wait()
+        self._partner.begin(partial(self._store, self._piece[: self._filled], self._offset))
         self._offset += self._filled
         self._filled = 0
         self._piece, self._next = self._next, self._piece
 
-    def _land(self) -> None:
-        flight, self._flight = self._flight, None
-        if flight is not None:
-            flight.wait()
-
     def _store(self, piece: memoryview, offset: int) -> None:
-        """Sum and write a piece (in a native thread)."""
+        """Sum and write a piece (in the partner's thread)."""
         self._digest.update(piece)
         self._sums.update(piece)
         if self._is_direct:

@@ -246,7 +246,7 @@ class Writer:
         if self._descriptor < 0:
             return
         if self._inflow is not None:
-            self._inflow.abandon()
+            self._inflow.close()
         os.close(self._descriptor)
         self._descriptor = -1
         self._committer.finish()

@@ -31,6 +31,7 @@ def stored(path: Path, body: bytes, rng: random.Random) -> tuple[bytes, str, byt
             incoming.received(count)
             rest = rest[count:]
         incoming.finish()
+        incoming.close()
     finally:
         os.close(descriptor)
     return path.read_bytes(), digest.hexdigest(), sums.encode()
@@ -72,6 +73,6 @@ def test_a_device_that_fails_is_noticed(tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(OSError, match="full"):
             incoming.finish()
         incoming.received(PIECE_BYTES)
-        incoming.abandon()
+        incoming.close()
     finally:
         os.close(descriptor)
