@@ -1,34 +1,60 @@
-"""Apus beside a peer, measured in one run: `make bench`, `make bench ARGS=--quick`.
+"""Apus beside a peer, measured in one run: `make bench`, `make bench PEER=rgw`, `make bench ARGS=--quick`.
 
-    both stores up, one of them at rest ──▶ rounds of load by turns ──▶ medians ──▶ tables, JSON, history
+    load      both stores up, one of them at rest, rounds of load by turns ─┐
+    ring      rebalancing                                                   ├─▶ medians ──▶ tables, JSON,
+    heal      a wiped device            rows   containers of many           │               history
+    startup   and what an idle cluster uses                                ─┘
 
-A run says which demands were met; it fails only when a store could not be measured.
+Load is measured unless other figures are named. Whatever is measured, every demand is judged by the newest
+run that has its figures. A run fails only when something could not be measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
-from . import ROOT, demands, history, machine, ours, report, stock, summary, workloads
+from . import (
+    ROOT,
+    demands,
+    heal,
+    history,
+    machine,
+    ours,
+    report,
+    ring,
+    rows,
+    startup,
+    stock,
+    summary,
+    workloads,
+)
 from .load import Pair, Unfit
 from .peer import Peer, Reading, Run
 
 PEERS = ("stock", "stock-lean")
+FIGURES: dict[str, Callable[[Run], Iterator[Reading]]] = {
+    "ring": ring.measure,
+    "heal": heal.measure,
+    "rows": rows.measure,
+    "startup": startup.measure,
+}
 PLAIN_WIDTH = 180
 
 
 def main() -> int:
     """Measure, print, remember."""
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before it was done"))  # Stores are taken down.
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
     watcher = Console(stderr=True)
     began = time.monotonic()
@@ -38,18 +64,21 @@ def main() -> int:
 
         def tell(what: str) -> None:
             said = f"{time.monotonic() - began:5.0f} s  {what}"
-            status.update(said) if watcher.is_terminal else watcher.print(said, highlight=False)
+            if watcher.is_terminal:
+                status.update(said)
+            else:
+                watcher.print(said, highlight=False)
 
         venv = Path(os.environ.get("APUS_STOCK_VENV", ROOT / ".venv-stock"))
-        run = Run(folder, arguments.quick, venv, tell)
         try:
-            readings = summary.medians(measure(run, arguments.peer, arguments.rounds))
+            readings = summary.medians(measure(Run(folder, arguments.quick, venv, tell), arguments))
         except Unfit as error:
             watcher.print(f"{error}", style="red")
             return 1
-    for table in report.tables(readings, demands.verdicts(readings)):
+    done = history.record(readings, rounds=arguments.rounds)
+    runs = [*history.records(), done]
+    for table in report.tables(readings, demands.verdicts(runs)):
         console.print(table)
-    done = history.record(readings, peer=arguments.peer, rounds=arguments.rounds)
     if arguments.json:
         arguments.json.write_text(done.to_json() + "\n")
     if not arguments.quick:
@@ -57,15 +86,23 @@ def main() -> int:
     return 0
 
 
-def measure(run: Run, peer: str, rounds: int) -> Iterator[Reading]:
-    """Yield every reading of every round."""
+def measure(run: Run, arguments: argparse.Namespace) -> Iterator[Reading]:
+    """Yield every reading of every round of what was asked for."""
+    for name in arguments.figures:
+        if name == "load":
+            yield from load(run, _peer(arguments.peer, run), arguments.rounds)
+        else:
+            yield from FIGURES[name](run)
+
+
+def load(run: Run, peer: Peer, rounds: int) -> Iterator[Reading]:
+    """Load both stores by turns."""
     with ExitStack() as stack:
-        peers = []
-        for each in (ours.Apus(run.folder), _peer(peer, run)):
+        peers = [ours.Apus(run.folder), peer]
+        for each in peers:
             run.tell(f"starting {each.title}")
             stack.callback(each.stop)
             each.start()
-            peers.append(each)
         pair = Pair(peers, run.tell)
         stack.callback(pair.close)
         listings = () if run.quick else workloads.LISTINGS
@@ -88,12 +125,16 @@ def _peer(name: str, run: Run) -> Peer:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"of load, {', '.join(FIGURES)}")
     parser.add_argument("--peer", choices=PEERS, default="stock")
     parser.add_argument("--quick", action="store_true", help="4 KiB and 64 MiB only; not recorded")
     parser.add_argument("--rounds", type=int, default=0, help="how often each store takes its turn")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args()
     arguments.rounds = arguments.rounds or (2 if arguments.quick else 3)
+    arguments.figures = arguments.figures or ["load"]
+    if unknown := set(arguments.figures) - {"load", *FIGURES}:
+        parser.error(f"no such figure: {', '.join(sorted(unknown))}")
     return arguments
 
 

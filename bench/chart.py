@@ -24,6 +24,7 @@ from .report import number
 
 FILE = ROOT / "doc" / "figures" / "bench.svg"
 NAMES = {"apus": "Apus", "rgw": "Ceph RGW", "stock": "stock Swift"}
+PEERS = ("rgw", "stock")
 WIDTH, LEFT, RIGHT = 820, 190, 110
 BAR, GAP, TITLE = 15, 14, 34
 
@@ -35,6 +36,11 @@ class Panel:
     title: str
     measure: str
     rows: Mapping[str, str]  # figure → what people call it
+
+    @property
+    def reference(self) -> str:
+        """Its first figure."""
+        return next(iter(self.rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,41 +88,43 @@ def main() -> int:
     )
     parser.add_argument("file", type=Path, nargs="?", default=FILE)
     file: Path = parser.parse_args().file
-    newest = newest_runs(history.records())
-    if "stock" not in newest:
+    runs = history.records()
+    if not history.newest(runs, PANELS[0].reference, "stock"):
         print("no run beside stock Swift was recorded yet; run: make bench", file=sys.stderr)
         return 1
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(svg(newest))
+    file.write_text(svg(runs))
     return 0
 
 
-def newest_runs(runs: Sequence[Record]) -> dict[str, Record]:
-    """Return the last run beside each peer."""
-    return {run.peer: run for run in runs}
-
-
-def bars(newest: Mapping[str, Record], figure: str, measure: str) -> list[Bar]:
+def bars(runs: Sequence[Record], figure: str, measure: str) -> list[Bar]:
     """Return the stores' values; a peer's from a run of its own is scaled to the run beside stock."""
-    reference = newest["stock"].figures.get(figure, {})
-    ours = reference.get(OURS, {}).get(measure)
-    found = {OURS: ours}
-    for peer, run in newest.items():
-        beside = run.figures.get(figure, {})
-        mine, theirs = beside.get(OURS, {}).get(measure), beside.get(peer, {}).get(measure)
-        found[peer] = theirs * ours / mine if ours and mine and theirs else None
-    return [Bar(peer, value) for peer in NAMES if (value := found.get(peer))]
+    reference = history.newest(runs, figure, "stock")
+    if reference is None:
+        return []
+    ours = reference.figures[figure][OURS][measure]
+    drawn = [Bar(OURS, ours)]
+    for peer in PEERS:
+        run = history.newest(runs, figure, peer)
+        if run is not None:
+            beside = run.figures[figure]
+            drawn.append(Bar(peer, beside[peer][measure] * ours / beside[OURS][measure]))
+    return drawn
 
 
-def svg(newest: Mapping[str, Record]) -> str:
-    """Return the whole picture."""
+def svg(runs: Sequence[Record]) -> str:
+    """Return the whole picture; at least one run has a figure of stock Swift's."""
     parts: list[str] = []
-    top = _legend(parts, [peer for peer in NAMES if peer == OURS or peer in newest])
+    shown = {
+        bar.peer for panel in PANELS for figure in panel.rows for bar in bars(runs, figure, panel.measure)
+    }
+    top = _legend(parts, [peer for peer in NAMES if peer in shown])
     for panel in PANELS:
-        rows = {title: bars(newest, figure, panel.measure) for figure, title in panel.rows.items()}
+        rows = {title: bars(runs, figure, panel.measure) for figure, title in panel.rows.items()}
         if any(rows.values()):
             top = _panel(parts, panel.title, {title: row for title, row in rows.items() if row}, top)
-    run = newest["stock"]
+    run = history.newest(runs, PANELS[0].reference, "stock")
+    assert run
     machine = f"{run.machine['cores']} cores, everything on one machine, durable writes"
     parts.append(_text(0, top + 14, f"{machine}; {run.date[:10]}, commit {run.commit}; make bench", "note"))
     return (

@@ -1,6 +1,6 @@
 """What must be reached, row by row, and whether it was.
 
-    DEMANDS, joined readings ──▶ verdicts() ──▶ a Verdict for each row whose figures were measured
+    DEMANDS, records of runs ──▶ verdicts() ──▶ a Verdict for each row, by the newest run that measured it
 
 Every row compares a figure of ours with another one: of a peer, of the machine, or of ours at another time.
 """
@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from .peer import Reading
+from .history import Record
 from .summary import times_better
 
 OURS = "apus"
 LONGEST_MS = 1000.0
+
+Figures = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +30,22 @@ class Demand:
     times: float
     against: str = ""  # The other's figure, where it has another name.
 
+    def reached(self, figures: Figures) -> float | None:
+        """How many times better ours is; None where one of the two was not measured."""
+        ours = figures.get(self.figure, {}).get(OURS, {})
+        theirs = figures.get(self.against or self.figure, {}).get(self.peer, {})
+        return times_better(ours, theirs, self.measure)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a demand; `reached` and `demanded` are in times."""
+    """What became of a demand; `met` is None while nobody has measured it."""
 
     title: str
     demanded: str
-    reached: str
-    met: bool
+    reached: str = ""
+    met: bool | None = None
+    date: str = ""
 
 
 def _cpu(operation: str, times: float, rgw_times: float) -> Iterator[Demand]:
@@ -53,6 +62,9 @@ def _p99(peer: str) -> Iterator[Demand]:
         yield Demand(title, f"{operation}-4k-16", "p99_ms", peer, 1.0)
 
 
+_LARGEST_RING = "rebalance-2^20-10000"
+_INTO_MANY = ("put-4k-into-10m-16", "operations_per_second", OURS)
+
 DEMANDS = (
     *_cpu("get", 15, 2),
     *_cpu("head", 15, 2),
@@ -66,38 +78,38 @@ DEMANDS = (
     Demand("listing of 10,000, CPU", "listing-10000", "cpu_ms", "stock", 10),
     *_p99("stock"),
     *_p99("rgw"),
+    Demand("PUT 4 KiB among 10,000,000 rows, requests/s", *_INTO_MANY, 0.85, "put-4k-into-empty-16"),
+    Demand("rebalance 2^20 × 3, 10,000 devices", _LARGEST_RING, "seconds", "stock", 20),
+    Demand("its balance", _LARGEST_RING, "balance", "stock", 1),
+    Demand("its dispersion", _LARGEST_RING, "dispersion", "stock", 1),
+    Demand("heal 100,000 objects", "heal-100000", "objects_per_second", "stock", 5),
 )
 
 
-def verdicts(readings: Sequence[Reading], demands: Iterable[Demand] = DEMANDS) -> list[Verdict]:
-    """Judge every demand whose two figures were measured, and the longest request of all."""
-    found: dict[tuple[str, str], Mapping[str, float]] = {
-        (reading.figure, reading.peer): reading.measures for reading in readings
-    }
-    judged = []
-    for demand in demands:
-        ours = found.get((demand.figure, OURS), {})
-        theirs = found.get((demand.against or demand.figure, demand.peer), {})
-        times = times_better(ours, theirs, demand.measure)
+def verdicts(runs: Sequence[Record], demands: Iterable[Demand] = DEMANDS) -> list[Verdict]:
+    """Judge every demand, and the longest request of all; the last run is the newest."""
+    return [*(_verdict(runs, demand) for demand in demands), _longest(runs)]
+
+
+def _verdict(runs: Sequence[Record], demand: Demand) -> Verdict:
+    title = f"{demand.title} against {demand.against or demand.peer}"
+    demanded = f"{demand.times:.3g} ×"
+    for run in reversed(runs):
+        times = demand.reached(run.figures)
         if times is not None:
-            judged.append(
-                Verdict(
-                    f"{demand.title} against {demand.against or demand.peer}",
-                    f"{demand.times:.3g} ×",
-                    f"{times:.3g} ×",
-                    times >= demand.times,
-                )
-            )
-    longest = [
-        reading.measures["max_ms"]
-        for reading in readings
-        if reading.peer == OURS and reading.figure.endswith("-4k-16")
-    ]
-    if longest:
-        worst = max(longest)
-        judged.append(
-            Verdict(
-                "longest request at 4 KiB", f"{LONGEST_MS:.0f} ms", f"{worst:.0f} ms", worst <= LONGEST_MS
-            )
-        )
-    return judged
+            return Verdict(title, demanded, f"{times:.3g} ×", times >= demand.times, run.date)
+    return Verdict(title, demanded)
+
+
+def _longest(runs: Sequence[Record]) -> Verdict:
+    title, demanded = "longest request at 4 KiB, 16 connections", f"at most {LONGEST_MS:.0f} ms"
+    for run in reversed(runs):
+        longest = [
+            peers[OURS]["max_ms"]
+            for figure, peers in run.figures.items()
+            if figure.endswith("-4k-16") and OURS in peers
+        ]
+        if longest:
+            worst = max(longest)
+            return Verdict(title, demanded, f"{worst:.0f} ms", worst <= LONGEST_MS, run.date)
+    return Verdict(title, demanded)

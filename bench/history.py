@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,11 +22,10 @@ FILE = Path(__file__).with_name("history.jsonl")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One run."""
+    """One run; `rounds` is how often each store took its turn under load."""
 
     date: str
     commit: str  # With a plus sign where something was changed and not committed.
-    peer: str
     rounds: int
     machine: Mapping[str, str | int]
     figures: Mapping[str, Mapping[str, Mapping[str, float]]]  # figure → peer → measure → value
@@ -44,14 +43,14 @@ class Record:
         return json.dumps(asdict(self), separators=(",", ":"))
 
 
-def record(readings: Iterable[Reading], *, peer: str, rounds: int) -> Record:
+def record(readings: Iterable[Reading], *, rounds: int) -> Record:
     """Return the run that has just ended."""
     figures: dict[str, dict[str, dict[str, float]]] = {}
     for reading in readings:
         rounded = {name: float(f"{value:.4g}") for name, value in reading.measures.items()}
         figures.setdefault(reading.figure, {})[reading.peer] = rounded
     date = dt.datetime.now(dt.UTC).isoformat(timespec="minutes")
-    return Record(date, _commit(), peer, rounds, machine.facts(), figures)
+    return Record(date, _commit(), rounds, machine.facts(), figures)
 
 
 def append(run: Record, file: Path = FILE) -> None:
@@ -62,7 +61,14 @@ def append(run: Record, file: Path = FILE) -> None:
 
 def records(file: Path = FILE) -> list[Record]:
     """Return all runs, oldest first."""
+    if not file.exists():
+        return []
     return [Record(**json.loads(line)) for line in file.read_text().splitlines()]
+
+
+def newest(runs: Sequence[Record], figure: str, peer: str) -> Record | None:
+    """Return the last run that measured the figure for that peer."""
+    return next((run for run in reversed(runs) if peer in run.figures.get(figure, {})), None)
 
 
 def _commit() -> str:

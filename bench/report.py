@@ -25,6 +25,7 @@ _PLAIN = (
     ("CPU ms", "cpu_ms"),
     *((role.value, f"cpu_ms_{role}") for role in Role),
 )
+_WORDS = {True: ("met", ""), False: ("not met", "red"), None: ("never measured", "dim")}
 
 
 def tables(readings: Sequence[Reading], judged: Sequence[Verdict]) -> Iterator[Table]:
@@ -102,15 +103,17 @@ def _against_the_other(found: Mapping[str, Mapping[str, float]], measure: str) -
 def _verdict_table(judged: Sequence[Verdict]) -> Table:
     table = _table("Demanded")
     table.add_column("row")
-    for column in ("at least", "reached", ""):
+    for column in ("at least", "reached", "", "measured"):
         table.add_column(column, justify="right")
     for verdict in judged:
+        said, style = _WORDS[verdict.met]
         table.add_row(
             verdict.title,
             verdict.demanded,
             verdict.reached,
-            "met" if verdict.met else "not met",
-            style="" if verdict.met else "red",
+            said,
+            verdict.date.replace("+00:00", ""),
+            style=style,
         )
     return table
 

@@ -46,9 +46,12 @@ def _joined(name: str, values: Sequence[float]) -> float:
 def times_better(ours: Mapping[str, float], theirs: Mapping[str, float], measure: str) -> float | None:
     """Return how many times better we are by that measure; None where either did not take it."""
     mine, other = ours.get(measure), theirs.get(measure)
-    if not mine or not other:
+    if mine is None or other is None:
         return None
-    return mine / other if is_rate(measure) else other / mine
+    better, worse = (mine, other) if is_rate(measure) else (other, mine)
+    if worse == 0:
+        return math.inf if better else 1.0
+    return better / worse
 
 
 def is_rate(measure: str) -> bool:

@@ -18,10 +18,14 @@ OURS = Reading("get-4k-16", "apus", LOAD)
 THEIRS = Reading("get-4k-16", "stock", {**LOAD, "cpu_ms": 16.0, "operations_per_second": 25.0})
 
 
+def run_of(readings: list[Reading]) -> history.Record:
+    return history.record(readings, rounds=1)
+
+
 def printed(readings: list[Reading]) -> str:
     out = io.StringIO()
     console = Console(file=out, width=180)
-    for table in report.tables(readings, verdicts(readings)):
+    for table in report.tables(readings, verdicts([run_of(readings)])):
         console.print(table)
     return out.getvalue()
 
@@ -42,29 +46,38 @@ def test_other_figures_have_a_line_for_each_measure() -> None:
 def test_a_demand_is_met_from_its_bound_on(times: float, met: bool) -> None:
     """Exactly as many times better as demanded is enough."""
     demand = Demand("GET", "get-4k-16", "cpu_ms", "stock", times)
-    assert verdicts([OURS, THEIRS], [demand])[0].met is met
+    assert verdicts([run_of([OURS, THEIRS])], [demand])[0].met is met
 
 
 def test_a_demand_may_name_a_yardstick_of_the_machine() -> None:
     """Our figure is compared with another figure by the same measure."""
     machine = Reading("loopback", "machine", {"mb_per_second": 0.5})
     demand = Demand("GET", "get-4k-16", "mb_per_second", "machine", 0.6, "loopback")
-    assert verdicts([OURS, machine], [demand])[0].reached == "0.8 ×"
+    assert verdicts([run_of([OURS, machine])], [demand])[0].reached == "0.8 ×"
 
 
-def test_what_was_not_measured_is_not_judged() -> None:
-    """A row whose figures are missing is left out instead of failing."""
-    assert verdicts([THEIRS]) == []
+def test_the_newest_run_that_measured_it_judges_a_demand() -> None:
+    """A later run without the figure changes nothing; one with it does."""
+    demand = Demand("GET", "get-4k-16", "cpu_ms", "stock", 15)
+    better = Reading("get-4k-16", "stock", {**LOAD, "cpu_ms": 30.0})
+    runs = [run_of([OURS, THEIRS]), run_of([OURS, better]), run_of([OURS])]
+    assert verdicts(runs, [demand])[0].reached == "30 ×"
+
+
+def test_what_was_never_measured_is_neither_met_nor_not() -> None:
+    """Its row says so."""
+    assert {verdict.met for verdict in verdicts([run_of([THEIRS])])} == {None}
+    assert "never measured" in printed([THEIRS])
 
 
 def test_history_gives_back_what_was_recorded(tmp_path: Path) -> None:
     """A run survives its line of JSON, and the line tells nothing about whose machine it was."""
     file = tmp_path / "history.jsonl"
     for _ in range(2):
-        history.append(history.record([OURS, THEIRS], peer="stock", rounds=3), file)
+        history.append(history.record([OURS, THEIRS], rounds=3), file)
     first, second = history.records(file)
     assert first.readings() == [OURS, THEIRS]
-    assert second.peer == "stock"
+    assert second.rounds == 3
     assert set(first.machine) == {"cores", "memory_gb", "architecture", "kernel", "python"}
     assert str(Path.home()) not in file.read_text()
 
@@ -74,19 +87,19 @@ def record(peer: str, ours_ms: float, theirs_ms: float) -> history.Record:
         Reading("get-4k-16", "apus", {"cpu_ms": ours_ms}),
         Reading("get-4k-16", peer, {"cpu_ms": theirs_ms}),
     ]
-    return history.record(readings, peer=peer, rounds=1)
+    return run_of(readings)
 
 
 def test_the_chart_scales_a_peer_of_another_run() -> None:
     """Where Apus took twice as long in the other run, so did its peer: the ratio is what was measured."""
-    newest = chart.newest_runs([record("stock", 9, 9), record("rgw", 2.0, 5.0), record("stock", 1.0, 16.0)])
-    found = {bar.peer: bar.value for bar in chart.bars(newest, "get-4k-16", "cpu_ms")}
+    runs = [record("stock", 9, 9), record("rgw", 2.0, 5.0), record("stock", 1.0, 16.0)]
+    found = {bar.peer: bar.value for bar in chart.bars(runs, "get-4k-16", "cpu_ms")}
     assert found == {"apus": 1.0, "rgw": 2.5, "stock": 16.0}
 
 
 def test_the_chart_is_a_picture_for_light_and_dark_pages() -> None:
     """It is well-formed, has a bar for each store that was measured, and colours for both kinds of page."""
-    drawn = chart.svg(chart.newest_runs([record("stock", 1.0, 16.0)]))
+    drawn = chart.svg([record("stock", 1.0, 16.0)])
     root = ET.fromstring(drawn)
     bars = [float(each.attrib["width"]) for each in root.iter("{http://www.w3.org/2000/svg}rect")]
     assert max(bars) == 16 * min(bar for bar in bars if bar != chart.BAR)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +53,13 @@ def test_better_means_less_cost_or_more_rate(measure: str, better: float) -> Non
 
 
 def test_what_was_not_measured_has_no_ratio() -> None:
-    """Neither a missing figure nor a zero can be divided by."""
+    """A figure that one side lacks is not compared."""
     assert times_better({}, {"cpu_ms": 1.0}, "cpu_ms") is None
-    assert times_better({"cpu_ms": 0.0}, {"cpu_ms": 1.0}, "cpu_ms") is None
+    assert times_better({"cpu_ms": 1.0}, {}, "cpu_ms") is None
+
+
+def test_nothing_is_as_good_as_nothing() -> None:
+    """Two costs of zero are equal, and none at all is better than any."""
+    assert times_better({"dispersion": 0.0}, {"dispersion": 0.0}, "dispersion") == 1
+    assert times_better({"dispersion": 0.0}, {"dispersion": 0.1}, "dispersion") == math.inf
+    assert times_better({"mb_per_second": 0.0}, {"mb_per_second": 5.0}, "mb_per_second") == 0
