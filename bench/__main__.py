@@ -12,42 +12,24 @@ run that has its figures. A run fails only when something could not be measured.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
-from . import (
-    ROOT,
-    demands,
-    heal,
-    history,
-    machine,
-    ours,
-    report,
-    ring,
-    rows,
-    startup,
-    stock,
-    summary,
-    workloads,
-)
+from . import ROOT, demands, history, machine, ours, report, stock, summary, workloads
 from .load import Pair, Unfit
 from .peer import Peer, Reading, Run
 
-PEERS = ("stock", "stock-lean")
-FIGURES: dict[str, Callable[[Run], Iterator[Reading]]] = {
-    "ring": ring.measure,
-    "heal": heal.measure,
-    "rows": rows.measure,
-    "startup": startup.measure,
-}
+PEERS = ("stock", "stock-lean", "rgw")
+FIGURES = ("ring", "heal", "rows", "startup")  # Modules of those names; only what is asked for is loaded.
 PLAIN_WIDTH = 180
 
 
@@ -92,7 +74,7 @@ def measure(run: Run, arguments: argparse.Namespace) -> Iterator[Reading]:
         if name == "load":
             yield from load(run, _peer(arguments.peer, run), arguments.rounds)
         else:
-            yield from FIGURES[name](run)
+            yield from importlib.import_module(f".{name}", __package__).measure(run)
 
 
 def load(run: Run, peer: Peer, rounds: int) -> Iterator[Reading]:
@@ -118,6 +100,9 @@ def load(run: Run, peer: Peer, rounds: int) -> Iterator[Reading]:
 
 
 def _peer(name: str, run: Run) -> Peer:
+    if name == "rgw":
+        rgw: Peer = importlib.import_module(".rgw", __package__).Rgw(run.folder)
+        return rgw
     if not stock.is_installed(run.stock_venv):
         raise Unfit("stock OpenStack Swift is not installed; run: make install-stock")
     return stock.Stock(run.folder, run.stock_venv, stock.LEAN if name == "stock-lean" else stock.FULL)
