@@ -214,12 +214,24 @@ ANSWER_SECONDS = histogram(
 METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE", "REPLICATE", "UPDATE", "COPY", "OPTIONS"})
 
 
+class _Counts:
+    """The cells of one method, at hand: looking each up by its labels took twice as long as counting."""
+
+    __slots__ = ("answers", "method", "seconds")
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+        self.answers: dict[str, Counter] = {}  # By status line, of which an application has a few dozen.
+        self.seconds = ANSWER_SECONDS.labels(method)
+
+
 class MetricsFilter:
     """Answers GET /metrics, and counts everything else that it lets through."""
 
     def __init__(self, app: WSGIApp, config: MetricsConfig) -> None:
         self.app = app
         self.networks = [ipaddress.ip_network(network) for network in config.allow_from]
+        self.counts: dict[str, _Counts] = {}  # By method.
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(SharedCells())
 
@@ -229,15 +241,22 @@ class MetricsFilter:
             return self._answer(environ)(environ, start_response)
         begun = time.perf_counter()
         method = environ["REQUEST_METHOD"]
-        if method not in METHODS:
-            method = "BAD_METHOD"
+        counts = self.counts.get(method) or self._counts(method)
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            ANSWERS.labels(method, status[:3]).inc()
-            ANSWER_SECONDS.labels(method).observe(time.perf_counter() - begun)
+            answers = counts.answers.get(status)
+            if answers is None:
+                answers = counts.answers[status] = ANSWERS.labels(counts.method, status[:3])
+            answers.inc()
+            counts.seconds.observe(time.perf_counter() - begun)
             return start_response(status, headers, exc_info)
 
         return self.app(environ, start)
+
+    def _counts(self, method: str) -> _Counts:
+        method = method if method in METHODS else "BAD_METHOD"
+        counts = self.counts[method] = self.counts.get(method) or _Counts(method)
+        return counts
 
     def _answer(self, environ: Environ) -> Answer:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):

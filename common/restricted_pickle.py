@@ -26,6 +26,8 @@ SIZE_MAX = (
 class _Memory(io.BytesIO):
     """Bytes to be peeked at; otherwise the unpickler calls back for each string, three times the cost."""
 
+    __slots__ = ()
+
     def peek(self, _size: int) -> bytes:
         """Return all that is left."""
         return self.getvalue()[self.tell() :]
@@ -34,14 +36,12 @@ class _Memory(io.BytesIO):
 class _Reader(pickle.Unpickler):
     """Resolves only the names it was given."""
 
-    def __init__(self, data: bytes, allowed: Mapping[tuple[str, str], Any]) -> None:
-        super().__init__(_Memory(data), encoding="latin-1")
-        self._allowed = allowed
+    allowed: Mapping[tuple[str, str], Any] = MappingProxyType({})
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what the caller listed under (module, name); anything else is refused."""
         name_in_full = (module, name)
-        found = self._allowed.get(name_in_full) or _ALWAYS.get(name_in_full)
+        found = self.allowed.get(name_in_full) or _ALWAYS.get(name_in_full)
         if found is None:
             raise pickle.UnpicklingError(f"{module}.{name} is not allowed here")
         return found
@@ -79,7 +79,9 @@ def loads(data: bytes, *, allowed: Mapping[tuple[str, str], Any] = MappingProxyT
     if len(data) > SIZE_MAX:
         raise Corrupt(f"a pickle of {len(data)} bytes is larger than {SIZE_MAX}")
     try:
-        return _Reader(data, allowed).load()
+        reader = _Reader(_Memory(data), encoding="latin-1")
+        reader.allowed = allowed
+        return reader.load()
     except Exception as problem:  # noqa: BLE001 - a hostile pickle can raise anything from its opcodes
         raise Corrupt(f"unreadable pickle: {problem}") from problem
 

@@ -60,15 +60,14 @@ def _answer(
     context: Context, request: Request, stored: StoredObject, wanted: conditions.Conditions
 ) -> Answer:
     headers = _headers(context, stored)
-    etag = _conditional_etag(request, stored)
     if wanted is not conditions.NONE:
-        status = conditions.judge(wanted, etag, stored.timestamp)
+        status = conditions.judge(wanted, _conditional_etag(request, stored), stored.timestamp)
         if status is not None:
             headers.pop("Content-Length")
             return Answer(status, headers)
     if request.method == "HEAD":
         return Answer(200, headers)
-    spans = _spans(request, stored, etag)
+    spans = _spans(request, stored)
     if spans == []:
         headers["Content-Range"] = f"bytes */{stored.length}"
         headers.pop("Content-Length")
@@ -108,7 +107,7 @@ def _conditional_etag(request: Request, stored: StoredObject) -> str:
     return stored.metadata["ETag"]
 
 
-def _spans(request: Request, stored: StoredObject, etag: str) -> list[Span] | None:
+def _spans(request: Request, stored: StoredObject) -> list[Span] | None:
     header = request.environ.get("HTTP_RANGE")
     if header is None:
         return None
@@ -117,6 +116,7 @@ def _spans(request: Request, stored: StoredObject, etag: str) -> list[Span] | No
         present = {key.lower() for key in stored.metadata}
         if any(name.strip().lower() in present for name in ignoring.split(",")):
             return None
+    etag = _conditional_etag(request, stored)
     if not conditions.range_holds(request.environ.get("HTTP_IF_RANGE"), etag, stored.timestamp):
         return None
     return ranges.choose(header, stored.length)

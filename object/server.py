@@ -48,6 +48,7 @@ class ObjectServer:
     def __init__(self, options: Mapping[str, str], cluster: ClusterConf | None = None) -> None:
         settings = parse(ObjectSettings, options)
         self.context = make_context(settings, cluster or ClusterConf.load(settings.swift_dir))
+        self._logs_requests = settings.log_requests
         self._handlers = dict(VERBS)
         if settings.replication_server:
             self._handlers["REPLICATE"] = replicate
@@ -58,7 +59,7 @@ class ObjectServer:
         logs.transaction_id.set(environ.get("HTTP_X_TRANS_ID", "-"))
         request = Request(environ)
         answer = self._answer(request)
-        if self.context.settings.log_requests:
+        if self._logs_requests:
             fields = {
                 "method": request.method,
                 "path": request.path,

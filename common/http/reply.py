@@ -29,14 +29,10 @@ JOIN_BYTES_MAX = 65536  # Joining head and body copies; above this two buffers i
 
 _UNKNOWN = -1
 _CHUNKED = -2
-_SPECIAL = {
-    "Content-Length": "length",
-    "content-length": "length",
-    "Connection": "connection",
-    "connection": "connection",
-    "Date": "date",
-    "date": "date",
-}
+_SPECIAL = {"content-length": "length", "connection": "connection", "date": "date"}
+_PLAIN = "plain"
+_MEMO_MAX = 4096  # Names of metadata are the clients' to choose; the memo must not grow with their fancy.
+_kinds: dict[str, str] = {}
 
 
 class Reply:
@@ -166,9 +162,10 @@ class Reply:
         length = None
         lines = self._lines = [f"HTTP/1.1 {self._status}\r\n"]
         dated = False
+        kinds = _kinds
         for name, value in self._headers:
-            kind = _SPECIAL.get(name) or _SPECIAL.get(name.lower())
-            if kind is None:
+            kind = kinds.get(name) or _kind(name)
+            if kind is _PLAIN:
                 lines.append(f"{name}: {value}\r\n")
             elif kind == "length":
                 length = int(value)
@@ -248,6 +245,14 @@ class Reply:
         except WireTimeout as silence:
             raise ClientTimeout("the client does not take its answer") from silence
         self.is_sending = False
+
+
+def _kind(name: str) -> str:
+    """Return what a header means to the server."""
+    kind = _SPECIAL.get(name.lower(), _PLAIN)
+    if len(_kinds) < _MEMO_MAX:
+        _kinds[name] = kind
+    return kind
 
 
 _BODILESS_STATUSES = frozenset(str(status) for status in BODILESS)

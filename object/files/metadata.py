@@ -121,14 +121,19 @@ def _too_much(descriptor: int) -> ApusError:
 
 
 def read(file: int | str) -> Metadata:
-    """Return the metadata of an open file or a path, checked against its checksum.
+    """Return the metadata of an open file or a path, checked against its checksum; most is one attribute.
 
     Raises:
         Corrupt: when it is not what was written.
         FileNotFoundError: when the path is gone.
     """
-    data = _read_all(file)
-    return decode(data)
+    try:
+        data = os.getxattr(file, METADATA_ATTRIBUTE)
+        if os.getxattr(file, CHECKSUM_ATTRIBUTE) == _checksum(data):
+            return decode(data)
+    except OSError:
+        pass  # What it means is told below.
+    return decode(_read_all(file))
 
 
 def add_missing_checksum(file: int | str) -> None:
@@ -142,8 +147,6 @@ def _read_all(file: int | str) -> bytes:
     if data is None:
         raise Corrupt("there is no metadata")
     checksum = _attribute_or_none(file, CHECKSUM_ATTRIBUTE)
-    if checksum is not None and checksum == _checksum(data):
-        return data
     index = 1
     while (chunk := _attribute_or_none(file, _attribute(index))) is not None:
         data += chunk

@@ -24,7 +24,7 @@ from . import blocks, metadata, names
 from .blocks import Blocks
 from .device import Reserve
 from .metadata import Metadata
-from .names import Selection
+from .names import FileName, Selection
 from .quarantine import quarantine
 from .writer import Writer
 
@@ -178,10 +178,10 @@ class FileStore:
         descriptor = -1
         try:
             descriptor = open_file(path, os.O_RDONLY | os.O_CLOEXEC)
-            stored = StoredObject(
-                path, descriptor, 0, selection.data.timestamp, {}, metadata.read(descriptor)
-            )
-            _merge(stored, selection, location.hash_directory)
+            content = metadata.read(descriptor)
+            stored = StoredObject(path, descriptor, 0, selection.data.timestamp, content, content)
+            if selection.meta is not None:
+                _merge(stored, selection.meta, selection.content_type, location.hash_directory)
             stored.length = os.lseek(descriptor, 0, os.SEEK_END)  # A third of what fstat takes.
         except (Corrupt, OSError) as problem:
             if descriptor >= 0:
@@ -231,15 +231,11 @@ def quarantined(hash_directory: str, reason: str) -> Absent:
     return Absent(f"quarantined: {reason}")
 
 
-def _merge(stored: StoredObject, selection: Selection, folder: str) -> None:
-    """Put what a .meta says over what the .data says, except what only a PUT may say."""
+def _merge(stored: StoredObject, last: FileName, newer: FileName | None, folder: str) -> None:
+    """Put what the last .meta says over what the .data says, except what only a PUT may say."""
     data = stored.data_metadata
-    if selection.meta is None:
-        stored.metadata = data
-        return
-    meta = metadata.read(f"{folder}/{selection.meta.name}")
-    newer = selection.content_type
-    if newer is not None and newer is not selection.meta:
+    meta = metadata.read(f"{folder}/{last.name}")
+    if newer is not None and newer is not last:
         other = metadata.read(f"{folder}/{newer.name}")
         if other.get("Content-Type-Timestamp", "") > meta.get("Content-Type-Timestamp", ""):
             meta["Content-Type"] = other["Content-Type"]
