@@ -14,7 +14,9 @@ from __future__ import annotations
 import contextvars
 import logging
 import os
+import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, ParamSpec, Self, TypeVar
 
@@ -94,6 +96,68 @@ def start_afresh() -> None:
 def sleep(seconds: float = 0) -> None:
     """Let the other green threads run for so long; 0 gives each of them one turn."""
     eventlet.sleep(seconds)
+
+
+class Countdown:
+    """Waits of one length, which nearly always end before their time: one timer serves them all."""
+
+    __slots__ = ("_running", "_seconds", "_waits")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._waits: deque[tuple[float, Callable[[], object]]] = deque()
+        self._running = False
+
+    def start(self, act: Callable[[], object]) -> None:
+        """Have the hub call something short when the time is over, be it needed or not."""
+        self._waits.append((time.monotonic() + self._seconds, act))
+        if not self._running:
+            self._running = True
+            call_later(self._seconds, self._ring)
+
+    def _ring(self) -> None:
+        waits, now = self._waits, time.monotonic()
+        while waits and waits[0][0] <= now:
+            waits.popleft()[1]()
+        self._running = bool(waits)
+        if waits:
+            call_later(waits[0][0] - now, self._ring)
+
+
+class Waiter:
+    """One green thread that waits for others, or for the hub, to wake it."""
+
+    __slots__ = ("_green", "_hub", "_woken")
+
+    def __init__(self) -> None:
+        self._hub = eventlet.hubs.get_hub()
+        self._green: Any = None
+        self._woken = False
+
+    def wait(self) -> None:
+        """Return when it has been woken, now or before."""
+        if not self._woken:
+            self._green = greenlet.getcurrent()
+            try:
+                self._hub.switch()
+            finally:
+                self._green = None
+
+    def wake(self) -> None:
+        """End the waiting, once for all; the hub goes there at once, a green thread stays here."""
+        if not self._woken:
+            self._woken = True
+            green, hub = self._green, self._hub
+            if green is None:
+                return
+            if greenlet.getcurrent() is hub.greenlet:
+                green.switch()
+            else:
+                hub.schedule_call_global(0, self._switch)
+
+    def _switch(self) -> None:
+        if self._green is not None:
+            self._green.switch()
 
 
 class Event:

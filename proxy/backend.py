@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ..common.errors import Unavailable
-from ..common.http.client import Pool, Response
+from ..common.http.client import Asked, Pool, Response
 from ..ring.device import Device
 from .error_limit import ErrorLimit
 from .nodes import Candidate, candidates
@@ -87,6 +87,39 @@ class Backend:
             self.refused(device, question.method, response, length=len(question.body))
             return None
         return response
+
+    def judged(self, question: Question, candidate: Candidate, asked: Asked) -> Response | None:
+        """Return the answer to what was begun; what is late or failing is counted, as in `ask()`."""
+        response = asked.response
+        if response is None:
+            self.failed(candidate.device, question.method, str(asked.problem))
+        elif response.status >= 500:
+            self.refused(candidate.device, question.method, response, length=len(question.body))
+        else:
+            return response
+        return None
+
+    def begin(
+        self,
+        question: Question,
+        candidate: Candidate,
+        headers: Mapping[str, str],
+        heard: Callable[[Asked], None],
+    ) -> bool:
+        """Ask one device without waiting; False when only `ask()` can do it."""
+        device = candidate.device
+        if self._timing_expiry_seconds is not None:
+            return False
+        asked = self.pool.begin(
+            device.address,
+            question.method,
+            question.target(device),
+            headers,
+            question.body,
+            timeout_seconds=question.timeout_seconds,
+            heard=heard,
+        )
+        return asked is not None
 
     def refused(self, device: Device, method: str, response: Response, *, length: int = 0) -> None:
         """Count and discard an answer that says the device can't serve a body of that length."""

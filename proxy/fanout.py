@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
+from itertools import chain
 
-from ..common.concurrency import Empty, Queue, spawn
+from ..common.concurrency import Countdown, Empty, Queue, Waiter, spawn
 from ..common.errors import Unavailable
+from ..common.http.client import Asked, Response
 from .backend import Backend, Question
 from .nodes import Candidate
 from .quorum import quorum_size, verdict
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """A storage server's whole answer; status 503 without candidate stands for silence."""
 
@@ -52,13 +55,120 @@ def fan_out(
     nodes: Iterator[Candidate],
     *,
     is_enough: Callable[[Replies], bool],
-    grace_seconds: float,
+    grace: Countdown,
 ) -> Replies:
     """Send every request to a device of its own; return the replies in order of arrival."""
-    mailbox: Queue = Queue()
+    fan = _Fan(backend, question, nodes, is_enough, grace, len(requests))
     for headers in requests:
-        spawn(_deliver, backend, question, headers, nodes, mailbox)
-    return collect(mailbox, len(requests), is_enough=is_enough, grace_seconds=grace_seconds)
+        fan.ask(headers)
+    return fan.gathered()
+
+
+class _Fan:
+    """Requests to several devices, which the hub attends to while nobody waits for them.
+
+    A green thread for each, with its switches and its mailbox, would cost 35 µs. Only what does not go as it
+    nearly always goes (no kept connection, a failure) gets one.
+    """
+
+    __slots__ = (
+        "_backend",
+        "_context",
+        "_failure",
+        "_grace",
+        "_is_enough",
+        "_nodes",
+        "_question",
+        "_replies",
+        "_waiter",
+        "_waits_for",
+    )
+
+    def __init__(
+        self,
+        backend: Backend,
+        question: Question,
+        nodes: Iterator[Candidate],
+        is_enough: Callable[[Replies], bool],
+        grace: Countdown,
+        count: int,
+    ) -> None:
+        self._backend = backend
+        self._question = question
+        self._nodes = nodes
+        self._is_enough: Callable[[Replies], bool] | None = is_enough  # None once it was enough.
+        self._grace = grace
+        self._waits_for = count
+        self._replies: Replies = []
+        self._waiter = Waiter()
+        self._failure: Exception | None = None
+        self._context = copy_context()  # The hub does not know whose request it attends to.
+
+    def ask(self, headers: Mapping[str, str]) -> None:
+        """Send one request to the next device that can be asked."""
+        candidate = next(self._nodes, None)
+        if candidate is None:
+            self._take(None)
+            return
+
+        def hear(asked: Asked) -> None:
+            self._hear(asked, candidate, headers)
+
+        if not self._backend.begin(self._question, candidate, headers, hear):
+            spawn(self._deliver, candidate, headers)
+
+    def gathered(self) -> Replies:
+        """Return the replies when all are in, or enough are and the grace is over."""
+        self._waiter.wait()
+        if self._failure is not None:
+            raise self._failure
+        return list(self._replies)  # Late ones are not to change what is judged.
+
+    def _hear(self, asked: Asked, candidate: Candidate, headers: Mapping[str, str]) -> None:
+        """Take an answer, in the hub; hand all trouble to a green thread."""
+        response = asked.response
+        if response is not None and response.status < 500 and response.has_arrived:
+            self._take(Reply(response.status, response.headers, response.read(), candidate, headers))
+        else:
+            self._context.run(spawn, self._recover, asked, candidate, headers)
+
+    def _recover(self, asked: Asked, candidate: Candidate, headers: Mapping[str, str]) -> None:
+        """Do what is left of a request that needs waiting, or another device."""
+        if asked.stale:
+            self._deliver(candidate, headers)
+            return
+        reply = None
+        try:
+            response = self._backend.judged(self._question, candidate, asked)
+            if response is not None:
+                reply = _whole(self._backend, self._question, response, candidate, headers)
+            if reply is None:
+                reply = ask_in_turn(self._backend, self._question, headers, self._nodes)
+        finally:
+            self._take(reply)
+
+    def _deliver(self, candidate: Candidate, headers: Mapping[str, str]) -> None:
+        """Ask this device, and others while they fail."""
+        reply = None
+        try:
+            reply = ask_in_turn(self._backend, self._question, headers, chain((candidate,), self._nodes))
+        finally:
+            self._take(reply)
+
+    def _take(self, reply: Reply | None) -> None:
+        """Count one request as answered, None for silence."""
+        if reply is not None:
+            self._replies.append(reply)
+        self._waits_for -= 1
+        try:
+            if not self._waits_for:
+                self._waiter.wake()
+            elif self._is_enough is not None and self._is_enough(self._replies):
+                self._is_enough = None
+                self._grace.start(self._waiter.wake)
+        except Exception as problem:  # noqa: BLE001 - the hub must go on; it is raised where the request waits
+            self._failure = problem
+            self._waiter.wake()
 
 
 def collect(
@@ -82,20 +192,6 @@ def collect(
     return replies
 
 
-def _deliver(
-    backend: Backend,
-    question: Question,
-    headers: Mapping[str, str],
-    nodes: Iterator[Candidate],
-    mailbox: Queue,
-) -> None:
-    reply = None
-    try:
-        reply = ask_in_turn(backend, question, headers, nodes)
-    finally:
-        mailbox.put(reply)
-
-
 def ask_in_turn(
     backend: Backend, question: Question, headers: Mapping[str, str], nodes: Iterator[Candidate]
 ) -> Reply | None:
@@ -104,10 +200,23 @@ def ask_in_turn(
         response = backend.ask(question, candidate, headers)
         if response is None:
             continue
-        try:
-            body = response.read()
-        except Unavailable as problem:
-            backend.failed(candidate.device, question.method, str(problem))
-            continue
-        return Reply(response.status, response.headers, body, candidate, headers)
+        reply = _whole(backend, question, response, candidate, headers)
+        if reply is not None:
+            return reply
     return None
+
+
+def _whole(
+    backend: Backend,
+    question: Question,
+    response: Response,
+    candidate: Candidate,
+    headers: Mapping[str, str],
+) -> Reply | None:
+    """Return the reply with its body; None, and a failure counted, when that does not come."""
+    try:
+        body = response.read()
+    except Unavailable as problem:
+        backend.failed(candidate.device, question.method, str(problem))
+        return None
+    return Reply(response.status, response.headers, body, candidate, headers)

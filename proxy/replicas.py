@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from urllib.parse import quote
 
+from ..common.concurrency import Countdown
 from ..common.http.answer import Answer
 from .backend import Backend, Question
 from .fanout import Replies, fan_out, has_quorum
@@ -32,6 +33,7 @@ class Replicas:
         self.settings = settings
         self.user_agent = f"proxy-server {os.getpid()}"
         self._dice = random.Random()
+        self._grace = Countdown(settings.post_quorum_timeout)
         self._node_count = NodeCount.parse(settings.request_node_count)
         self._affinity = {index: settings.of_policy(index).nearest() for index in (None, *settings.policies)}
         self._local = {index: settings.of_policy(index).local() for index in (None, *settings.policies)}
@@ -152,5 +154,5 @@ class Replicas:
             requests,
             nodes,
             is_enough=is_enough or (lambda replies: has_quorum(replies, replicas)),
-            grace_seconds=self.settings.post_quorum_timeout,
+            grace=self._grace,
         )

@@ -1,6 +1,7 @@
 """The client side: requests to peers over connections that are kept.
 
     Pool.request(address, method, path, headers, body) ──▶ Response       head and body in one send
+    Pool.begin(address, …, heard) ──▶ Asked ──hub──▶ heard(Asked)             no green thread waits
     Pool.open(address, …) ──▶ Exchange ──send…, finish──▶ Response        a body that comes piece by piece
 
 A kept connection may have been closed by the peer just now; a request that finds it so, before any byte of
@@ -9,15 +10,15 @@ an answer, is made once more on a fresh one. All failures are Unavailable: try a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..errors import Unavailable
 from .errors import BadFraming, ConnectFailed, PeerDisconnect, PeerTimeout
-from .head import Headers as HeaderLines
-from .head import head_end, header_lines, status_line
+from .head import head_end, header_texts, status_line
 from .idle import Address, IdleWires
 from .response import Headers, Response
-from .wire import Wire, WireTimeout
+from .wire import TIME_IS_UP, Wire, WireTimeout
 
 __all__ = ["Address", "Exchange", "Headers", "Pool", "PoolConfig", "Response"]
 
@@ -28,7 +29,7 @@ _HOST = ("Host", "host", "HOST")
 _CONTENT_LENGTH = ("Content-Length", "content-length", "CONTENT-LENGTH")
 _ALWAYS_MEASURED = frozenset(("PUT", "POST", "REPLICATE"))
 
-Head = tuple[int, str, int, HeaderLines]
+Head = tuple[int, str, int, Sequence[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,42 @@ class Pool:
             except _Stale:
                 pass
         return self._ask(address, self._connect(address), method, head, body, timeout_seconds, kept=False)
+
+    def begin(
+        self,
+        address: Address,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        *,
+        timeout_seconds: float | None = None,
+        heard: Callable[[Asked], None],
+    ) -> Asked | None:
+        """Send a whole request and return at once; the hub calls `heard`, which must not wait, at its end.
+
+        None, and nothing happens, where no kept connection takes it at once: `request()` will do then.
+        """
+        wire = self._idle.take(address)
+        if wire is None:
+            return None
+        length = len(body) if body or method in _ALWAYS_MEASURED else None
+        message = (
+            request_head(address, method, path, headers, measure=length, more=self._default_lines) + body
+        )
+        try:
+            sent = wire.socket.send(message)
+        except OSError:
+            sent = 0
+        if sent < len(message) or wire.stirred:
+            wire.close()
+            return None
+        asked = Asked(self, wire, address, method, heard)
+        wire.listen(asked, self._patience(timeout_seconds))
+        return asked
+
+    def _patience(self, timeout_seconds: float | None) -> float:
+        return self._config.response_timeout_seconds if timeout_seconds is None else timeout_seconds
 
     def open(
         self,
@@ -192,9 +229,12 @@ class Pool:
         self, wire: Wire, timeout_seconds: float | None, data: bytes, *, kept: bool
     ) -> tuple[Head, bytes]:
         """Receive one head; return it and what came behind it."""
-        patience = self._config.response_timeout_seconds if timeout_seconds is None else timeout_seconds
+        patience = self._patience(timeout_seconds)
         deadline = 0.0
         try:
+            if kept and not data and not wire.stirred:
+                # Nothing had come before we asked: the hub will tell, and trying first would cost 3 µs.
+                wire.wait_readable(patience)
             while (end := head_end(data) if data else -1) < 0:
                 now = wire.hub.clock()
                 deadline = deadline or now + patience
@@ -214,6 +254,65 @@ class Pool:
     def write_timeout_seconds(self) -> float:
         """How long a peer may refuse to take the next piece of a body."""
         return self._config.read_timeout_seconds
+
+
+class Asked:
+    """A request on its way, then its outcome: an answer, its body perhaps still to be read, or a problem."""
+
+    __slots__ = ("_address", "_data", "_heard", "_method", "_pool", "_wire", "problem", "response", "stale")
+
+    def __init__(
+        self, pool: Pool, wire: Wire, address: Address, method: str, heard: Callable[[Asked], None]
+    ) -> None:
+        self._pool = pool
+        self._wire = wire
+        self._address = address
+        self._method = method
+        self._heard = heard
+        self._data = b""
+        self.response: Response | None = None
+        self.problem: Unavailable | None = None
+        self.stale = False  # The connection had ended before the peer could read the request.
+
+    def switch(self, why: object = None) -> None:
+        """Take what has come; the hub calls it as if it were a green thread that waits."""
+        try:
+            if not self._listen(why):
+                return
+        except _Stale:
+            self.stale = True
+        except Unavailable as problem:
+            self.problem = problem
+        if self.response is None:
+            self._wire.hush()
+            self._wire.close()
+        self._heard(self)
+
+    def _listen(self, why: object) -> bool:
+        """Return whether the answer has come."""
+        wire, pool = self._wire, self._pool
+        if why is TIME_IS_UP:
+            raise PeerTimeout("the peer did not answer in time")
+        if not wire.open:
+            raise PeerDisconnect("closed by our own side")
+        try:
+            more = wire.recv(HEAD_PIECE_BYTES)
+            if not more:
+                raise _gone(kept=not self._data)
+            data = self._data = self._data + more
+            while (end := head_end(data)) >= 0:
+                head, data = parse_head(data, end), data[end:]
+                if head[0] >= 200:
+                    wire.hush()
+                    self.response = pool.make_response(wire, self._address, self._method, head, data)
+                    return True
+        except BlockingIOError:
+            pass
+        except BadFraming as nonsense:
+            raise PeerDisconnect(f"the peer's answer is malformed: {nonsense}") from nonsense
+        except OSError as reset:
+            raise _gone(kept=not self._data) from reset
+        return False
 
 
 class Exchange:
@@ -369,7 +468,7 @@ def parse_head(data: bytes, end: int) -> Head:
     """Return status, reason, minor version and headers of an answer."""
     line_end = data.find(b"\r\n")
     status, reason, minor = status_line(data[:line_end])
-    return status, reason, minor, header_lines(data[line_end + 2 : end - 2])
+    return status, reason, minor, header_texts(data[line_end + 2 : end - 2])
 
 
 def _gone(*, kept: bool) -> Exception:

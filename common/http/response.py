@@ -9,13 +9,12 @@ It does not know how the request was made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from . import framing
 from .body import NO_BODY, Body, ChunkedBody, EndlessBody, LengthBody
 from .errors import BadFraming, PeerDisconnect, PeerTimeout
-from .head import Headers as HeaderLines
 from .idle import Address
 from .transfer import PIPE_BYTES, Pipe, RawSocket, send
 from .wire import PIECE_BYTES, Wire, WireTimeout
@@ -26,28 +25,28 @@ SPLICE_BYTES_MIN = 32768  # Below this two copies cost less than a pipe's system
 
 
 class Headers(Mapping[str, str]):
-    """Headers by name in any case; repeated ones are joined with commas; values are WSGI strings."""
+    """Headers by name in any case; repeated ones are joined with commas; all are WSGI strings."""
 
     __slots__ = ("_lines", "_named", "_values")
 
-    def __init__(self, lines: HeaderLines) -> None:
+    def __init__(self, lines: Sequence[tuple[str, str]]) -> None:
         self._lines = lines
         self._named: dict[str, str] | None = None  # Made when somebody wants all of them.
         values: dict[str, str] = {}
         for name, value in lines:
-            folded = name.lower().decode("latin-1")
+            folded = _folds.get(name) or _folded(name)
             if folded in values:
-                values[folded] += "," + value.decode("latin-1")
+                values[folded] += "," + value
             else:
-                values[folded] = value.decode("latin-1")
+                values[folded] = value
         self._values = values
 
     def __getitem__(self, name: str) -> str:
-        return self._values[_folded(name)]
+        return self._values[_folds.get(name) or _folded(name)]
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value of one header, or the default."""
-        return self._values.get(_folded(name), default)
+        return self._values.get(_folds.get(name) or _folded(name), default)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and _folded(name) in self._values
@@ -61,9 +60,11 @@ class Headers(Mapping[str, str]):
 
     def _by_name(self) -> dict[str, str]:
         if self._named is None:
-            names = {name.lower(): name.decode("latin-1") for name, _ in reversed(self._lines)}
-            values = self._values.items()
-            self._named = {names[folded.encode("latin-1")]: value for folded, value in values}
+            if len(self._lines) == len(self._values):
+                self._named = dict(self._lines)
+            else:
+                names = {_folded(name): name for name, _ in reversed(self._lines)}
+                self._named = {names[folded]: value for folded, value in self._values.items()}
         return self._named
 
     def __len__(self) -> int:
@@ -73,9 +74,16 @@ class Headers(Mapping[str, str]):
         return f"Headers({dict(self)!r})"
 
 
+_FOLDS_MAX = 4096  # Names of metadata are the clients' invention; the memo must not grow with their fancy.
+_folds: dict[str, str] = {}
+
+
 def _folded(name: str) -> str:
     """Return the name with its ASCII letters in lower case; other characters stand for bytes, not letters."""
-    return name.lower() if name.isascii() else name.encode("latin-1").lower().decode("latin-1")
+    folded = name.lower() if name.isascii() else name.encode("latin-1").lower().decode("latin-1")
+    if len(_folds) < _FOLDS_MAX:
+        _folds[name] = folded
+    return folded
 
 
 class PeerSource:
@@ -139,7 +147,7 @@ class Response:
     def __init__(
         self,
         wire: Wire,
-        head: tuple[int, str, int, HeaderLines],
+        head: tuple[int, str, int, Sequence[tuple[str, str]]],
         data: bytes,
         *,
         method: str,
@@ -182,6 +190,11 @@ class Response:
         ):  # Nothing of it is on the wire: nothing can go wrong, and nothing is to be done behind.
             return self._body.read(size)
         return self._watched(lambda: self._body.read(size))
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether nothing of it is still to come from the wire."""
+        return self._done
 
     def readinto(self, buffer: memoryview | bytearray) -> int:
         """Put what has arrived, at least one byte, into the buffer; return how much, 0 at the end."""

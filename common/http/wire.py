@@ -28,7 +28,7 @@ from ..concurrency import current_hub
 READ, WRITE = "read", "write"  # The hub's own words for the two directions.
 EDGES = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 PIECE_BYTES = 1 << 16
-_TIME_IS_UP = object()
+TIME_IS_UP = object()
 
 
 class WireTimeout(Exception):
@@ -219,10 +219,25 @@ class Wire:
             why = hub.switch()
         finally:
             self._reader = None
-        if why is _TIME_IS_UP:
+        if why is TIME_IS_UP:
             raise WireTimeout
         if not self.open:
             raise WireClosed
+
+    def listen(self, reader: Any, timeout_seconds: float) -> None:
+        """Have the hub call `reader.switch()` each time something comes, until `hush()`.
+
+        When the time is up it is `reader.switch(TIME_IS_UP)`. The reader must not wait.
+        """
+        assert self._reader is None, "two read from one connection"
+        self._reader = reader
+        self._read_by = by = self.hub.clock() + timeout_seconds
+        if self._timer is None or by < self._ring_at:
+            self._set_timer(by)
+
+    def hush(self) -> None:
+        """Call nobody any more."""
+        self._reader = None
 
     def wait_writable(self, timeout_seconds: float) -> None:
         """Sleep until there may be room to write; only after a write would have blocked."""
@@ -240,7 +255,7 @@ class Wire:
             why = hub.switch()
         finally:
             self._writer = None
-        if why is _TIME_IS_UP:
+        if why is TIME_IS_UP:
             raise WireTimeout
         if not self.open:
             raise WireClosed
@@ -285,7 +300,7 @@ class Wire:
         if pending:
             self._set_timer(min(pending))
         for waiter in late:
-            waiter.switch(_TIME_IS_UP)
+            waiter.switch(TIME_IS_UP)
 
     def end_reading(self) -> None:
         """Let the reader come to an end after what has already arrived."""
