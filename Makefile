@@ -55,8 +55,8 @@ interop: install-tests install-stock  ## everything that runs against or beside 
 bench: install-tests install-stock  ## measure Apus beside stock Swift (another PEER=, less with ARGS=--quick)
 	$(PYTHON) -m bench --peer $(PEER) $(ARGS)
 
-chart: install  ## draw the README's chart from bench/history.jsonl
-	$(PYTHON) -m bench.chart
+chart: install  ## renew the README's chart and figures from bench/history.jsonl
+	$(PYTHON) -m bench.front_page
 
 samples: install  ## write etc/*.sample anew from the configuration classes
 	$(PYTHON) -m apus.bin.samples

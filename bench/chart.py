@@ -1,8 +1,6 @@
 """The chart of the README, drawn from the history.
 
-    history ──▶ newest run beside each peer ──▶ bars() ──▶ svg() ──▶ doc/figures/bench.svg
-
-    python -m bench.chart [FILE]     (make chart)
+    records of runs ──▶ the newest beside each peer ──▶ bars() ──▶ svg()
 
 Plain SVG with two sets of colours, so that it can be read on a light page and on a dark one. Where RGW was
 measured in another run than stock Swift, its bar is scaled by what Apus did in both: machines have moods.
@@ -10,19 +8,15 @@ measured in another run than stock Swift, its bar is scaled by what Apus did in 
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
-from . import ROOT, history
+from . import history
 from .demands import OURS
 from .history import Record
 from .report import number
 
-FILE = ROOT / "doc" / "figures" / "bench.svg"
 NAMES = {"apus": "Apus", "rgw": "Ceph RGW", "stock": "stock Swift"}
 PEERS = ("rgw", "stock")
 WIDTH, LEFT, RIGHT = 820, 190, 110
@@ -53,7 +47,7 @@ class Bar:
 
 PANELS = (
     Panel(
-        "CPU of all server processes an operation, 4 KiB, milliseconds: less is better",
+        "CPU of all server processes for one operation on 4 KiB, milliseconds: less is better",
         "cpu_ms",
         {"get-4k-16": "GET", "head-4k-16": "HEAD", "put-4k-16": "PUT × 3 replicas", "delete-4k-16": "DELETE"},
     ),
@@ -79,22 +73,6 @@ STYLE = """
       .apus { fill: #4493f8 } .rgw { fill: #d29922 } .stock { fill: #656c76 }
     }
 """
-
-
-def main() -> int:
-    """Draw it anew."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.chart", description=(__doc__ or "").splitlines()[0]
-    )
-    parser.add_argument("file", type=Path, nargs="?", default=FILE)
-    file: Path = parser.parse_args().file
-    runs = history.records()
-    if not history.newest(runs, PANELS[0].reference, "stock"):
-        print("no run beside stock Swift was recorded yet; run: make bench", file=sys.stderr)
-        return 1
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(svg(runs))
-    return 0
 
 
 def bars(runs: Sequence[Record], figure: str, measure: str) -> list[Bar]:
@@ -164,7 +142,3 @@ def _bar(peer: str, x: float, y: float, length: float) -> str:
 def _text(x: float, y: float, what: str, kind: str = "", *, anchor: str = "start") -> str:
     style = f' class="{kind}"' if kind else ""
     return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{style}>{escape(what)}</text>'
-
-
-if __name__ == "__main__":
-    sys.exit(main())

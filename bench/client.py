@@ -139,10 +139,16 @@ class Load:
             p95_ms=1000 * percentile(ordered, 0.95),
             p99_ms=1000 * percentile(ordered, 0.99),
             max_ms=1000 * ordered[-1],
-            client_us=1e6 * cpu / count,
+            client_us=(1e6 * cpu - sum(self._calibrations)) / count,
             calibration_us=percentile(sorted(self._calibrations), 0.5),
             errors=self._errors,
         )
+
+    def close(self) -> None:
+        """Hang up."""
+        for connection in self._connections.values():
+            connection.close()
+        self._epoll.close()
 
     def _drive(self, operations: int, seconds: float) -> None:
         self._operations_max = operations
@@ -202,10 +208,11 @@ class Load:
         if operation == "list":
             line = f"GET {plan.endpoint.path}/{plan.container}?{plan.query}"
             return Request(f"{line}{self._lines}\r\n".encode(), status, answer_items=plan.items)
-        place = number % plan.objects
-        name = f"{plan.container}{place % plan.containers}/{plan.prefix}{place}"
-        if self._warming and operation in ("put", "delete"):
-            name += "-warm"  # What these PUT, those DELETE.
+        if self._warming and operation in ("put", "delete"):  # What these PUT, those DELETE.
+            name = f"{plan.container}{number % plan.containers}/{plan.prefix}{number}-warm"
+        else:
+            place = number % plan.objects
+            name = f"{plan.container}{place % plan.containers}/{plan.prefix}{place}"
         path = f"{plan.endpoint.path}/{name}"
         if operation == "put":
             head = f"PUT {path}{self._lines}Content-Length: {plan.size_bytes}\r\n\r\n"

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from bench import chart, history, report
+from bench import chart, front_page, history, report
 from bench.demands import Demand, verdicts
 from bench.peer import Reading
 
@@ -104,3 +104,19 @@ def test_the_chart_is_a_picture_for_light_and_dark_pages() -> None:
     bars = [float(each.attrib["width"]) for each in root.iter("{http://www.w3.org/2000/svg}rect")]
     assert max(bars) == 16 * min(bar for bar in bars if bar != chart.BAR)
     assert "prefers-color-scheme: dark" in drawn
+
+
+def test_only_what_is_between_the_marks_is_replaced() -> None:
+    """The page keeps its words, and writing the same figures again changes nothing."""
+    page = f"before\n{front_page.BEGIN}old\n{front_page.END}after\n"
+    once = front_page.replaced(page, "new\n")
+    assert once == f"before\n{front_page.BEGIN}new\n{front_page.END}after\n"
+    assert front_page.replaced(once, "new\n") == once
+
+
+def test_the_page_shows_each_peer_beside_what_we_did_in_its_run() -> None:
+    """The ratio to a peer comes from one run, and rows that nobody measured are left out."""
+    theirs = Reading("get-4k-16", "rgw", {**LOAD, "cpu_ms": 4.0})
+    shown = front_page.table([run_of([OURS, THEIRS]), run_of([OURS, theirs])])
+    assert "| GET 4 KiB | 1.00 ms CPU, 100/s | 16.0 ms CPU, 25.0/s | **16.0 ×** | 4.00 ms" in shown
+    assert "listing" not in shown
