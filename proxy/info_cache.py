@@ -10,9 +10,13 @@ container was made by another worker. A write through this proxy forgets what it
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 Fact = TypeVar("Fact")
+
+FRESH_SHARE = 0.8
+"""Of a fact's life: then one request asks anew, while the others still use it; or all would ask at once."""
 
 
 class SharedCache(Protocol):
@@ -28,6 +32,15 @@ class SharedCache(Protocol):
         """Forget the value."""
 
 
+@dataclass(slots=True)
+class _Remembered(Generic[Fact]):
+    """A fact, until when it is fresh, and until when it may be used."""
+
+    fact: Fact
+    renew_at: float
+    stale_at: float
+
+
 class InfoCache(Generic[Fact]):
     """Facts of one kind; the key is the path."""
 
@@ -35,23 +48,28 @@ class InfoCache(Generic[Fact]):
         self._seconds = seconds
         self._entries_max = entries_max
         self._clock = clock
-        self._facts: dict[str, tuple[float, Fact]] = {}
+        self._facts: dict[str, _Remembered[Fact]] = {}
 
     def get(self, key: str) -> Fact | None:
-        """Return the fact, unless it is unknown or stale."""
+        """Return the fact, unless it is unknown or stale, or the caller is to ask anew before it is stale."""
         entry = self._facts.get(key)
         if entry is None:
             return None
-        if entry[0] < self._clock():
+        now = self._clock()
+        if now <= entry.renew_at:
+            return entry.fact
+        if now > entry.stale_at:
             self._facts.pop(key, None)
             return None
-        return entry[1]
+        entry.renew_at = entry.stale_at  # Nobody else is to ask.
+        return None
 
     def put(self, key: str, fact: Fact) -> None:
         """Remember a fact; the oldest makes room."""
         if len(self._facts) >= self._entries_max:
             self._facts.pop(next(iter(self._facts)), None)
-        self._facts[key] = (self._clock() + self._seconds, fact)
+        now = self._clock()
+        self._facts[key] = _Remembered(fact, now + self._seconds * FRESH_SHARE, now + self._seconds)
 
     def forget(self, key: str) -> None:
         """Drop a fact that a write has just made doubtful."""

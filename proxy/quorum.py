@@ -45,6 +45,8 @@ def verdict(heard: Sequence[int], *, replicas: int, quorum: int) -> int | None:
 
 def final_verdict(heard: Sequence[int], *, replicas: int, overrides: Mapping[int, int] | None = None) -> int:
     """Return the status when no more answers will come; `overrides` reinterpret a split vote."""
+    if len(heard) == replicas and heard.count(heard[0]) == replicas and heard[0] // 100 in FAMILIES:
+        return heard[0]  # All agree, as they nearly always do.
     quorum = quorum_size(replicas)
     padded = list(heard) + [SILENT] * (replicas - len(heard))
     status = verdict(padded, replicas=len(padded), quorum=quorum)

@@ -59,12 +59,6 @@ class Homes:
         partition = ring.partition(path_hash)
         return self._homes.get(partition) or self._new(ring, partition)
 
-    @property
-    def replicas(self) -> int:
-        """How many devices hold a thing of this ring."""
-        ring = self._current()
-        return (self._homes.get(0) or self._new(ring, 0)).replicas
-
     def _current(self) -> Ring:
         ring = self._watched.current
         if ring is not self._ring:
@@ -88,6 +82,7 @@ class Rings:
         self._container = self._homes_of("container")
         self._objects: dict[int, Homes] = {}
         self._hash = cluster.salt.path_hash
+        self._container_hashes: dict[tuple[str, str], str] = {}
         for policy in cluster.policies.all:
             if (self._directory / f"{policy.ring_name}.ring.gz").exists():
                 self._objects[policy.index] = self._homes_of(policy.ring_name)
@@ -95,18 +90,19 @@ class Rings:
     def _homes_of(self, name: str) -> Homes:
         return Homes(WatchedRing(self._directory / f"{name}.ring.gz", CHECK_SECONDS))
 
-    @property
-    def container_replicas(self) -> int:
-        """How many replicas a container has."""
-        return self._container.replicas
-
     def of_account(self, account: str) -> Home:
         """Return the home of an account."""
         return self._account.of(self._hash(account))
 
     def of_container(self, account: str, container: str) -> Home:
         """Return the home of a container."""
-        return self._container.of(self._hash(account, container))
+        name = (account, container)
+        path_hash = self._container_hashes.get(name)
+        if path_hash is None:
+            if len(self._container_hashes) >= HOMES_MAX:
+                self._container_hashes.clear()
+            path_hash = self._container_hashes[name] = self._hash(account, container)
+        return self._container.of(path_hash)
 
     def of_object(self, policy_index: int, account: str, container: str, name: str) -> Home:
         """Return the home of an object; Unavailable for a policy that this node knows no ring of."""

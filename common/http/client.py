@@ -20,7 +20,7 @@ from .idle import Address, IdleWires
 from .response import Headers, Response
 from .wire import TIME_IS_UP, Wire, WireTimeout
 
-__all__ = ["Address", "Exchange", "Headers", "Pool", "PoolConfig", "Response"]
+__all__ = ["Address", "Asked", "Exchange", "Headers", "Lines", "Pool", "PoolConfig", "Response"]
 
 HEAD_PIECE_BYTES = 16384
 JOIN_BYTES_MAX = 65536
@@ -440,6 +440,30 @@ class Exchange:
             raise PeerDisconnect("the peer broke the connection in the middle of the body") from reset
 
 
+class Lines(dict[str, str]):
+    """Headers that go to several peers, not to be changed: their lines are put together and judged once."""
+
+    __slots__ = ("text",)
+    text: str
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> Lines:
+        """Return them; they name neither host nor length."""
+        assert headers.keys().isdisjoint(_HOST)
+        assert headers.keys().isdisjoint(_CONTENT_LENGTH)
+        lines = cls(headers)
+        lines.text = _text_of(headers)
+        return lines
+
+    def and_(self, others: Lines) -> Lines:
+        """Return these and others; where both have a name the others count."""
+        both = Lines(self)
+        both.update(others)
+        whole = len(both) == len(self) + len(others)
+        both.text = self.text + others.text if whole else _text_of(both)
+        return both
+
+
 def request_head(
     address: Address,
     method: str,
@@ -450,18 +474,44 @@ def request_head(
     more: Sequence[str] = (),
 ) -> bytes:
     """Return the head of a request; a value that would break out of its line is our own fault and fails."""
-    lines = [f"{method} {path} HTTP/1.1\r\n"]
-    if headers.keys().isdisjoint(_HOST):
-        host = f"[{address[0]}]" if ":" in address[0] else address[0]
-        lines.append(f"Host: {host}:{address[1]}\r\n")
-    if measure is not None and headers.keys().isdisjoint(_CONTENT_LENGTH):
-        lines.append(f"Content-Length: {measure}\r\n")
-    lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
-    lines += more
-    head = "".join(lines)
-    if head.count("\n") != len(lines) or head.count("\r") != len(lines) or lines[0].count(" ") != 2:
-        raise ValueError("a request line or header contains a space or line break")
-    return head.encode("latin-1") + b"\r\n"
+    line = f"{method} {path} HTTP/1.1\r\n"
+    if line.count(" ") != 2 or line.count("\n") != 1 or line.count("\r") != 1:
+        raise ValueError("a request line contains a space or line break")
+    host = _host_lines.get(address) or _host_line(address)
+    length = "" if measure is None else f"Content-Length: {measure}\r\n"
+    if type(headers) is Lines:
+        text = headers.text
+    else:
+        text = _text_of(headers)
+        if not headers.keys().isdisjoint(_HOST):
+            host = ""
+        if not headers.keys().isdisjoint(_CONTENT_LENGTH):
+            length = ""
+    if more:
+        text += _checked("".join(more), len(more))
+    return f"{line}{host}{length}{text}\r\n".encode("latin-1")
+
+
+def _text_of(headers: Mapping[str, str]) -> str:
+    return _checked("".join([f"{name}: {value}\r\n" for name, value in headers.items()]), len(headers))
+
+
+def _checked(text: str, lines: int) -> str:
+    if text.count("\n") != lines or text.count("\r") != lines:
+        raise ValueError("a header contains a line break")
+    return text
+
+
+_HOST_LINES_MAX = 4096
+_host_lines: dict[Address, str] = {}
+
+
+def _host_line(address: Address) -> str:
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    line = f"Host: {host}:{address[1]}\r\n"
+    if len(_host_lines) < _HOST_LINES_MAX:
+        _host_lines[address] = line
+    return line
 
 
 def parse_head(data: bytes, end: int) -> Head:

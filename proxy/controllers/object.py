@@ -10,12 +10,13 @@ The proxy's hot path: nothing here builds a request or response object that nobo
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...common.constraints import check_metadata, check_object_name
 from ...common.errors import Refused
 from ...common.http.answer import Answer
+from ...common.http.client import Lines
 from ...common.http.wsgi import Environ, from_wsgi
 from .. import backend_headers
 from ..answers import HTML, answer_of, http_date, plain, without_echoes
@@ -49,8 +50,13 @@ class Target:
     info: ContainerInfo
     policy_index: int
     home: Home
+    container_replicas: int = 0
+    """How many container replicas are to have the row of a change."""
 
 
+CLEANS_QUEUE = "X-Backend-Clean-Expiring-Object-Queue"
+UPDATES_MAX = 4096
+"""Containers whose update headers a worker keeps."""
 LISTING_UPDATED = "X-Backend-Listing-Updated"
 
 
@@ -62,6 +68,7 @@ class ObjectController:
         self._replicas = services.replicas
         self._settings = services.settings
         self._limits = services.cluster.constraints
+        self._updates: dict[tuple[int, int, str], tuple[Home, list[Lines]]] = {}
         self._upload_limits = UploadLimits(
             max_file_size=self._limits.max_file_size,
             chunk_size=self._settings.client_chunk_size,
@@ -183,40 +190,60 @@ class ObjectController:
         headers = backend_headers.for_object(call, self._replicas.user_agent)
         self._check_header_sizes(headers)
         prefix = "X-Object-Meta-"
-        check_metadata(
-            ((name[len(prefix) :], value) for name, value in headers.items() if name.startswith(prefix)),
-            self._limits,
-        )
-        moment = delete_at(
-            call.header("X_DELETE_AFTER"),
-            call.header("X_DELETE_AT"),
-            call.timestamp,
-            allow_past=call.says_yes("X_BACKEND_REPLICATION"),
-        )
-        if moment is not None:
-            headers["X-Delete-At"] = moment
+        metadata = [(name[len(prefix) :], headers[name]) for name in headers if name.startswith(prefix)]
+        if metadata:
+            check_metadata(metadata, self._limits)
+        after, at = call.header("X_DELETE_AFTER"), call.header("X_DELETE_AT")
+        if after is not None or at is not None:
+            allow_past = call.says_yes("X_BACKEND_REPLICATION")
+            moment = delete_at(after, at, call.timestamp, allow_past=allow_past)
+            if moment is not None:
+                headers["X-Delete-At"] = moment
         _name_place(headers, target)
         return headers
 
     def _check_header_sizes(self, headers: Mapping[str, str]) -> None:
+        if max(map(len, headers.values())) <= self._limits.max_header_size:
+            return
         for name, value in headers.items():
             if len(value) > self._limits.max_header_size:
                 raise Refused(f"Header value too long: {name[: self._limits.max_meta_name_length]}")
 
     def _dealt(
         self, call: Call, target: Target, headers: dict[str, str], count: int | None = None
-    ) -> list[dict[str, str]]:
+    ) -> Sequence[Mapping[str, str]]:
         """Return one header set per replica, container and queue updates dealt among them."""
         assert call.container is not None
-        requests = [dict(headers) for _ in range(count or target.home.replicas)]
+        replicas = count or target.home.replicas
         container = self._replicas.rings.of_container(call.account, call.container)
+        target.container_replicas = container.replicas
+        moment = headers.get("X-Delete-At")
+        if not moment and CLEANS_QUEUE not in headers:
+            common = Lines.of(headers)
+            updates = self._updates_of(container, replicas, target.info.sharding_state)
+            return [common.and_(own) for own in updates]
+        requests = [dict(headers) for _ in range(replicas)]
         deal_updates(
             requests,
             UpdateTarget(container.partition, container.primaries),
             db_state=target.info.sharding_state,
-            queue=self._queue(call, headers.get("X-Delete-At")),
+            queue=self._queue(call, moment),
         )
         return requests
+
+    def _updates_of(self, container: Home, replicas: int, db_state: str) -> list[Lines]:
+        """Return what each object replica is told of the container, the same for all its objects."""
+        key = (container.partition, replicas, db_state)
+        known = self._updates.get(key)
+        if known is not None and known[0] is container:
+            return known[1]
+        if len(self._updates) >= UPDATES_MAX:
+            self._updates.clear()
+        hands: list[dict[str, str]] = [{} for _ in range(replicas)]
+        deal_updates(hands, UpdateTarget(container.partition, container.primaries), db_state=db_state)
+        updates = [Lines.of(hand) for hand in hands]
+        self._updates[key] = (container, updates)
+        return updates
 
     def _queue(self, call: Call, moment: str | None) -> UpdateTarget | None:
         if not moment:
@@ -226,7 +253,9 @@ class ObjectController:
         home = self._replicas.rings.of_container(QUEUE_ACCOUNT, name)
         return UpdateTarget(home.partition, home.primaries, name)
 
-    def _put_small(self, call: Call, target: Target, requests: list[dict[str, str]], length: int) -> Replies:
+    def _put_small(
+        self, call: Call, target: Target, requests: Sequence[Mapping[str, str]], length: int
+    ) -> Replies:
         body = read_body(call.environ["wsgi.input"], length) if length else b""
         question = self._replicas.question("PUT", call.path, target.home, body=body)
         nodes = self._replicas.in_writing_order(target.home, target.policy_index)
@@ -239,7 +268,7 @@ class ObjectController:
         )
 
     def _put_large(
-        self, call: Call, target: Target, requests: list[dict[str, str]], length: int | None
+        self, call: Call, target: Target, requests: Sequence[Mapping[str, str]], length: int | None
     ) -> Replies:
         replicas = target.home.replicas
         stream = Stream(
@@ -265,10 +294,7 @@ class ObjectController:
         heard = statuses(replies)
         if not put_is_settled(heard, replicas=target.home.replicas):
             return False
-        return not listing_pending(_rows(replies), container_replicas=self._container_replicas())
-
-    def _container_replicas(self) -> int:
-        return self._replicas.rings.container_replicas
+        return not listing_pending(_rows(replies), container_replicas=target.container_replicas)
 
     def _put_answer(self, call: Call, target: Target, replies: Replies, *, only_if_absent: bool) -> Answer:
         replies = without_echoes(replies, timestamp=call.timestamp.internal, done=201)
@@ -285,12 +311,8 @@ class ObjectController:
             raise Refused("The storage servers disagree about what they have received.", 500)
         if etags:
             headers["Etag"] = etags.pop()
-        self._mark_pending(headers, replies)
+        _mark_pending(headers, replies, target)
         return Answer(status, headers)
-
-    def _mark_pending(self, headers: dict[str, str], replies: Replies) -> None:
-        if listing_pending(_rows(replies), container_replicas=self._container_replicas()):
-            headers["X-Listing-Pending"] = "true"
 
     # --- changing ----------------------------------------------------------------------------
 
@@ -320,7 +342,7 @@ class ObjectController:
             replies = [reply for reply in replies if reply.status != 404] + accepted + misses
         status = post_verdict(statuses(replies), replicas=max(replicas, len(replies)))
         answer = answer_of(replies, status)
-        self._mark_pending(answer.headers, replies)
+        _mark_pending(answer.headers, replies, target)
         return answer
 
     def delete(self, call: Call) -> Answer:
@@ -338,8 +360,13 @@ class ObjectController:
         replies = without_echoes(replies, timestamp=call.timestamp.internal, done=204)
         status = final_verdict(statuses(replies), replicas=count, overrides={404: 204})
         answer = answer_of(replies, status)
-        self._mark_pending(answer.headers, replies)
+        _mark_pending(answer.headers, replies, target)
         return answer
+
+
+def _mark_pending(headers: dict[str, str], replies: Replies, target: Target) -> None:
+    if listing_pending(_rows(replies), container_replicas=target.container_replicas):
+        headers["X-Listing-Pending"] = "true"
 
 
 def _name_place(headers: dict[str, str], target: Target) -> None:
@@ -350,13 +377,16 @@ def _name_place(headers: dict[str, str], target: Target) -> None:
         headers["X-Backend-Next-Part-Power"] = str(next_part_power)
 
 
+_WORDS = {"true": True, "false": False}
+
+
 def _rows(replies: Replies) -> list[bool | None]:
     """Return each replica's word on whether its container replica has the row.
 
     A DELETE that found nothing says 404, and has left a tombstone and a row all the same.
     """
     return [
-        {"true": True, "false": False}.get(reply.headers.get(LISTING_UPDATED, "").lower())
+        _WORDS.get(reply.headers.get(LISTING_UPDATED, "").lower())
         for reply in replies
         if reply.status // 100 == 2 or LISTING_UPDATED in reply.headers
     ]

@@ -124,3 +124,16 @@ def test_middleware_learns_from_a_stranger_by_head() -> None:
     assert seen[0]["REQUEST_METHOD"] == "HEAD"
     assert seen[0]["PATH_INFO"] == URL
     assert "HTTP_X_AUTH_TOKEN" not in seen[0]
+
+
+def test_one_asks_anew_while_the_others_go_on() -> None:
+    """Late in a fact's life one caller is sent to ask; if it fails, the fact still ends when it should."""
+    now = [0.0]
+    cache: InfoCache[str] = InfoCache(seconds=5, entries_max=2, clock=lambda: now[0])
+    cache.put("a", "A")
+    now[0] = 4.5
+    assert [cache.get("a") for _ in range(3)] == [None, "A", "A"]
+    now[0] = 5.5
+    assert cache.get("a") is None
+    cache.put("a", "B")
+    assert cache.get("a") == "B"
