@@ -387,27 +387,22 @@ def fsync_directory(path: str) -> None:
         os.close(descriptor)
 
 
-def write_atomically(path: str, data: bytes, committer: GroupCommitter | None = None) -> None:
-    """Replace the file at `path` so that a reader, and a crash, find the old bytes or the new, never less."""
-    folder = os.path.dirname(path)
-    descriptor, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
+def write_beside(path: str, data: bytes) -> str:
+    """Write a durable file to take the place of the one at `path`; return its name, for `os.rename`.
+
+    So a reader, and a crash, find the old bytes or the new, never less.
+    """
+    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), suffix=".tmp")
     try:
         try:
             with memoryview(data) as rest:
                 written = 0
                 while written < len(data):
                     written += os.write(descriptor, rest[written:])
-            if committer is None:
-                os.fsync(descriptor)
+            os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        if committer is not None:
-            committer.sync()
-        os.rename(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
-    if committer is None:
-        fsync_directory(folder)
-    else:
-        committer.sync()
+    return temporary

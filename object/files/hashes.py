@@ -1,7 +1,7 @@
 """What replicas compare: a hash per suffix of a partition, kept up to date as objects change.
 
     PUT, POST, DELETE ──invalidate()──▶ hashes.invalid      (append only, cheap)
-    replicator ──suffix_hashes()──▶ hashes.invalid folded into hashes.pkl, the stale ones computed again
+    replicator ──suffix_hashes()──▶ what hashes.invalid notes is computed again and put into hashes.pkl
 
 File names, formats, locks and the hash itself are stock Swift's, so either kind of process may keep the
 partition of the other, and their REPLICATE answers compare equal. Hashing also tidies: left-over files are
@@ -12,17 +12,17 @@ It does not know the ring or the network.
 
 from __future__ import annotations
 
-import copy
 import errno
 import hashlib
 import logging
 import os
 import time
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ...common import restricted_pickle
-from ...common.durability import write_atomically
+from ...common.durability import write_beside
 from ...common.errors import Corrupt
 from . import names
 from .invalidation import INVALID_FILE
@@ -86,9 +86,10 @@ def suffix_hashes(
 
 def _brought_up_to_date(directory: str, recalculate: Collection[str], reclaim: Reclaim) -> Stored | None:
     """Return the hashes after one attempt, or None when somebody else wrote them meanwhile."""
-    before = consolidate(directory)
-    after = copy.copy(before)
-    modified = False
+    with locked(directory):
+        before, noted = read(directory), _noted(directory)
+    after: Stored = {**before, **dict.fromkeys(filter(is_suffix, map(str.strip, noted.split("\n"))))}
+    modified = bool(noted)
     if not before["valid"]:
         after = {"valid": True}
         after.update((name, None) for name in os.listdir(directory) if is_suffix(name))
@@ -101,13 +102,36 @@ def _brought_up_to_date(directory: str, recalculate: Collection[str], reclaim: R
             del after[suffix]
         else:
             after[suffix] = value or None
-    if not modified:
-        return after
-    with locked(directory):
-        if _read(directory) != before:
-            return None
-        _write(directory, after)
+    if modified and not _replace(directory, before, after, noted):
+        return None
     return after
+
+
+def _replace(directory: str, before: Stored, after: Stored, noted: str) -> bool:
+    """Write the hashes and forget what they take account of; return False when others wrote meanwhile.
+
+    The bytes are durable before they get their name, and nobody waits at the lock for that. The name lasts
+    from the journal's next commit, as does the emptying of hashes.invalid, which comes after it and so
+    never outlives a crash without it.
+    """
+    after.setdefault("valid", False)
+    after["updated"] = time.time()
+    path = f"{directory}/{HASH_FILE}"
+    temporary = write_beside(path, restricted_pickle.dumps(after))
+    try:
+        with locked(directory):
+            noted_now = _noted(directory)
+            if read(directory) != before or not noted_now.startswith(noted):
+                os.unlink(temporary)
+                return False
+            os.rename(temporary, path)
+            if noted and noted_now == noted:  # Else all of it is looked at again the next time.
+                os.truncate(f"{directory}/{INVALID_FILE}", 0)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    return True
 
 
 def _hash_or_keep_stale(suffix_directory: str, reclaim: Reclaim) -> str | None:
@@ -119,27 +143,17 @@ def _hash_or_keep_stale(suffix_directory: str, reclaim: Reclaim) -> str | None:
         return ""
 
 
-def consolidate(directory: str) -> Stored:
-    """Fold hashes.invalid into hashes.pkl and return that; `valid` is False when it must be rebuilt."""
-    path = f"{directory}/{INVALID_FILE}"
-    with locked(directory):
-        stored = _read(directory)
-        try:
-            with open(path, encoding="ascii", errors="replace") as handle:
-                lines = handle.read().split("\n")
-        except FileNotFoundError:
-            return stored
-        stale = {line.strip(): None for line in lines if is_suffix(line.strip())}
-        if stale:
-            stored.update(stale)
-            _write(directory, stored)
-        if any(lines):
-            with open(path, "wb"):
-                pass
-        return stored
+def _noted(directory: str) -> str:
+    """Return what hashes.invalid holds."""
+    try:
+        with open(f"{directory}/{INVALID_FILE}", encoding="ascii", errors="replace") as handle:
+            return handle.read()
+    except FileNotFoundError:
+        return ""
 
 
-def _read(directory: str) -> Stored:
+def read(directory: str) -> Stored:
+    """Return hashes.pkl as it is; `valid` is False when it must be rebuilt."""
     try:
         with open(f"{directory}/{HASH_FILE}", "rb") as handle:
             stored = restricted_pickle.loads(handle.read())
@@ -155,12 +169,6 @@ def _read(directory: str) -> Stored:
     stored.setdefault("valid", True)
     stored.setdefault("updated", -1)
     return stored
-
-
-def _write(directory: str, stored: Stored) -> None:
-    stored.setdefault("valid", False)
-    stored["updated"] = time.time()
-    write_atomically(f"{directory}/{HASH_FILE}", restricted_pickle.dumps(stored))
 
 
 def hash_suffix(suffix_directory: str, reclaim: Reclaim) -> str | None:

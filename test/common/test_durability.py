@@ -11,7 +11,7 @@ import eventlet
 import pytest
 
 from apus.common import durability
-from apus.common.durability import GroupCommitter, committer_for, fsync_directory, write_atomically
+from apus.common.durability import GroupCommitter, committer_for, fsync_directory, write_beside
 
 
 class Device:
@@ -145,21 +145,28 @@ def test_one_committer_per_device(tmp_path: Path) -> None:
     first.sync()
 
 
-@pytest.mark.parametrize("grouped", [False, True])
-def test_write_atomically_replaces(tmp_path: Path, device: Device, grouped: bool) -> None:
-    """The new bytes are there, nothing else is, and a failed write leaves the old bytes."""
-    committer = GroupCommitter(str(tmp_path), device.flush) if grouped else None
-    target = tmp_path / "file"
-    write_atomically(str(target), b"old", committer)
-    write_atomically(str(target), b"new" * 1000, committer)
+def test_what_is_written_beside_is_durable_or_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is complete and flushed before its name is known; of a failed write nothing stays."""
+    target, flushed = tmp_path / "file", []
+    target.write_bytes(b"old")
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.fstat(descriptor).st_size))
+    temporary = write_beside(str(target), b"new" * 1000)
+    assert flushed == [3000]
+    assert target.read_bytes() == b"old"
+    os.rename(temporary, target)
     assert target.read_bytes() == b"new" * 1000
+
+    def fail(descriptor: int) -> None:
+        real(descriptor)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError):
+        write_beside(str(target), b"lost")
     assert os.listdir(tmp_path) == ["file"]
-    if grouped:
-        device.failing = True
-        with pytest.raises(OSError):
-            write_atomically(str(target), b"lost", committer)
-        assert target.read_bytes() == b"new" * 1000
-        assert os.listdir(tmp_path) == ["file"]
 
 
 def test_write_back_and_fsync_directory(tmp_path: Path) -> None:

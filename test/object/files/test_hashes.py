@@ -60,10 +60,11 @@ def test_the_hash_is_stock_swifts(partition: Path) -> None:
 def test_the_file_is_stock_swifts(partition: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """hashes.pkl is byte for byte what stock writes, and what stock wrote is believed."""
     monkeypatch.setattr(time, "time", lambda: 1700000000.5)
-    hashes._write(str(partition), {"valid": True, "abc": "d41d8cd98f00b204e9800998ecf8427e", "def": None})
+    before, after = hashes.read(str(partition)), {"abc": "d41d8cd98f00b204e9800998ecf8427e", "def": None}
+    assert hashes._replace(str(partition), before, {"valid": True, **after}, "")
     assert (partition / "hashes.pkl").read_bytes() == GOLDEN
     (partition / "hashes.pkl").write_bytes(GOLDEN)
-    assert hashes.consolidate(str(partition))["abc"] == "d41d8cd98f00b204e9800998ecf8427e"
+    assert hashes.read(str(partition))["abc"] == "d41d8cd98f00b204e9800998ecf8427e"
 
 
 def test_a_noted_change_is_hashed_again(partition: Path) -> None:
@@ -82,6 +83,39 @@ def test_a_noted_change_is_hashed_again(partition: Path) -> None:
     assert after["def"] == before["def"]
     assert (partition / "hashes.invalid").read_bytes() == b""
     assert computed(partition, recalculate=["def"])["def"] != before["def"]
+
+
+def test_what_changes_while_hashes_are_computed_is_not_forgotten(
+    partition: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A note that comes in the middle stays, and a second writer of hashes.pkl makes the first one begin again."""
+    lay(partition / "abc", "0", "1700000000.00000.data")
+    computed(partition)
+    hashes.invalidate(str(partition / "abc"))
+    real = hashes.hash_suffix
+
+    def meanwhile(path: str, reclaim: hashes.Reclaim) -> str | None:
+        value = real(path, reclaim)
+        monkeypatch.setattr(hashes, "hash_suffix", real)
+        lay(partition / "abc", "1", "1700000001.00000.data")
+        hashes.invalidate(str(partition / "abc"))
+        lay(partition / "def", "0", "1700000001.00000.data")
+        hashes.invalidate(str(partition / "def"))
+        return value
+
+    monkeypatch.setattr(hashes, "hash_suffix", meanwhile)
+    computed(partition)
+    assert computed(partition) == {name: real(str(partition / name), KEEP) for name in ("abc", "def")}
+    assert (partition / "hashes.invalid").read_bytes() == b""
+
+    def other(path: str, reclaim: hashes.Reclaim) -> str | None:
+        monkeypatch.setattr(hashes, "hash_suffix", real)
+        computed(partition, recalculate=["def"])
+        return real(path, reclaim)
+
+    monkeypatch.setattr(hashes, "hash_suffix", other)
+    assert computed(partition, recalculate=["abc"])["abc"] == real(str(partition / "abc"), KEEP)
+    assert not [name for name in os.listdir(partition) if name.endswith(".tmp")]
 
 
 @pytest.mark.parametrize(
