@@ -16,7 +16,7 @@ WITH_DAEMONS := $(addprefix test/,functional probe interop chaos simulation \
 UNIT := -n 2 $(addprefix --ignore=,$(WITH_DAEMONS))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test unit lint bench chart clean sim chaos interop install install-tests install-stock samples
+.PHONY: help up down status test unit lint bench chart clean sim chaos interop install install-tests install-stock install-rgw samples
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 18
@@ -52,7 +52,7 @@ chaos: install-tests  ## two hundred kills in a mixed load
 interop: install-tests install-stock  ## everything that runs against or beside stock OpenStack Swift
 	APUS_INTEROP=full $(PYTEST) -q test/interop $(ARGS)
 
-bench: install-tests install-stock  ## measure Apus beside stock Swift (another PEER=, less with ARGS=--quick)
+bench: install-tests install-stock $(if $(filter rgw,$(PEER)),install-rgw)  ## measure Apus beside stock Swift (another PEER=, less with ARGS=--quick)
 	$(PYTHON) -m bench --peer $(PEER) $(ARGS)
 
 chart: install  ## renew the README's chart and figures from bench/history.jsonl
@@ -72,3 +72,6 @@ install-tests:
 
 install-stock:
 	@.ci/install stock
+
+install-rgw:
+	@.ci/install rgw
