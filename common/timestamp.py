@@ -23,6 +23,7 @@ _FORM = re.compile(r"(\d{1,10})(?:\.(\d{1,9}))?(?:_([0-9a-fA-F]{1,16}))?", re.AS
 _CANONICAL_LENGTH = 16
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # Not strftime's, which follow the locale.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_TWO_DIGITS = tuple(f"{number:02d}" for number in range(60))
 _TRIPLE_MARK = re.compile(r"(?=[+-])")
 
 
@@ -62,7 +63,8 @@ class Timestamp:
     @property
     def normal(self) -> str:
         """The sixteen characters that stock Swift writes: `1700000000.12345`."""
-        return f"{self.ticks // TICKS_PER_SECOND:010d}.{self.ticks % TICKS_PER_SECOND:05d}"
+        digits = str(self.ticks).zfill(_CANONICAL_LENGTH - 1)  # A third of what two padded numbers cost.
+        return f"{digits[:-5]}.{digits[-5:]}"
 
     @property
     def internal(self) -> str:
@@ -89,8 +91,9 @@ class Timestamp:
     def http_date(self) -> str:
         """The RFC 7231 date of `ceil_seconds`."""
         days, second = divmod(self.ceil_seconds, 86400)
-        minute, second = divmod(second, 60)
-        return f"{_http_day(days)} {minute // 60:02d}:{minute % 60:02d}:{second:02d} GMT"
+        hour, second = divmod(second, 3600)
+        two = _TWO_DIGITS
+        return f"{_http_day(days)} {two[hour]}:{two[second // 60]}:{two[second % 60]} GMT"
 
     def later(self, ticks: int) -> Timestamp:
         """Return the moment `ticks` after this one (before it when negative), without offset."""

@@ -7,7 +7,7 @@ request ──▶ Context.target() ──▶ Target: names, device, Location
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..common.cluster import ClusterConf
@@ -50,6 +50,7 @@ class Context:
     updates: ContainerUpdates
     allowed_keys: frozenset[str]  # As WSGI keeps them.
     allowed_names: frozenset[str]  # As metadata does, in lower case.
+    _places: dict[str, tuple[Policy, str, str]] = field(default_factory=dict, repr=False)
 
     def policy(self, request: Request) -> Policy:
         """Return the policy that a request names; index 0 where it names none."""
@@ -58,6 +59,16 @@ class Context:
         if policy is None:
             raise Unavailable(f"No policy with index {text}")
         return policy
+
+    def _place(self, request: Request) -> tuple[Policy, str, str]:
+        """Return the policy and its folders on a device, worked out once for each."""
+        text = request.environ.get("HTTP_X_BACKEND_STORAGE_POLICY_INDEX") or "0"
+        place = self._places.get(text)
+        if place is None:
+            policy = self.policy(request)
+            place = policy, policy.data_directory, policy.tmp_directory
+            self._places[str(policy.index)] = place
+        return place
 
     def target(self, request: Request) -> Target:
         """Return the object that a request is about, on a device that can be used."""
@@ -68,7 +79,7 @@ class Context:
         return self._target(request, self.devices.path_to_read)
 
     def _target(self, request: Request, path_of: Callable[[str], str]) -> Target:
-        policy = self.policy(request)
+        policy, data_directory, tmp_directory = self._place(request)
         pieces = request.path.split("/", 5)
         if len(pieces) != 6 or pieces[0] or not all(pieces[1:]):
             raise Refused(f"Invalid path: {request.path}")
@@ -81,9 +92,9 @@ class Context:
             check_object_name(obj, self.cluster.constraints)
         device_path = path_of(device)
         path_hash = self.cluster.salt.path_hash(account, container, obj)
-        folder = f"{device_path}/{policy.data_directory}/{partition}/{path_hash[-3:]}/{path_hash}"
+        folder = f"{device_path}/{data_directory}/{partition}/{path_hash[-3:]}/{path_hash}"
         location = Location(
-            device_path, folder, f"{device_path}/{policy.tmp_directory}", f"/{account}/{container}/{obj}"
+            device_path, folder, f"{device_path}/{tmp_directory}", f"/{account}/{container}/{obj}"
         )
         return Target(account, container, obj, policy, location)
 

@@ -100,11 +100,15 @@ class Reply:
 
     def send_only(self, body: bytes) -> None:
         """Send an answer whose body is this and nothing more."""
-        if not self.head_sent:
-            self._begin(len(body))
-            self._send_first(body)
-        else:
+        if self.head_sent:
             self.send(body)
+        else:
+            self._begin(len(body))
+            if self._length == len(body) <= JOIN_BYTES_MAX and not self._bodiless:
+                self._left = 0  # The usual case, without the steps that others need.
+                self._send_raw(self._head() + body)
+                return
+            self._send_first(body)
         self.finish()
 
     def send(self, piece: bytes) -> bool:

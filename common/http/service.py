@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import grp
 import logging
 import os
@@ -164,6 +165,9 @@ class _Service:
     def _serve(self, on_ready: Callable[[], None]) -> int:
         durability.share_rounds()
         app = load_app(self._arguments.conf)
+        # What is there now stays: 30,000 objects that a full collection need not look at, for 10 ms, again.
+        gc.collect()
+        gc.freeze()
         SERVING.labels().set(1)
         server = HttpServer(app, self._config)
         signals = SignalPipe(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

@@ -25,7 +25,7 @@ def small_body(stored: StoredObject) -> bytes:
         Corrupt: when it is not what was written.
     """
     assert stored.length <= SMALL_BYTES_MAX
-    data = read_at(stored.descriptor, stored.length, 0) if stored.length else b""
+    data = read_at(stored.descriptor, stored.length, 0)
     written = stored.block_attribute()
     if written is None:
         sound = hashlib.md5(data, usedforsecurity=False).hexdigest() == stored.metadata["ETag"]
