@@ -40,6 +40,7 @@ def main() -> int:
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
     watcher = Console(stderr=True)
     began = time.monotonic()
+    unfit: list[str] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="apus-bench-")))
         status = stack.enter_context(watcher.status("starting"))
@@ -53,7 +54,8 @@ def main() -> int:
 
         venv = Path(os.environ.get("APUS_STOCK_VENV", ROOT / ".venv-stock"))
         try:
-            readings = summary.medians(measure(Run(folder, arguments.quick, venv, tell), arguments))
+            run = Run(folder, arguments.quick, venv, tell)
+            readings = summary.medians(measure(run, arguments, unfit))
         except Unfit as error:
             watcher.print(f"{error}", style="red")
             return 1
@@ -65,19 +67,21 @@ def main() -> int:
         arguments.json.write_text(done.to_json() + "\n")
     if not arguments.quick:
         history.append(done)
-    return 0
+    for problem in unfit:
+        watcher.print(f"not measured: {problem}", style="red")
+    return 1 if unfit else 0
 
 
-def measure(run: Run, arguments: argparse.Namespace) -> Iterator[Reading]:
-    """Yield every reading of every round of what was asked for."""
+def measure(run: Run, arguments: argparse.Namespace, unfit: list[str]) -> Iterator[Reading]:
+    """Yield every reading of every round of what was asked for; tell `unfit` what could not be measured."""
     for name in arguments.figures:
         if name == "load":
-            yield from load(run, _peer(arguments.peer, run), arguments.rounds)
+            yield from load(run, _peer(arguments.peer, run), arguments.rounds, unfit)
         else:
             yield from importlib.import_module(f".{name}", __package__).measure(run)
 
 
-def load(run: Run, peer: Peer, rounds: int) -> Iterator[Reading]:
+def load(run: Run, peer: Peer, rounds: int, unfit: list[str]) -> Iterator[Reading]:
     """Load both stores by turns."""
     with ExitStack() as stack:
         peers = [ours.Apus(run.folder), peer]
@@ -97,6 +101,7 @@ def load(run: Run, peer: Peer, rounds: int) -> Iterator[Reading]:
             chosen = workloads.QUICK if run.quick else workloads.FULL
             yield from pair.round(number, chosen, listings)
         yield from pair.memory()
+        unfit += pair.unfit
 
 
 def _peer(name: str, run: Run) -> Peer:

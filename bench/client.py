@@ -42,6 +42,7 @@ class Plan:
     connections: int
     seconds: float  # No request is begun later than this.
     operations_max: int  # Nor one more than these.
+    operations_min: int = 0  # But so many are, however long it takes.
     containers: int = 1
     prefix: str = ""
     objects: int = 1 << 62
@@ -130,7 +131,7 @@ class Load:
         ordered = sorted(self._latencies)
         count = len(ordered)
         if not count:
-            return Outcome(0, elapsed, 0, errors=self._errors)
+            return Outcome(0, elapsed, 0, errors=dict(self._errors))
         return Outcome(
             count,
             elapsed,
@@ -141,7 +142,7 @@ class Load:
             max_ms=1000 * ordered[-1],
             client_us=(1e6 * cpu - sum(self._calibrations)) / count,
             calibration_us=percentile(sorted(self._calibrations), 0.5),
-            errors=self._errors,
+            errors=dict(self._errors),
         )
 
     def close(self) -> None:
@@ -193,7 +194,9 @@ class Load:
 
     def _start(self, connection: Connection) -> None:
         now = time.perf_counter()
-        if self._begun >= self._operations_max or now >= self._deadline:
+        if self._begun >= self._operations_max:
+            return
+        if now >= self._deadline and self._begun >= self._plan.operations_min:
             return
         if self._errors.total() >= ERRORS_MAX:
             return

@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -38,6 +38,7 @@ class Pair:
     def __init__(self, peers: Sequence[Peer], tell: Callable[[str], None]) -> None:
         self._peers = peers
         self._tell = tell
+        self.unfit: list[str] = []  # What could not be measured, and why.
         self._endpoints = {peer.name: peer.endpoint() for peer in peers}
         for peer in peers:
             accounting.rest(peer.pids())
@@ -66,7 +67,7 @@ class Pair:
         for listing in listings:
             for peer in self._peers:
                 with self._awake(peer):
-                    yield self._list(peer, listing)
+                    yield from self._list(peer, listing)
 
     def memory(self) -> Iterator[Reading]:
         """What each store holds in memory after the work."""
@@ -105,17 +106,20 @@ class Pair:
         )
         for operation in workload.operations:
             self._tell(f"{peer.title}: {workload.figure(operation)}")
-            plan = replace(plan, operation=operation)
+            # On fewer objects than requests in flight, these would stand in each other's way.
+            least = 2 * workload.connections if operation == "put" else 0
+            plan = replace(plan, operation=operation, operations_min=min(least, plan.operations_max))
             if operation == "delete":
                 plan = replace(plan, operations_max=plan.objects)
             elif operation == "range":
                 plan = replace(plan, operations_max=1 << 30, seconds=RANGES_SECONDS)
-            outcome, reading = self._measure(peer, workload.figure(operation), plan)
+            outcome = yield from self._measure(peer, workload.figure(operation), plan)
+            if outcome is None:
+                return  # What comes after it in the workload needs what it did.
             if operation == "put":
                 plan = replace(plan, objects=outcome.operations)
-            yield reading
 
-    def _list(self, peer: Peer, listing: Listing) -> Reading:
+    def _list(self, peer: Peer, listing: Listing) -> Iterator[Reading]:
         self._tell(f"{peer.title}: {listing.figure}")
         plan = Plan(
             self._endpoints[peer.name],
@@ -128,9 +132,20 @@ class Pair:
             items=listing.items,
             warm_up=4,
         )
-        return self._measure(peer, listing.figure, plan)[1]
+        yield from self._measure(peer, listing.figure, plan)
 
-    def _measure(self, peer: Peer, figure: str, plan: Plan) -> tuple[Outcome, Reading]:
+    def _measure(self, peer: Peer, figure: str, plan: Plan) -> Generator[Reading, None, Outcome | None]:
+        """Yield the figure, unless the store did not do what was asked: then say so and yield nothing."""
+        try:
+            outcome, reading = self._window(peer, figure, plan)
+        except Unfit as error:
+            self.unfit.append(f"{peer.title}: {figure}: {error}")
+            self._tell(self.unfit[-1])
+            return None
+        yield reading
+        return outcome
+
+    def _window(self, peer: Peer, figure: str, plan: Plan) -> tuple[Outcome, Reading]:
         pids = peer.pids()
         with subprocess.Popen(
             [sys.executable, "-m", "bench.client"],
@@ -144,15 +159,18 @@ class Pair:
             client.stdin.write(plan.to_json() + "\n")
             client.stdin.flush()
             if client.stdout.readline() != "ready\n":
-                raise Unfit(f"{peer.title}: {figure}: the client could not warm up")
+                raise Unfit("the client could not warm up")
             before = accounting.cpu_seconds(pids)
             client.stdin.write("go\n")
             client.stdin.flush()
-            outcome = Outcome(**json.loads(client.stdout.readline()))
+            reported = client.stdout.readline()
+        if not reported:
+            raise Unfit("the client failed")
+        outcome = Outcome(**json.loads(reported))
         time.sleep(SETTLE_SECONDS)
         after = accounting.cpu_seconds(pids)
         if not outcome.operations or sum(outcome.errors.values()) > outcome.operations / 100:
-            raise Unfit(f"{peer.title}: {figure}: {dict(outcome.errors)} in {outcome.operations} operations")
+            raise Unfit(f"{dict(outcome.errors)} beside {outcome.operations} good answers")
         return outcome, Reading(figure, peer.name, measures(outcome, before, after))
 
 

@@ -24,6 +24,7 @@ _PLAIN = (
     ("max", "max_ms"),
     ("CPU ms", "cpu_ms"),
     *((role.value, f"cpu_ms_{role}") for role in Role),
+    ("errors", "errors"),
 )
 _WORDS = {True: ("met", ""), False: ("not met", "red"), None: ("never measured", "dim")}
 
@@ -69,7 +70,7 @@ def _load_table(readings: Sequence[Reading]) -> Table:
                 reading.peer,
                 number(measures[LOAD_MEASURE]),
                 number(measures["mb_per_second"]) if measures["mb_per_second"] else "",
-                *(number(measures.get(measure)) for _, measure in _PLAIN),
+                *(number(measures.get(measure) or None) for _, measure in _PLAIN),
                 *better,
                 end_section=place == len(stores) - 1,
             )
