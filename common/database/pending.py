@@ -67,30 +67,24 @@ def readable(entries: Iterable[Entry], read: Callable[[Entry], T]) -> list[T]:
 class PendingFile:
     """The file beside one database; it stays open between appends.
 
-    Another process may empty it, in place as stock does, or remove the whole folder: whoever appends has made
-    sure of the folder, and a file without a name is opened anew.
+    Another process may empty it, in place as stock does, or move or remove the whole folder: a row must go
+    into the file that has this name now.
     """
 
-    __slots__ = ("_database", "_descriptor", "path")
+    __slots__ = ("_database", "_descriptor", "_inode", "path")
 
     def __init__(self, database: str) -> None:
         self._database = database
         self.path = database + SUFFIX
         self._descriptor = -1
+        self._inode = (0, 0)
 
     def append(self, data: bytes) -> int:
         """Add encoded rows; return the size before, and add nothing where that is beyond MAX_BYTES.
 
         On failure the file is as it was.
         """
-        if self._descriptor < 0:
-            self._open()
-        status = os.fstat(self._descriptor)
-        if not status.st_nlink:
-            self.close()
-            self._open()
-            status = os.fstat(self._descriptor)
-        before = status.st_size
+        before = self._size_of_opened()
         if before > MAX_BYTES:
             return before
         written = 0
@@ -140,9 +134,22 @@ class PendingFile:
     def __del__(self) -> None:
         self.close()
 
-    def _open(self) -> None:
+    def _size_of_opened(self) -> int:
+        """See to it that the file of this name is open; return its size."""
+        if self._descriptor >= 0:
+            try:
+                status = os.stat(self.path)
+            except FileNotFoundError:
+                self.close()
+            else:
+                if (status.st_dev, status.st_ino) == self._inode:
+                    return status.st_size
+                self.close()
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._descriptor = os.open(self.path, flags, 0o666)
+        status = os.fstat(self._descriptor)
+        self._inode = (status.st_dev, status.st_ino)
+        return status.st_size
 
 
 def entries_of(rows: Sequence[Entry]) -> bytes:

@@ -192,6 +192,20 @@ def test_a_removed_file_of_waiting_rows_is_made_anew(broker: ContainerBroker) ->
     assert broker.info().object_count == 2
 
 
+def test_rows_follow_the_name_of_the_folder(tmp_path: Path) -> None:
+    """Where another process has put the folder into quarantine and made it anew, rows go into the new one."""
+    broker, other = make(tmp_path), ContainerBroker(str(tmp_path / FOLDER / f"{FOLDER.name}.db"))
+    broker.put_object(row("before"))
+    other.quarantine("for a test")
+    make(tmp_path).close()
+    broker.put_object(row("after"))
+    assert [listed[0] for listed in other.listing(Query(limit=9), 0) if isinstance(listed, tuple)] == [
+        "after"
+    ]
+    broker.close()
+    other.close()
+
+
 def test_many_writers_at_once(broker: ContainerBroker) -> None:
     """Green threads that put rows, read and change metadata at the same time lose nothing."""
     crew = concurrency.Crew(20)
