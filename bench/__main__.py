@@ -30,6 +30,7 @@ from .peer import Peer, Reading, Run
 
 PEERS = ("stock", "stock-lean", "rgw")
 FIGURES = ("ring", "heal", "rows", "startup")  # Modules of those names; only what is asked for is loaded.
+LOAD_SECONDS_MAX = 14 * 60  # A round that would end later is not begun.
 PLAIN_WIDTH = 180
 
 
@@ -94,7 +95,14 @@ def load(run: Run, peer: Peer, rounds: int, unfit: list[str]) -> Iterator[Readin
         listings = () if run.quick else workloads.LISTINGS
         if listings:
             pair.fill()
+        begun = time.monotonic()
         for number in range(1, rounds + 1):
+            elapsed = time.monotonic() - begun
+            if elapsed * number > LOAD_SECONDS_MAX * max(1, number - 1):
+                run.tell(
+                    f"{rounds - number + 1} of {rounds} rounds left out: this machine is too slow for them"
+                )
+                break
             run.tell(f"round {number} of {rounds}: the machine")
             yield machine.loopback()
             yield machine.disk(run.folder)

@@ -22,7 +22,7 @@ FILE = Path(__file__).with_name("history.jsonl")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One run; `rounds` is how often each store took its turn under load."""
+    """One run; `rounds` is how often each store was to take its turn under load."""
 
     date: str
     commit: str  # With a plus sign where something was changed and not committed.

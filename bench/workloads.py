@@ -28,7 +28,7 @@ class Workload:
     operations_max: int = 1 << 30
     range_bytes: int = 0
     containers: int = 4
-    warm_up: int = 40  # Requests before each operation.
+    warm_up: int = 0  # Requests before each operation.
 
     def figure(self, operation: str) -> str:
         """The stable name of what is measured."""
@@ -43,12 +43,12 @@ class Listing:
     query: str
     items: int
     connections: int = 2
-    seconds: float = 3.0
+    seconds: float = 2.0
 
 
 def small(label: str, size_bytes: int, connections: int, seconds: float) -> Workload:
     """Small objects: made, read, described and removed."""
-    return Workload(label, size_bytes, connections, seconds)
+    return Workload(label, size_bytes, connections, seconds, warm_up=10 + connections)
 
 
 def large(label: str, size_bytes: int, operations_max: int, *extra: str) -> Workload:
@@ -62,18 +62,17 @@ def large(label: str, size_bytes: int, operations_max: int, *extra: str) -> Work
         operations_max=operations_max,
         range_bytes=64 * KIB if "range" in extra else 0,
         containers=1,
-        warm_up=0,
     )
 
 
 QUICK = (small("4k", 4 * KIB, 16, 4.0), large("64m", 64 * MIB, 8))
 FULL = (
-    small("4k", 4 * KIB, 16, 4.0),
-    small("4k", 4 * KIB, 1, 2.0),
-    small("4k", 4 * KIB, 64, 2.5),
-    small("100k", 100 * KIB, 16, 2.5),
-    small("100k", 100 * KIB, 1, 2.0),
-    small("100k", 100 * KIB, 64, 2.5),
+    small("4k", 4 * KIB, 16, 3.0),
+    small("4k", 4 * KIB, 1, 1.5),
+    small("4k", 4 * KIB, 64, 2.0),
+    small("100k", 100 * KIB, 16, 2.0),
+    small("100k", 100 * KIB, 1, 1.5),
+    small("100k", 100 * KIB, 64, 2.0),
     large("64m", 64 * MIB, 12, "range"),
     large("1g", GIB, 2),
 )
