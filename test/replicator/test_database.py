@@ -97,6 +97,19 @@ def test_rows_go_both_ways(nodes: DatabaseNodes) -> None:
     assert sum(daemon.figures.diff for daemon in last) == 0, "peace: nothing is sent any more"
 
 
+def test_replicas_that_agree_are_only_looked_at(
+    nodes: DatabaseNodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle cluster writes nothing, pass after pass."""
+    members = primaries_of(nodes)
+    for node in members:
+        made(nodes, node).put_object(row(f"by {node}", 10 + node))
+    replicate(nodes, *members, *members, *members)
+    monkeypatch.setattr(ContainerBroker, "write", None)
+    for daemon in replicate(nodes, *members):
+        assert (daemon.figures.success, daemon.figures.failure) == (2, 0)
+
+
 def test_a_replica_far_behind_gets_a_copy_and_keeps_its_own_rows(nodes: DatabaseNodes) -> None:
     """Beyond per_diff rows the file goes over, and what only the other had is in it afterwards."""
     first, second, third = primaries_of(nodes)
