@@ -13,6 +13,7 @@ It does not know requests, and takes the rows as they are.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -22,6 +23,7 @@ Row = Mapping[str, Any]
 NUL = "\0"  # Begins and parts the names of items that middleware keeps out of the users' sight.
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _OBJECT_FIELDS = ("name", "hash", "bytes", "content_type", "last_modified")
+_object_values = operator.itemgetter(*_OBJECT_FIELDS)
 _CONTAINER_FIELDS = ("name", "count", "bytes", "last_modified")
 _UNSPEAKABLE = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
 _IN_TEXT = re.compile(f"[&<>\r{_UNSPEAKABLE}]")
@@ -71,6 +73,14 @@ def _subdir(row: Row) -> str:
 
 
 def _object(row: Row) -> str:
+    name, etag, size, content_type, moment = _object_values(row)
+    plain = f"{name}{etag}{content_type}{moment}"
+    if etag and content_type and moment and name and not _IN_TEXT.search(plain):
+        # Nearly every row needs no escape: one search instead of five makes a listing half as dear.
+        return (
+            f"<object><name>{name}</name><hash>{etag}</hash><bytes>{size}</bytes>"
+            f"<content_type>{content_type}</content_type><last_modified>{moment}</last_modified></object>"
+        )
     return "<object>" + "".join([_element(field, row[field]) for field in _OBJECT_FIELDS]) + "</object>"
 
 
