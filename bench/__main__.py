@@ -107,7 +107,7 @@ def load(run: Run, peer: Peer, rounds: int, unfit: list[str]) -> Iterator[Readin
             yield machine.loopback()
             yield machine.disk(run.folder)
             chosen = workloads.QUICK if run.quick else workloads.FULL
-            yield from pair.round(number, chosen, listings)
+            yield from pair.round(number, [each for each in chosen if number <= each.rounds_max], listings)
         yield from pair.memory()
         unfit += pair.unfit
 
