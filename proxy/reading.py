@@ -106,9 +106,11 @@ def reading_of(
 def read(backend: Backend, reading: Reading, nodes: Iterator[Candidate]) -> Answer:
     """Return the answer owed to the client; its body is still on the storage server if large."""
     heard: list[Source | None] = []
-    if reading.concurrency == 1 and not reading.newest:
+    candidate = next(nodes, None) if reading.concurrency == 1 and not reading.newest else None
+    if candidate is not None:
         # Nearly every read is served by whoever is asked first; a survey of one answer would cost 15 µs.
-        first = next(_asked_in_turn(backend, reading, nodes), None)
+        response = backend.ask(reading.question, candidate, reading.headers)
+        first = None if response is None else Source(response, candidate)
         if first is not None and is_found(_status(first)):
             return _served(backend, reading, nodes, first)
         heard.append(first)

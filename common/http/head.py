@@ -19,6 +19,7 @@ at most 64 KiB. No socket here.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from httptools import HttpParserError, HttpRequestParser
 
@@ -98,6 +99,7 @@ def request_line(line: bytes) -> tuple[str, bytes, int]:
     raise BadFraming("The request line is not METHOD TARGET HTTP/1.1")
 
 
+@lru_cache(maxsize=256)
 def status_line(line: bytes) -> tuple[int, str, int]:
     """Return status, reason and minor version of an answer."""
     match = _STATUS_LINE.fullmatch(line)
