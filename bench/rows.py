@@ -1,0 +1,77 @@
+"""PUT into containers that list a million and ten million objects already, beside an empty one.
+
+    one replica filled through the broker ──▶ brought to the others by our replicator ──▶ windows of PUTs
+
+Each container is made once and then loaded in turns with the empty one, so that both see the same machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clusters import AllInOne
+
+from apus.container.rows import ObjectRow
+
+from . import filling
+from .load import Pair
+from .ours import NODES, Apus
+from .peer import Reading, Run
+from .workloads import KIB, Workload
+
+CONNECTIONS = 16
+WINDOW_SECONDS = 8.0
+ROUNDS = 3
+EMPTY, MILLION, TEN_MILLION = "empty", "1m", "10m"
+ROWS = {MILLION: 1_000_000, TEN_MILLION: 10_000_000}
+BATCH = 20_000
+MOMENT = "1700000000.00000"
+
+
+def measure(run: Run) -> Iterator[Reading]:
+    """Fill, then load by turns; ten million rows take some minutes to make."""
+    if run.quick:
+        return
+    peer = Apus(run.folder)
+    try:
+        peer.start()
+        pair = Pair([peer], run.tell)
+        try:
+            workloads = [_into(label) for label in (EMPTY, *ROWS)]
+            # The first round makes the containers, and is thrown away.
+            for _ in pair.round(0, workloads, ()):
+                pass
+            pair.close()
+            for label, count in ROWS.items():
+                run.tell(f"a container of {count:,} rows")
+                fill(peer, run, f"{_into(label).label}x{CONNECTIONS}-0", count)
+            pair = Pair([peer], run.tell)
+            for number in range(1, ROUNDS + 1):
+                yield from pair.round(number, workloads, ())
+        finally:
+            pair.close()
+    finally:
+        peer.stop()
+
+
+def _into(label: str) -> Workload:
+    return Workload(f"4k-into-{label}", 4 * KIB, CONNECTIONS, WINDOW_SECONDS, ("put",), containers=1)
+
+
+def fill(peer: Apus, run: Run, container: str, count: int) -> None:
+    """Write that many rows into one replica of the container; our replicator brings them to the others."""
+    endpoint = peer.endpoint()
+    home = run.folder / peer.name
+    devices = [home / f"node{number}" / "devices" / f"d{number}" for number in range(1, NODES + 1)]
+    found = list(filling.replicas(devices, endpoint.path.rpartition("/")[2], container))
+    broker = found[0]
+    for start in range(0, count, BATCH):
+        broker.merge_rows(_row(number) for number in range(start, min(count, start + BATCH)))
+    for each in found:
+        each.close()
+    AllInOne(home, endpoint.port, NODES).once("container-replicator")
+
+
+def _row(number: int) -> ObjectRow:
+    name = f"folder-{number // 1000:06d}/object-{number:08d}"
+    return ObjectRow(name, MOMENT, 4096, "application/octet-stream", "d41d8cd98f00b204e9800998ecf8427e", 0, 0)
