@@ -67,7 +67,7 @@ def _answer(
             return Answer(status, headers)
     if request.method == "HEAD":
         return Answer(200, headers)
-    spans = _spans(request, stored)
+    spans = _spans(request, stored) if "HTTP_RANGE" in request.environ else None
     if spans == []:
         headers["Content-Range"] = f"bytes */{stored.length}"
         headers.pop("Content-Length")
@@ -108,9 +108,6 @@ def _conditional_etag(request: Request, stored: StoredObject) -> str:
 
 
 def _spans(request: Request, stored: StoredObject) -> list[Span] | None:
-    header = request.environ.get("HTTP_RANGE")
-    if header is None:
-        return None
     ignoring = request.environ.get("HTTP_X_BACKEND_IGNORE_RANGE_IF_METADATA_PRESENT")
     if ignoring:
         present = {key.lower() for key in stored.metadata}
@@ -119,7 +116,7 @@ def _spans(request: Request, stored: StoredObject) -> list[Span] | None:
     etag = _conditional_etag(request, stored)
     if not conditions.range_holds(request.environ.get("HTTP_IF_RANGE"), etag, stored.timestamp):
         return None
-    return ranges.choose(header, stored.length)
+    return ranges.choose(request.environ["HTTP_RANGE"], stored.length)
 
 
 def _with_body(stored: StoredObject, headers: dict[str, str], spans: list[Span] | None) -> Answer:

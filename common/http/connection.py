@@ -132,7 +132,7 @@ class Connection:
         environ["SERVER_PROTOCOL"] = "HTTP/1.1" if minor else "HTTP/1.0"
         get = environ.get
         length = framing.request_body(get("CONTENT_LENGTH"), get("HTTP_TRANSFER_ENCODING"), minor)
-        waits = framing.wants_continue(get("HTTP_EXPECT"), minor)
+        waits = "HTTP_EXPECT" in environ and framing.wants_continue(environ["HTTP_EXPECT"], minor)
         keep = framing.keeps_alive(get("HTTP_CONNECTION"), minor)
         rest = buffer[end:]
         body: Body = NO_BODY
@@ -167,14 +167,15 @@ class Connection:
 
     def _run(self, environ: Environ, reply: Reply) -> None:
         result: Iterable[bytes] = self._app(environ, reply.start_response)
+        if type(result) is list and len(result) == 1:
+            reply.send_only(result[0])
+            return  # A list has nothing to close.
         try:
             transfer: Any = getattr(result, "transfer", None)
             if reply.wants_no_body:
                 reply.finish()
             elif transfer is not None and reply.announces_length:
                 reply.transfer(transfer)
-            elif type(result) is list and len(result) == 1:
-                reply.send_only(result[0])
             else:
                 for piece in result:
                     if not reply.send(piece):

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
-from .body import Body
+from .body import NO_BODY, Body
 from .errors import ClientTimeout
 from .framing import BODILESS, keeps_alive
 from .settings import ServerConfig
@@ -181,7 +181,8 @@ class Reply:
                 lines.append(f"Date: {value}\r\n")
         if not dated:
             lines.append(date_line())
-        if self.keep and not self._request_body.is_skippable(self._config.drain_bytes_max):
+        body = self._request_body
+        if self.keep and body is not NO_BODY and not body.is_skippable(self._config.drain_bytes_max):
             self.keep = False
         if self._bodiless:
             return
