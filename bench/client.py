@@ -52,6 +52,13 @@ class Plan:
     items: int = 0  # A listing must have.
     warm_up: int = 0  # Requests before the clock runs; PUT and DELETE have names of their own for it.
 
+    @property
+    def moved_bytes(self) -> int:
+        """How much of objects one operation moves."""
+        if self.operation == "range":
+            return self.range_bytes
+        return self.size_bytes if self.operation in ("put", "get") else 0
+
     @classmethod
     def from_json(cls, text: str) -> Plan:
         """Read what `to_json` wrote."""
@@ -135,7 +142,7 @@ class Load:
         return Outcome(
             count,
             elapsed,
-            count * (plan.range_bytes or plan.size_bytes) if plan.operation in ("put", "get", "range") else 0,
+            count * plan.moved_bytes,
             p50_ms=1000 * percentile(ordered, 0.5),
             p95_ms=1000 * percentile(ordered, 0.95),
             p99_ms=1000 * percentile(ordered, 0.99),

@@ -92,6 +92,15 @@ def test_a_wrong_answer_is_an_error(request_: Request, answer: bytes, said: str)
         exchange(port, request_)
 
 
+@pytest.mark.parametrize(
+    ("operation", "moved"), [("put", 9), ("get", 9), ("range", 2), ("head", 0), ("list", 0)]
+)
+def test_only_bodies_of_objects_are_counted_as_moved(operation: str, moved: int) -> None:
+    """A range moves its own length, and whatever tells about an object moves nothing of it."""
+    plan = Plan(Endpoint("h", 1, "/v1/a", "t"), operation, "c", 1, 1.0, 1, size_bytes=9, range_bytes=2)
+    assert plan.moved_bytes == moved
+
+
 def test_a_load_keeps_to_its_plan() -> None:
     """So many operations and no more, each timed, after warm-up requests that do not count."""
     with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc") as port:
