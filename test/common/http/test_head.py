@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from apus.common.http.head import (
     head_end,
     header_lines,
     header_lines_plainly,
+    header_texts,
     request_line,
     status_line,
 )
@@ -27,6 +30,8 @@ lines = st.lists(st.tuples(names, values), max_size=8)
 def test_header_lines_come_back_as_they_were_sent(headers: list[tuple[bytes, bytes]]) -> None:
     """Names keep their case, values their bytes, lines their order."""
     block = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+    texts = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    assert header_texts(block) == texts
     measured = {b"content-length", b"transfer-encoding"} & {name.lower() for name, _ in headers}
     if not measured:
         assert header_lines(block) == headers
@@ -89,6 +94,16 @@ def test_names_may_hold_bytes_above_127() -> None:
     """Swift's clients send metadata names in UTF-8; they come through as sent."""
     name = "X-Object-Meta-Größe".encode()
     assert header_lines(name + b": \xe9\xff\r\nA: b\r\n") == [(name, b"\xe9\xff"), (b"A", b"b")]
+
+
+@pytest.mark.parametrize("piece", [b"a", b"a ", b"a  ", b"\xff", b"a: b"])
+def test_a_bad_line_costs_no_more_than_its_length(piece: bytes) -> None:
+    """Whatever is repeated in front of a byte that spoils the line, it is tried in one way only."""
+    spoilt = b"A: " + piece * 2000 + b"\x01\r\n"
+    begun = time.process_time()
+    with pytest.raises(BadFraming):
+        header_lines(spoilt * 8)
+    assert time.process_time() - begun < 1.0
 
 
 def test_length_headers_are_left_to_framing() -> None:
