@@ -21,7 +21,7 @@ from contextlib import closing, contextmanager
 from typing import ClassVar, TypeVar
 
 from .. import concurrency
-from ..durability import committer_for
+from ..durability import GroupCommitter, committer_for
 from ..errors import ApusError, Corrupt, Missing, OutOfSpace
 from . import connection, metadata, pending, schema
 from .lock import FolderLock
@@ -49,7 +49,8 @@ class Broker(ABC):
         self.path = path
         self.folder = os.path.dirname(path)
         self._lock = FolderLock(self.folder, timeout_seconds=lock_seconds)
-        self._device = schema.device_of(path)
+        self._committer: GroupCommitter | None = None
+        self._device_number = 0
         self._turn = concurrency.Semaphore(1)
         self._pending = pending.PendingFile(path)
         self._is_open = False  # Whether rows may be appended without a turn, because this process merges.
@@ -94,6 +95,7 @@ class Broker(ABC):
             self._writer = None
         self._lock.close()
         self._pending.close()
+        self._committer = None
         self._inode = None
 
     def quarantine(self, reason: str) -> None:
@@ -147,21 +149,37 @@ class Broker(ABC):
             Unavailable: when others hold the folder's lock for too long.
         """
         data = pending.encode(entry)
+        kept = False
+        while not kept:
+            committer, ticket = self._begin()
+            try:
+                waiting = self._append(data)
+                kept = self._pending.device == self._device_number
+                if kept:
+                    committer.sync(ticket)
+                else:
+                    self._committer = None  # Another device has taken its place: once more, with that one's.
+            except OSError as problem:
+                raise OutOfSpace(f"{self.path}: {problem.strerror}") from problem
+            finally:
+                committer.finish()
+        if waiting > pending.CAP_BYTES and not self._folds:
+            self._folds = True
+            concurrency.spawn(self._fold)
+
+    def _begin(self) -> tuple[GroupCommitter, int]:
+        """Announce a row to the device's committer, which is looked up but once."""
+        if self._committer is not None:
+            try:
+                return self._committer, self._committer.begin()
+            except OSError:
+                self._committer = None  # It was opened by a path that is gone.
         try:
-            committer = committer_for(self._device)
-            ticket = committer.begin()
+            self._device_number = os.stat(self.folder).st_dev
+            self._committer = committer_for(self.folder)
+            return self._committer, self._committer.begin()
         except OSError as problem:
             raise Missing(f"{self.path} does not exist") from problem
-        try:
-            waiting = self._append(data)
-            if waiting > pending.CAP_BYTES and not self._folds:
-                self._folds = True
-                concurrency.spawn(self._fold)
-            committer.sync(ticket)
-        except OSError as problem:
-            raise OutOfSpace(f"{self.path}: {problem.strerror}") from problem
-        finally:
-            committer.finish()
 
     def _append(self, data: bytes) -> int:
         """Put a row behind the pending ones; return how many bytes wait before it."""

@@ -96,6 +96,11 @@ class PendingFile:
             raise
         return before
 
+    @property
+    def device(self) -> int:
+        """The number of the file system on which rows have been appended."""
+        return self._inode[0]
+
     def size(self) -> int:
         """Return how many bytes wait."""
         try:
