@@ -20,7 +20,7 @@ _HOW = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 def invalidate(suffix_directory: str) -> None:
     """Note that something under this suffix changed; silent when the partition is gone."""
-    partition_directory, suffix = os.path.split(suffix_directory)
+    partition_directory, _, suffix = suffix_directory.rpartition("/")
     invalidate_all(partition_directory, (suffix,))
 
 

@@ -166,7 +166,9 @@ class Writer:
         """
         assert self._descriptor >= 0
         self.complete()
-        target = f"{self._hash_directory}/{names.file_name(moment, self._extension, content_type)}"
+        name = names.file_name(moment, self._extension, content_type)
+        target = f"{self._hash_directory}/{name}"
+        suffix_directory = self._hash_directory.rpartition("/")[0]
         try:
             metadata.write(self._descriptor, content)
             if self._extension == names.DATA:
@@ -177,17 +179,20 @@ class Writer:
             if guard is None:
                 self._link(target)
             else:
-                with locked(os.path.dirname(os.path.dirname(self._hash_directory))):
+                with locked(suffix_directory.rpartition("/")[0]):
                     guard()
                     self._link(target)
-            invalidate(os.path.dirname(self._hash_directory))
+            invalidate(suffix_directory)
             self._committer.sync(self._ticket)
         except OSError as problem:
             self._refuse(problem)
         if self._is_new:
             return
         try:
-            hashes.tidy(self._hash_directory, None)
+            if self._extension == names.META or not hashes.remove_replaced(
+                self._hash_directory, name, moment
+            ):
+                hashes.tidy(self._hash_directory, None)
         except OSError as problem:
             log.warning("left-over files stay", extra={"path": self._hash_directory, "problem": str(problem)})
 

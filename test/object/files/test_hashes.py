@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from apus.common import restricted_pickle
+from apus.common.timestamp import Timestamp
 from apus.object.files import hashes
 from apus.object.files.hashes import Reclaim
 from apus.object.files.locks import LockTimeout, locked
@@ -194,3 +195,32 @@ def test_locks_exclude_and_are_let_go(tmp_path: Path) -> None:
         assert sorted(os.listdir(folder)) == [".lock", ".lock-1", ".lock-replication"]
     with locked(folder, timeout_seconds=0.01):
         pass
+
+
+@pytest.mark.parametrize("mine", ["1700000002.00000.data", "1700000002.00000.ts"])
+@pytest.mark.parametrize(
+    "others",
+    [
+        [],
+        *(
+            [f"170000000{moment}.00000{ending}"]
+            for moment in (1, 2, 3)
+            for ending in (".data", ".ts", ".meta", "-5.meta", ".durable")
+        ),
+        ["1700000001.00000.data", "1700000001.50000.meta"],
+        [".1700000001.00000.data.aBcDeF"],
+    ],
+)
+def test_what_was_replaced_is_removed_as_tidying_would(partition: Path, mine: str, others: list[str]) -> None:
+    """The short way leaves what the long one leaves, or leaves all to it."""
+    if mine in others:
+        return
+    short, long = (lay(partition / suffix, "0", mine, *others) for suffix in ("abc", "def"))
+    before = sorted(os.listdir(short))
+    done = hashes.remove_replaced(str(short), mine, Timestamp.parse("1700000002.00000"))
+    if done:
+        hashes.tidy(str(long), None)
+        assert sorted(os.listdir(short)) == sorted(os.listdir(long)) == [mine]
+    else:
+        assert sorted(os.listdir(short)) == before
+    assert done or others != ["1700000001.00000.data"]
