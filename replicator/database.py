@@ -1,6 +1,7 @@
 """Makes the replicas of account and container databases equal.
 
-    each database here ──▶ forget old deletions ──▶ meet each partner: summary, then rows or the whole file
+    each database here that is due (database_memory)
+       ──▶ forget old deletions ──▶ meet each partner: summary, then rows or the whole file
                                     └── deleted long ago: removed; not ours and everywhere else: removed
 
 One pass goes through all devices of this node. What two replicas must exchange is decided in database_plan,
@@ -41,6 +42,7 @@ from ..ring.device import Device
 from ..ring.mine import local_devices
 from ..ring.table import Ring
 from ..ring.watch import WatchedRing
+from .database_memory import Memory, Signature, signature
 from .database_peer import Peer, PeerSettings
 from .database_plan import Course, Summary, course, is_reclaimable, may_be_removed, partners
 
@@ -133,6 +135,8 @@ class DatabaseReplicator(Daemon):
             default_headers=credentials(self._cluster.secret),
         )
         self.figures = Figures()
+        self._memory = Memory()
+        self._ring_known: Ring | None = None
 
     @abstractmethod
     def open_broker(self, path: str) -> Replica:
@@ -154,19 +158,28 @@ class DatabaseReplicator(Daemon):
             broker.merge_metadata(metadata.read(theirs["metadata"]))
 
     def run_once(self) -> None:
-        """Replicate every database here once."""
+        """Replicate every database here that may have something to tell, or to hear."""
         self.figures = Figures()
         settings, ring = self.settings, self._ring.current
         local = {device.device: device for device in self._local_devices(ring)}
         if not local:
             log.error("no device of the ring is on this node", extra={"ring": self._ring.path})
         usable = usable_devices(settings.devices, mount_check=settings.mount_check)
-        crew = Crew(settings.concurrency)
+        if ring is not self._ring_known:
+            self._memory.doubt()
+            self._ring_known = ring
+        found: dict[str, Location] = {}
         for device in (local[name] for name in usable if name in local):
             self._clear_tmp(device)
-            found = databases(settings.devices, device.device, f"{self.kind}s")
-            for location in paced(found, settings.databases_per_second):
-                crew.spawn(self._replicate, ring, device, location)
+            places = databases(settings.devices, device.device, f"{self.kind}s")
+            found.update((location.path, location) for location in places)
+        moment = time.time_ns()
+        signatures = {path: signature(path, moment) for path in found}
+        due = self._memory.due(signatures)
+        crew = Crew(settings.concurrency)
+        chosen = [location for path, location in found.items() if path in due]
+        for location in paced(chosen, settings.databases_per_second):
+            crew.spawn(self._replicate, ring, local[location.device], location, signatures[location.path])
         crew.wait_all()
         self._report()
 
@@ -175,12 +188,13 @@ class DatabaseReplicator(Daemon):
             return local_devices(ring, self.settings.bind_ip, self.settings.bind_port or None)
         return [device for device in ring.devices if device and self._is_mine(device)]
 
-    def _replicate(self, ring: Ring, device: Device, location: Location) -> None:
+    def _replicate(self, ring: Ring, device: Device, location: Location, files: Signature | None) -> None:
         """Replicate one database; whatever is wrong with it, the others get their turn."""
         self.figures.attempted += 1
         broker = self.open_broker(location.path)
         try:
-            self._meet_all(ring, device, location, broker)
+            if self._meet_all(ring, device, location, broker):
+                self._memory.agreed(location.path, files)
         except Missing:
             return  # Removed by another since we saw it.
         except (ApusError, OSError) as problem:
@@ -190,7 +204,8 @@ class DatabaseReplicator(Daemon):
         finally:
             broker.close()
 
-    def _meet_all(self, ring: Ring, device: Device, location: Location, broker: Replica) -> None:
+    def _meet_all(self, ring: Ring, device: Device, location: Location, broker: Replica) -> bool:
+        """Meet every partner; return whether the database belongs here and each of them has all of it."""
         age, moment = self.settings.reclaim_age, time.time()
         horizon = Timestamp.of(max(0.0, moment - age))
         _remove_old(broker.folder, before=moment - age, suffix=".tmp")
@@ -198,7 +213,7 @@ class DatabaseReplicator(Daemon):
         info = broker.replication_info()
         if self._is_reclaimable(info, horizon):
             self._remove(broker, info)
-            return
+            return False
         name = os.path.basename(location.path).removesuffix(".db")
         partition = ring.partition(self._cluster.salt.path_hash(*self.names(info)))
         primaries = ring.primaries(partition)
@@ -208,6 +223,7 @@ class DatabaseReplicator(Daemon):
         answers = self._meet(ring, device, partition, name, broker, info)
         if not at_home and may_be_removed(answers):
             self._remove(broker, info)
+        return at_home and all(answers)
 
     def _meet(
         self, ring: Ring, device: Device, partition: int, name: str, broker: Replica, info: Item
@@ -222,6 +238,7 @@ class DatabaseReplicator(Daemon):
                 answers.append(self._exchange(broker, partner, partition, name, info))
             except OutOfSpace as problem:
                 log.warning("partner cannot take it", extra={"problem": str(problem)})
+                self._memory.doubt()
                 answers.append(False)
                 queue.extend(stand_in for stand_in in (next(stand_ins, None),) if stand_in)
             except Missing:
@@ -241,6 +258,7 @@ class DatabaseReplicator(Daemon):
         try:
             theirs = peer.sync(info)
         except Missing:
+            self._memory.doubt()
             self.figures.rsync += 1
             self._copy(broker, peer, info, merge=False)
             return True
