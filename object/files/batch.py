@@ -93,7 +93,7 @@ def _directory(partition_directory: str, arrival: Arrival) -> str:
 
 
 def _prepare(partition_directory: str, suffixes: set[str], arrival: Arrival) -> Fate:
-    """Make the object's folder; STORED means that it is new, and the object may be."""
+    """Make the object's folder; STORED means that nothing is in it yet, and the object may be."""
     suffix = arrival.digest[-3:]
     if suffix not in suffixes:
         suffixes.add(suffix)
@@ -101,7 +101,13 @@ def _prepare(partition_directory: str, suffixes: set[str], arrival: Arrival) -> 
     directory = _directory(partition_directory, arrival)
     if _make(directory):
         return Fate.STORED
-    found = names.select(os.listdir(directory))
+    try:
+        files = os.listdir(directory)
+    except FileNotFoundError:
+        return Fate.LEFT
+    if not files:  # Another node is bringing the same just now: either copy is as good.
+        return Fate.STORED
+    found = names.select(files)
     newest = found.data or found.tombstone
     return Fate.HELD if newest is not None and newest.timestamp >= arrival.moment else Fate.LEFT
 

@@ -175,9 +175,13 @@ def read(directory: str) -> Stored:
 def hash_suffix(suffix_directory: str, reclaim: Reclaim) -> str | None:
     """Tidy a suffix and return its hash; None when it is no folder, or was empty and is gone now."""
     digest = hashlib.md5(usedforsecurity=False)
+    is_empty = True
     for _, selection, files in walk(suffix_directory, reclaim):
         if files:
+            is_empty = False
             digest.update("".join(selection.hashed).encode("ascii"))
+    if not is_empty:
+        return digest.hexdigest()
     try:
         os.rmdir(suffix_directory)
     except OSError as problem:

@@ -87,6 +87,14 @@ def test_what_is_there_wins_or_is_left_to_a_put(node: ObjectNode) -> None:
     assert node.ask("GET", "/sda/7/a/c/gone").status == 404
 
 
+def test_two_nodes_may_bring_the_same_at_once(node: ObjectNode) -> None:
+    """The other one has made the folder and not yet linked its file: either copy is as good."""
+    node.put(b"1", at=5, path="/sda/7/a/c/a")
+    node.data_file().unlink()
+    assert sent(node, piece("a", b"1", 5), piece("b", b"2", 5)) == [201, 201]
+    assert node.ask("GET", "/sda/7/a/c/a").body == b"1"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
