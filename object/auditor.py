@@ -27,7 +27,7 @@ from ..common.daemon import Daemon
 from ..common.errors import Corrupt, Refused, Unavailable
 from ..common.timestamp import Timestamp
 from .files import metadata, names
-from .files.body import Body, Source
+from .files.body import Body, Source, read_cached
 from .files.device import Devices, Reserve
 from .files.invalidation import invalidate
 from .files.store import Absent, FileStore, Location, StoredObject, quarantined
@@ -160,12 +160,15 @@ class ObjectAuditor(Daemon):
 
     def _read(self, stored: StoredObject, tally: Tally, read: Pace) -> None:
         length, path = stored.length, stored.path
-        # The disk's bytes, not memory's; and they shall not crowd out what clients read.
+        # The disk's bytes, not memory's; they shall not crowd out what clients read, nor take it from them:
+        # a small GET that must wait for the disk costs three times as much.
+        was_cached = read_cached(stored.descriptor, bytearray(1), 0) > 0
         os.posix_fadvise(stored.descriptor, 0, length, os.POSIX_FADV_DONTNEED)
         count = 0
         source = Source.of(stored)
         for piece in Body(source, 0, length):
-            os.posix_fadvise(source.descriptor, count, len(piece), os.POSIX_FADV_DONTNEED)
+            if not was_cached:
+                os.posix_fadvise(source.descriptor, count, len(piece), os.POSIX_FADV_DONTNEED)
             count += len(piece)
             tally.bytes_processed += len(piece)
             read.wait(len(piece))
