@@ -105,20 +105,20 @@ class Countdown:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._waits: deque[tuple[float, Callable[[], object]]] = deque()
+        self._waits: deque[tuple[float, Waiter]] = deque()
         self._running = False
 
-    def start(self, act: Callable[[], object]) -> None:
-        """Have the hub call something short when the time is over, be it needed or not."""
-        self._waits.append((time.monotonic() + self._seconds, act))
+    def start(self, waiter: Waiter) -> None:
+        """Have somebody woken when the time is over, unless that has happened before."""
+        self._waits.append((time.monotonic() + self._seconds, waiter))
         if not self._running:
             self._running = True
             call_later(self._seconds, self._ring)
 
     def _ring(self) -> None:
         waits, now = self._waits, time.monotonic()
-        while waits and waits[0][0] <= now:
-            waits.popleft()[1]()
+        while waits and (waits[0][1].is_woken or waits[0][0] <= now):
+            waits.popleft()[1].wake()
         self._running = bool(waits)
         if waits:
             call_later(waits[0][0] - now, self._ring)
@@ -142,6 +142,11 @@ class Waiter:
                 self._hub.switch()
             finally:
                 self._green = None
+
+    @property
+    def is_woken(self) -> bool:
+        """Whether the waiting is over."""
+        return self._woken
 
     def wake(self) -> None:
         """End the waiting, once for all; the hub goes there at once, a green thread stays here."""

@@ -168,7 +168,7 @@ class _Fan:
                 self._waiter.wake()
             elif self._is_enough is not None and self._is_enough(self._replies):
                 self._is_enough = None
-                self._grace.start(self._waiter.wake)
+                self._grace.start(self._waiter)
         except Exception as problem:  # noqa: BLE001 - the hub must go on; it is raised where the request waits
             self._failure = problem
             self._waiter.wake()

@@ -10,12 +10,14 @@ import time
 import pytest
 
 from apus.common.concurrency import (
+    Countdown,
     Crew,
     Event,
     Killed,
     Lock,
     Task,
     Timeout,
+    Waiter,
     in_native_thread,
     sleep,
     spawn,
@@ -170,3 +172,28 @@ def test_a_native_thread_lets_others_run() -> None:
 def _block(seconds: float) -> float:
     time.sleep(seconds)
     return seconds
+
+
+def test_a_countdown_wakes_in_time_and_only_who_still_waits() -> None:
+    """However many have been woken before; one timer is enough for all."""
+    countdown = Countdown(0.1)
+    waiters = [Waiter() for _ in range(100)]
+    for waiter in waiters:
+        countdown.start(waiter)
+        waiter.wake()
+        waiter.wait()
+    late = Waiter()
+    begun = time.monotonic()
+    countdown.start(late)
+    late.wait()
+    assert 0.09 <= time.monotonic() - begun < 1
+
+
+def test_a_waiter_is_woken_by_another_green_thread() -> None:
+    """Before it waits, or while it does."""
+    waiter = Waiter()
+    spawn(waiter.wake)
+    assert not waiter.is_woken
+    waiter.wait()
+    waiter.wait()
+    assert waiter.is_woken
