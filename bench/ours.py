@@ -1,72 +1,60 @@
-"""Apus as a peer: the all-in-one cluster that `make up` starts, four storage nodes and a proxy.
+"""Apus as a peer: its own programs and its default pipeline in the common shape (shape.py).
 
-    Apus(folder) ──▶ bin/apus-aio ──▶ processes of every kind, daemons included
+    Apus(folder) ──▶ apus-*-server, the program that makes writes durable
 
 It knows no load.
 """
 
 from __future__ import annotations
 
-import shutil
-import time
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from clusters import AllInOne, free_port_block
+from .peer import Role
+from .shape import Shape, sections
 
-from . import filling
-from .peer import Endpoint, Role
-
-NODES = 4
-KINDS = ("proxy", "object", "container", "account")
-_STAYS_DOWN_SECONDS = 10
+FILTERS = "catch_errors gatekeeper healthcheck metrics proxy_logging cache listing_formats tempauth"
+STORAGE_FILTERS = ("healthcheck", "metrics", "recon")
+_PROGRAMS = Path(sys.executable).parent
 
 
-class Apus:
+class Apus(Shape):
     """One cluster of ours."""
 
-    name = "apus"
     title = "Apus"
 
     def __init__(self, folder: Path) -> None:
-        self._cluster = AllInOne(folder / self.name, free_port_block(10 * (NODES + 4)), NODES)
+        super().__init__(folder, "apus")
 
-        self._servers: Mapping[Role, Sequence[int]] = {}
+    def program(self, kind: str, conf: Path) -> Sequence[str]:
+        """Our server."""
+        return [str(_PROGRAMS / f"apus-{kind}-server"), str(conf)]
 
-    def start(self) -> None:
-        """Bring it up; `up` returns when a file was stored and read."""
-        self._cluster.up()
-        self._servers = self._by_role()
+    def builder(self) -> str:
+        """Ours."""
+        return str(_PROGRAMS / "apus-ring-builder")
 
-    def stop(self) -> None:
-        """Take it down and remove its folder."""
-        if (self._cluster.home / "cluster.json").exists():
-            self._cluster.down()
-        deadline = time.monotonic() + _STAYS_DOWN_SECONDS
-        while self._cluster.home.exists() and time.monotonic() < deadline:
-            shutil.rmtree(self._cluster.home, ignore_errors=True)  # A dying daemon may write once more.
-
-    def endpoint(self) -> Endpoint:
-        """Where it is."""
-        path, token = self._cluster.store.login("test:tester")
-        return Endpoint("127.0.0.1", self._cluster.port, path, token)
+    def pipeline(self, kind: str) -> Sequence[str]:
+        """The default one."""
+        if kind != "proxy":
+            replicator = ["[container-replicator]"] if kind == "container" else []
+            return [*sections("apus", kind, STORAGE_FILTERS, {}), *replicator]
+        options = {
+            "proxy-server": ["account_autocreate = true"],
+            "tempauth": ["reseller_prefix = AUTH", "user_test_tester = testing .admin"],
+        }
+        return sections("apus", kind, FILTERS.split(), options)
 
     def pids(self) -> Mapping[Role, Sequence[int]]:
-        """Servers by what they serve; everything else is a daemon."""
-        return {**self._servers, Role.COMMITS: list(_commit_programs())}
+        """Servers by what they serve, and whoever makes their writes durable."""
+        return {**super().pids(), Role.COMMITS: list(_commit_programs())}
 
-    def _by_role(self) -> Mapping[Role, Sequence[int]]:
-        found: dict[Role, list[int]] = {role: [] for role in (*map(Role, KINDS), Role.DAEMONS)}
-        for process in self._cluster.status()["processes"]:
-            kind, _, work = process["role"].partition("-")
-            found[Role(kind) if work == "server" else Role.DAEMONS].append(process["pid"])
-        return found
-
-    def fill(self, container: str, names: Sequence[str]) -> None:
-        """Write the rows into the container's databases."""
-        devices = [self._cluster.home / f"node{n}" / "devices" / f"d{n}" for n in range(1, NODES + 1)]
-        account = self.endpoint().path.rpartition("/")[2]
-        filling.fill(devices, account, container, names)
+    def replicate_containers(self) -> None:
+        """Bring every container database to where it belongs."""
+        program = str(_PROGRAMS / "apus-container-replicator")
+        subprocess.run([program, str(self.home / "container-server.conf"), "--once"], check=True)
 
 
 def _commit_programs() -> Iterator[int]:

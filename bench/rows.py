@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clusters import AllInOne
-
 from apus.container.rows import ObjectRow
 
 from . import filling
 from .load import Pair
-from .ours import NODES, Apus
+from .ours import Apus
 from .peer import Reading, Run
+from .shape import DEVICES
 from .workloads import KIB, Workload
 
 CONNECTIONS = 16
@@ -44,7 +43,7 @@ def measure(run: Run) -> Iterator[Reading]:
             pair.close()
             for label, count in ROWS.items():
                 run.tell(f"a container of {count:,} rows")
-                fill(peer, run, f"{_into(label).label}x{CONNECTIONS}-0", count)
+                fill(peer, f"{_into(label).label}x{CONNECTIONS}-0", count)
             pair = Pair([peer], run.tell)
             for number in range(1, ROUNDS + 1):
                 yield from pair.round(number, workloads, ())
@@ -58,18 +57,16 @@ def _into(label: str) -> Workload:
     return Workload(f"4k-into-{label}", 4 * KIB, CONNECTIONS, WINDOW_SECONDS, ("put",), containers=1)
 
 
-def fill(peer: Apus, run: Run, container: str, count: int) -> None:
+def fill(peer: Apus, container: str, count: int) -> None:
     """Write that many rows into one replica of the container; our replicator brings them to the others."""
-    endpoint = peer.endpoint()
-    home = run.folder / peer.name
-    devices = [home / f"node{number}" / "devices" / f"d{number}" for number in range(1, NODES + 1)]
-    found = list(filling.replicas(devices, endpoint.path.rpartition("/")[2], container))
+    devices = [peer.devices / device for device in DEVICES]
+    found = list(filling.replicas(devices, peer.endpoint().path.rpartition("/")[2], container))
     broker = found[0]
     for start in range(0, count, BATCH):
         broker.merge_rows(_row(number) for number in range(start, min(count, start + BATCH)))
     for each in found:
         each.close()
-    AllInOne(home, endpoint.port, NODES).once("container-replicator")
+    peer.replicate_containers()
 
 
 def _row(number: int) -> ObjectRow:
