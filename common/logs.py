@@ -123,17 +123,25 @@ class _Gathering(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record behind what waits."""
         self.flush()
-        super().emit(record)
+        try:
+            super().emit(record)
+        except OSError:  # The file that has the name now cannot be opened.
+            self.handleError(record)
 
     def flush(self) -> None:
-        """Write what waits; a goal that takes no line must not stop the request that wrote it."""
+        """Write what waits; a goal that takes no line must not stop who wrote it, least of all the hub."""
         try:
             if self.waiting:
+                self.make_ready()
                 lines, self.waiting = self.waiting, []
                 self.stream.write("\n".join([*lines, ""]))
             super().flush()
-        except OSError:
+        except (OSError, ValueError):  # ValueError: the stream is closed.
             self.handleError(logging.makeLogRecord({"msg": "lines lost"}))
+
+    def make_ready(self) -> None:
+        """Prepare for writing; nothing for a stream."""
+        return
 
 
 class _GatheringStream(_Gathering):
@@ -151,11 +159,9 @@ class _GatheringFile(_Gathering, logging.handlers.WatchedFileHandler):
         self.waiting = []
         logging.handlers.WatchedFileHandler.__init__(self, path, encoding="utf-8")
 
-    def flush(self) -> None:
-        """Write what waits to the file that has the name now."""
-        if self.waiting:
-            self.reopenIfNeeded()
-        super().flush()
+    def make_ready(self) -> None:
+        """Write to the file that has the name now."""
+        self.reopenIfNeeded()
 
 
 def frequent(logger: logging.Logger, message: str, fields: Mapping[str, object]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,23 @@ def test_frequent_lines_reach_other_listeners(caplog: pytest.LogCaptureFixture) 
     logs.frequent(logging.getLogger("a"), "request", {"bytes": 5})
     [record] = caplog.records
     assert (record.getMessage(), record.bytes) == ("request", 5)  # type: ignore[attr-defined]
+
+
+def test_a_goal_that_takes_no_line_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A closed stream, a folder that has gone: whoever logs goes on, and standard error tells of it."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    logs.configure({}, "test-server")
+    monkeypatch.undo()
+    stream.close()
+    logs.frequent(logging.getLogger("a"), "one", {})
+    logging.getLogger("a").error("two")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    logs.configure({"log_file": str(folder / "log")}, "test-server")
+    shutil.rmtree(folder)
+    logs.frequent(logging.getLogger("a"), "three", {})
+    logging.getLogger("a").error("four")
+    assert "ValueError" in capsys.readouterr().err
