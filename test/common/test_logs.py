@@ -16,15 +16,6 @@ from apus.common.errors import Refused
 from apus.common.logs import transaction_id
 
 
-@pytest.fixture(autouse=True)
-def _keep_root() -> object:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
 def lines_of(path: Path, log_format: str) -> list[str]:
     logs.configure({"log_file": str(path), "log_format": log_format}, "test-server")
     token = transaction_id.set("tx1")
