@@ -10,15 +10,18 @@ import pytest
 from clusters import AllInOne, all_in_one
 from store import Client, Store
 
+from apus.common import durability
+
 
 @pytest.fixture(autouse=True)
-def _root_logger() -> Iterator[None]:
-    """Whoever sets up the root logger, as programs do, has it to himself: the next test finds it as it was."""
+def _process_wide() -> Iterator[None]:
+    """What programs set up for their whole process, the next test finds as it was: root logger, shared rounds."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, are_shared = root.handlers[:], root.level, durability._are_shared
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    durability._are_shared = are_shared
 
 
 @pytest.fixture(scope="session")

@@ -261,5 +261,11 @@ def test_an_idle_process_keeps_nothing_of_the_device_open(
 
 
 def _holds(program: int, path: Path) -> bool:
-    folder = f"/proc/{program}/fd"
-    return any(os.readlink(f"{folder}/{name}") == str(path) for name in os.listdir(folder))
+    return any(_goal(file) == str(path) for file in Path(f"/proc/{program}/fd").iterdir())
+
+
+def _goal(file: Path) -> str:
+    try:
+        return os.readlink(file)
+    except FileNotFoundError:
+        return ""  # Closed since the folder was read.
