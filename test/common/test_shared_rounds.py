@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import mmap
 import os
 import random
@@ -10,7 +11,8 @@ import signal
 import socket
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import eventlet
@@ -35,10 +37,12 @@ def own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 class Kernel:
     """A file system in shared memory: it writes back when told, sometimes loses, and tells each description once.
 
-    How many losses a description has been told of is its file offset, which all who hold it share.
+    How many losses a description has been told of is its file offset, which all who hold it share. As in a
+    kernel, a loss and its report are one step, and what is durable already is not lost any more.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, lock: Path) -> None:
+        self._lock = lock
         self._memory = mmap.mmap(-1, STATES + WRITERS * WRITES)
         self.rng = random.Random(seed)
 
@@ -54,24 +58,32 @@ class Kernel:
     def state(self, number: int) -> int:
         return self._memory[STATES + number]
 
+    @contextmanager
+    def _in_one_step(self) -> Iterator[None]:
+        with self._lock.open("wb") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            yield
+
     def lose_something(self) -> None:
-        dirty = [place for place in range(STATES, len(self._memory)) if self._memory[place] == DIRTY]
-        for place in self.rng.sample(dirty, min(2, len(dirty))):
-            self._memory[place] = LOST
-        self._set(LOSSES, self._number(LOSSES) + 1)
+        with self._in_one_step():
+            dirty = [place for place in range(STATES, len(self._memory)) if self._memory[place] == DIRTY]
+            for place in self.rng.sample(dirty, min(2, len(dirty))):
+                self._memory[place] = LOST
+            self._set(LOSSES, self._number(LOSSES) + 1)
 
     def flush(self, descriptor: int) -> None:
         begun = [place for place in range(STATES, len(self._memory)) if self._memory[place] == DIRTY]
         time.sleep(self.rng.uniform(0, 0.002))  # What is written meanwhile is not part of this round.
         if self.rng.random() < 0.02:
             self.lose_something()
-        for place in begun:
-            if self._memory[place] == DIRTY:
-                self._memory[place] = DURABLE
-        losses = self._number(LOSSES)
-        if os.lseek(descriptor, 0, os.SEEK_CUR) < losses:
-            os.lseek(descriptor, losses, os.SEEK_SET)
-            raise OSError(errno.EIO, "Input/output error")
+        with self._in_one_step():
+            for place in begun:
+                if self._memory[place] == DIRTY:
+                    self._memory[place] = DURABLE
+            losses = self._number(LOSSES)
+            if os.lseek(descriptor, 0, os.SEEK_CUR) < losses:
+                os.lseek(descriptor, losses, os.SEEK_SET)
+                raise OSError(errno.EIO, "Input/output error")
 
     def start_program(self, name: str) -> None:
         """Stand in for `shared_rounds._start`: fork instead of executing another program."""
@@ -130,7 +142,7 @@ def write_all(kernel: Kernel, committer: GroupCommitter, writer: int) -> int:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_kept_promise_is_durable(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Losses, failing rounds and kills of the program at any moment: whoever's sync() returned has his write."""
-    kernel = Kernel(seed)
+    kernel = Kernel(seed, tmp_path / "lock")
     monkeypatch.setattr(shared_rounds, "_start", kernel.start_program)
     monkeypatch.setattr(durability, "RETRY_SECONDS", 0.01)
     children = []
