@@ -132,8 +132,8 @@ class _Gathering(logging.StreamHandler[TextIO]):
         """Write what waits; a goal that takes no line must not stop who wrote it, least of all the hub."""
         try:
             if self.waiting:
-                self.make_ready()
                 lines, self.waiting = self.waiting, []
+                self.make_ready()
                 self.stream.write("\n".join([*lines, ""]))
             super().flush()
         except (OSError, ValueError):  # ValueError: the stream is closed.
@@ -162,6 +162,8 @@ class _GatheringFile(_Gathering, logging.handlers.WatchedFileHandler):
     def make_ready(self) -> None:
         """Write to the file that has the name now."""
         self.reopenIfNeeded()
+        if self.stream is None:  # It could not be opened the last time.
+            self.stream = self._open()
 
 
 def frequent(logger: logging.Logger, message: str, fields: Mapping[str, object]) -> None:

@@ -101,4 +101,8 @@ def test_a_goal_that_takes_no_line_stops_nobody(
     shutil.rmtree(folder)
     logs.frequent(logging.getLogger("a"), "three", {})
     logging.getLogger("a").error("four")
+    logs.frequent(logging.getLogger("a"), "five", {})
+    folder.mkdir()
+    logging.getLogger("a").error("six")
+    assert [line.split()[-1] for line in (folder / "log").read_text().splitlines()] == ["five", "six"]
     assert "ValueError" in capsys.readouterr().err
