@@ -77,13 +77,13 @@ STYLE = """
 
 def bars(runs: Sequence[Record], figure: str, measure: str) -> list[Bar]:
     """Return the stores' values; a peer's from a run of its own is scaled to the run beside stock."""
-    reference = history.newest(runs, figure, "stock")
+    reference = history.newest(runs, figure, OURS, "stock")
     if reference is None:
         return []
     ours = reference.figures[figure][OURS][measure]
     drawn = [Bar(OURS, ours)]
     for peer in PEERS:
-        run = history.newest(runs, figure, peer)
+        run = history.newest(runs, figure, OURS, peer)
         if run is not None:
             beside = run.figures[figure]
             drawn.append(Bar(peer, beside[peer][measure] * ours / beside[OURS][measure]))
@@ -101,7 +101,7 @@ def svg(runs: Sequence[Record]) -> str:
         rows = {title: bars(runs, figure, panel.measure) for figure, title in panel.rows.items()}
         if any(rows.values()):
             top = _panel(parts, panel.title, {title: row for title, row in rows.items() if row}, top)
-    run = history.newest(runs, PANELS[0].reference, "stock")
+    run = history.newest(runs, PANELS[0].reference, OURS, "stock")
     assert run
     machine = f"{run.machine['cores']} cores, everything on one machine, durable writes"
     parts.append(_text(0, top + 14, f"{machine}; {run.date[:10]}, commit {run.commit}; make bench", "note"))

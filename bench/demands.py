@@ -46,6 +46,7 @@ class Verdict:
     reached: str = ""
     met: bool | None = None
     date: str = ""
+    commit: str = ""  # Another row may be of another one.
 
 
 def _cpu(operation: str, times: float, rgw_times: float) -> Iterator[Demand]:
@@ -97,7 +98,7 @@ def _verdict(runs: Sequence[Record], demand: Demand) -> Verdict:
     for run in reversed(runs):
         times = demand.reached(run.figures)
         if times is not None:
-            return Verdict(title, demanded, f"{times:.3g} ×", times >= demand.times, run.date)
+            return Verdict(title, demanded, f"{times:.3g} ×", times >= demand.times, run.date, run.commit)
     return Verdict(title, demanded)
 
 
@@ -111,5 +112,5 @@ def _longest(runs: Sequence[Record]) -> Verdict:
         ]
         if longest:
             worst = max(longest)
-            return Verdict(title, demanded, f"{worst:.0f} ms", worst <= LONGEST_MS, run.date)
+            return Verdict(title, demanded, f"{worst:.0f} ms", worst <= LONGEST_MS, run.date, run.commit)
     return Verdict(title, demanded)

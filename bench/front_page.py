@@ -33,7 +33,7 @@ LISTING = {"listing-10000": "listing of 10,000"}
 def main() -> int:
     """Draw the chart and write the table."""
     runs = history.records()
-    if history.newest(runs, "get-4k-16", "stock") is None:
+    if history.newest(runs, "get-4k-16", OURS, "stock") is None:
         print("no run beside stock Swift was recorded yet; run: make bench", file=sys.stderr)
         return 1
     CHART.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def replaced(page: str, figures: str) -> str:
 
 def table(runs: Sequence[Record]) -> str:
     """Return the figures beside each peer that was measured, each pair from one and the same run."""
-    peers = [peer for peer in ("stock", "rgw") if history.newest(runs, "get-4k-16", peer)]
+    peers = [peer for peer in ("stock", "rgw") if history.newest(runs, "get-4k-16", OURS, peer)]
     lines = [
         "| 16 connections; 64 MiB: 2 | Apus |"
         + "".join(f" {chart.NAMES[peer]} | better |" for peer in peers),
@@ -68,7 +68,8 @@ def table(runs: Sequence[Record]) -> str:
 
 
 def _cells(runs: Sequence[Record], peers: Sequence[str], figure: str, measure: str) -> list[str]:
-    beside = [run.figures[figure] if (run := history.newest(runs, figure, peer)) else {} for peer in peers]
+    found = [history.newest(runs, figure, OURS, peer) for peer in peers]
+    beside = [run.figures[figure] if run else {} for run in found]
     measured = [stores[OURS] for stores in beside if stores]
     if not measured:
         return []

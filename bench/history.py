@@ -25,7 +25,7 @@ class Record:
     """One run; `rounds` is how often each store was to take its turn under load."""
 
     date: str
-    commit: str  # With a plus sign where something was changed and not committed.
+    commit: str
     rounds: int
     machine: Mapping[str, str | int]
     figures: Mapping[str, Mapping[str, Mapping[str, float]]]  # figure → peer → measure → value
@@ -43,14 +43,14 @@ class Record:
         return json.dumps(asdict(self), separators=(",", ":"))
 
 
-def record(readings: Iterable[Reading], *, rounds: int) -> Record:
-    """Return the run that has just ended."""
+def record(readings: Iterable[Reading], *, rounds: int, of: str) -> Record:
+    """Return the run of that commit that has just ended."""
     figures: dict[str, dict[str, dict[str, float]]] = {}
     for reading in readings:
         rounded = {name: float(f"{value:.4g}") for name, value in reading.measures.items()}
         figures.setdefault(reading.figure, {})[reading.peer] = rounded
     date = dt.datetime.now(dt.UTC).isoformat(timespec="minutes")
-    return Record(date, _commit(), rounds, machine.facts(), figures)
+    return Record(date, of, rounds, machine.facts(), figures)
 
 
 def append(run: Record, file: Path = FILE) -> None:
@@ -66,14 +66,15 @@ def records(file: Path = FILE) -> list[Record]:
     return [Record(**json.loads(line)) for line in file.read_text().splitlines()]
 
 
-def newest(runs: Sequence[Record], figure: str, peer: str) -> Record | None:
-    """Return the last run that measured the figure for that peer."""
-    return next((run for run in reversed(runs) if peer in run.figures.get(figure, {})), None)
+def newest(runs: Sequence[Record], figure: str, *peers: str) -> Record | None:
+    """Return the last run that measured the figure for all those peers."""
+    return next((run for run in reversed(runs) if run.figures.get(figure, {}).keys() >= {*peers}), None)
 
 
-def _commit() -> str:
-    commit = _git("rev-parse", "--short", "HEAD")
-    return f"{commit}+" if _git("status", "--porcelain", "--untracked-files=no") else commit
+def commit() -> str:
+    """Name what is measured, with a plus sign where something was changed and not committed."""
+    name = _git("rev-parse", "--short", "HEAD")
+    return f"{name}+" if _git("status", "--porcelain", "--untracked-files=no") else name
 
 
 def _git(*words: str) -> str:

@@ -15,13 +15,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import IO
 
 from . import ROOT, accounting
 from .client import Outcome, Plan
-from .peer import SERVING, Endpoint, Peer, Reading, Role
+from .peer import SERVING, Endpoint, Peer, Reading, Role, Run
 from .workloads import RANGES_SECONDS, Listing, Workload, listed_names
 
 SETTLE_SECONDS = 0.2
@@ -35,10 +36,9 @@ class Unfit(Exception):
 class Pair:
     """The stores of one run, all up, of which only the one that is measured runs."""
 
-    def __init__(self, peers: Sequence[Peer], tell: Callable[[str], None]) -> None:
+    def __init__(self, peers: Sequence[Peer], run: Run) -> None:
         self._peers = peers
-        self._tell = tell
-        self.unfit: list[str] = []  # What could not be measured, and why.
+        self._run = run
         self._endpoints = {peer.name: peer.endpoint() for peer in peers}
         for peer in peers:
             accounting.rest(peer.pids())
@@ -52,7 +52,7 @@ class Pair:
         """Make the container that listings are read from."""
         for peer in self._peers:
             with self._awake(peer):
-                self._tell(f"{peer.title}: a container of {len(listed_names()):,} names")
+                self._run.tell(f"{peer.title}: a container of {len(listed_names()):,} names")
                 _put_container(self._endpoints[peer.name], LISTED_CONTAINER)
                 peer.fill(LISTED_CONTAINER, listed_names())
 
@@ -105,7 +105,7 @@ class Pair:
             warm_up=workload.warm_up,
         )
         for operation in workload.operations:
-            self._tell(f"{peer.title}: {workload.figure(operation)}")
+            self._run.tell(f"{peer.title}: {workload.figure(operation)}")
             # On fewer objects than requests in flight, these would stand in each other's way.
             least = 2 * workload.connections if operation == "put" else 0
             plan = replace(plan, operation=operation, operations_min=min(least, plan.operations_max))
@@ -120,7 +120,7 @@ class Pair:
                 plan = replace(plan, objects=outcome.operations)
 
     def _list(self, peer: Peer, listing: Listing) -> Iterator[Reading]:
-        self._tell(f"{peer.title}: {listing.figure}")
+        self._run.tell(f"{peer.title}: {listing.figure}")
         plan = Plan(
             self._endpoints[peer.name],
             "list",
@@ -139,31 +139,23 @@ class Pair:
         try:
             outcome, reading = self._window(peer, figure, plan)
         except Unfit as error:
-            self.unfit.append(f"{peer.title}: {figure}: {error}")
-            self._tell(self.unfit[-1])
+            self._run.unfit.append(f"{peer.title}: {figure}: {error}")
+            self._run.tell(self._run.unfit[-1])
             return None
         yield reading
         return outcome
 
     def _window(self, peer: Peer, figure: str, plan: Plan) -> tuple[Outcome, Reading]:
         pids = peer.pids()
-        with subprocess.Popen(
-            [sys.executable, "-m", "bench.client"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as client:
-            assert client.stdin
-            assert client.stdout
-            client.stdin.write(plan.to_json() + "\n")
-            client.stdin.flush()
-            if client.stdout.readline() != "ready\n":
+        with _client() as (told, said):
+            told.write(plan.to_json() + "\n")
+            told.flush()
+            if said.readline() != "ready\n":
                 raise Unfit("the client could not warm up")
             before = accounting.cpu_seconds(pids)
-            client.stdin.write("go\n")
-            client.stdin.flush()
-            reported = client.stdout.readline()
+            told.write("go\n")
+            told.flush()
+            reported = said.readline()
         if not reported:
             raise Unfit("the client failed")
         outcome = Outcome(**json.loads(reported))
@@ -172,6 +164,22 @@ class Pair:
         if not outcome.operations or sum(outcome.errors.values()) > outcome.operations / 100:
             raise Unfit(f"{dict(outcome.errors)} beside {outcome.operations} good answers")
         return outcome, Reading(figure, peer.name, measures(outcome, before, after))
+
+
+@contextmanager
+def _client() -> Iterator[tuple[IO[str], IO[str]]]:
+    """A load client: what it is told, and what it says; it ends with the block."""
+    command = [sys.executable, "-m", "bench.client"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        try:
+            yield process.stdin, process.stdout
+        except BaseException:
+            process.kill()  # Its load would last for a while.
+            raise
 
 
 def measures(outcome: Outcome, before: Mapping[Role, float], after: Mapping[Role, float]) -> dict[str, float]:

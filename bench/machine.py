@@ -17,34 +17,43 @@ from pathlib import Path
 from .peer import Reading
 
 STREAM_SECONDS = 1.5
+STREAM_BYTES = (
+    64 << 20
+)  # As long as a large object: one block sent again and again never leaves the first cache.
+STREAM_PIECE = 64 << 10
 DISK_BYTES = 1 << 30
 DISK_BLOCK = 4 << 20
 SENDER = """
-import socket, sys
-stream = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-block = memoryview(bytes(1 << 20))
+import os, socket, sys
+port, length, piece = map(int, sys.argv[1:])
+body = memoryview(os.urandom(1 << 20) * (length >> 20))
+stream = socket.create_connection(("127.0.0.1", port))
 try:
     while True:
-        stream.sendall(block)
+        for start in range(0, length, piece):
+            stream.sendall(body[start : start + piece])
 except OSError:
     pass
 """
 
 
 def loopback() -> Reading:
-    """Return how much one TCP stream carries when two processes do nothing else: one sends, one receives."""
+    """Return how much one TCP stream carries when two processes do nothing else: one sends, one receives.
+
+    A body is sent in pieces of 64 KiB and received into one buffer, in the ordinary way.
+    """
+    numbers = map(str, (STREAM_BYTES, STREAM_PIECE))
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        with subprocess.Popen([sys.executable, "-c", SENDER, str(port)]) as sender:
+        command = [sys.executable, "-c", SENDER, str(listener.getsockname()[1]), *numbers]
+        with subprocess.Popen(command):
             stream, _ = listener.accept()
-            buffer = bytearray(256 << 10)  # As the load client reads.
-            stream.recv_into(buffer)
-            received, begun = 0, time.perf_counter()
-            while time.perf_counter() < begun + STREAM_SECONDS:
-                received += stream.recv_into(buffer)
-            elapsed = time.perf_counter() - begun
-            stream.close()
-            sender.wait()
+            with stream:  # Whose end is the sender's.
+                buffer = bytearray(256 << 10)  # As the load client reads.
+                stream.recv_into(buffer)
+                received, begun = 0, time.perf_counter()
+                while time.perf_counter() < begun + STREAM_SECONDS:
+                    received += stream.recv_into(buffer)
+                elapsed = time.perf_counter() - begun
     return Reading("loopback", "machine", {"mb_per_second": received / elapsed / 1e6})
 
 

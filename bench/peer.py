@@ -83,3 +83,4 @@ class Run:
     quick: bool  # A subset for a first look; a figure that can't be had in seconds yields nothing.
     stock_venv: Path  # Holds stock Swift's programs.
     tell: Callable[[str], None]  # What happens now, in a few words, for whoever watches.
+    unfit: list[str]  # What could not be measured, and why; gathered while the rest goes on.

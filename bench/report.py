@@ -104,7 +104,7 @@ def _against_the_other(found: Mapping[str, Mapping[str, float]], measure: str) -
 def _verdict_table(judged: Sequence[Verdict]) -> Table:
     table = _table("Demanded")
     table.add_column("row")
-    for column in ("at least", "reached", "", "measured"):
+    for column in ("at least", "reached", "", "measured", "commit"):
         table.add_column(column, justify="right")
     for verdict in judged:
         said, style = _WORDS[verdict.met]
@@ -114,6 +114,7 @@ def _verdict_table(judged: Sequence[Verdict]) -> Table:
             verdict.reached,
             said,
             verdict.date.replace("+00:00", ""),
+            verdict.commit,
             style=style,
         )
     return table

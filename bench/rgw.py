@@ -107,14 +107,14 @@ class Rgw:
     title = "Ceph RGW, 3 OSDs"
 
     def __init__(self, folder: Path) -> None:
+        if programs := missing():
+            raise Unfit(f"not installed: {', '.join(programs)}; run: make install-rgw")
         self._home = folder / self.name
         self._first_port = free_port_block(3)
         self._running: dict[Role, list[subprocess.Popen[bytes]]] = {}
 
     def start(self) -> None:
         """Make the cluster, start its daemons, and wait until the gateway answers."""
-        if programs := missing():
-            raise Unfit(f"not installed: {', '.join(programs)}; run: make install-rgw")
         for place in ("mon", "mgr", "rgw", *(f"osd.{number}" for number in range(OSDS))):
             (self._home / place).mkdir(parents=True)
         self._start_monitor()

@@ -34,7 +34,7 @@ def measure(run: Run) -> Iterator[Reading]:
     peer = Apus(run.folder)
     try:
         peer.start()
-        pair = Pair([peer], run.tell)
+        pair = Pair([peer], run)
         try:
             workloads = [_into(label) for label in (EMPTY, *ROWS)]
             # The first round makes the containers, and is thrown away.
@@ -44,7 +44,7 @@ def measure(run: Run) -> Iterator[Reading]:
             for label, count in ROWS.items():
                 run.tell(f"a container of {count:,} rows")
                 fill(peer, f"{_into(label).label}x{CONNECTIONS}-0", count)
-            pair = Pair([peer], run.tell)
+            pair = Pair([peer], run)
             for number in range(1, ROUNDS + 1):
                 yield from pair.round(number, workloads, ())
         finally:

@@ -20,7 +20,7 @@ from clusters import free_port_block
 from stock import await_port
 from store import Store
 
-from . import filling
+from . import accounting, filling
 from .peer import Endpoint, Role
 
 DEVICES = ("d1", "d2", "d3", "d4")
@@ -74,6 +74,7 @@ class Shape(ABC):
 
     def stop(self) -> None:
         """End the programs and remove the folder."""
+        accounting.wake(self.pids())  # Who is at rest would not hear of it, and its workers would be left.
         for processes in self._running.values():
             for process in processes:
                 process.terminate()

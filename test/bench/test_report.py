@@ -19,7 +19,7 @@ THEIRS = Reading("get-4k-16", "stock", {**LOAD, "cpu_ms": 16.0, "operations_per_
 
 
 def run_of(readings: list[Reading]) -> history.Record:
-    return history.record(readings, rounds=1)
+    return history.record(readings, rounds=1, of="abc1234")
 
 
 def printed(readings: list[Reading]) -> str:
@@ -74,7 +74,7 @@ def test_history_gives_back_what_was_recorded(tmp_path: Path) -> None:
     """A run survives its line of JSON, and the line tells nothing about whose machine it was."""
     file = tmp_path / "history.jsonl"
     for _ in range(2):
-        history.append(history.record([OURS, THEIRS], rounds=3), file)
+        history.append(history.record([OURS, THEIRS], rounds=3, of="abc1234"), file)
     first, second = history.records(file)
     assert first.readings() == [OURS, THEIRS]
     assert second.rounds == 3
