@@ -37,8 +37,11 @@ with warnings.catch_warnings():
 import greenlet
 
 from .errors import ApusError
+from .hub import Hub
 
 log = logging.getLogger(__name__)
+
+eventlet.hubs.use_hub(Hub)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,9 +76,11 @@ def original(module: str) -> Any:
     return eventlet.patcher.original(module)
 
 
-def current_hub() -> Any:
-    """Return this thread's event loop, for `http/`, which waits for sockets in its own way."""
-    return eventlet.hubs.get_hub()
+def current_hub() -> Hub:
+    """Return this thread's event loop, for those who wait in their own way."""
+    hub = eventlet.hubs.get_hub()
+    assert isinstance(hub, Hub)
+    return hub
 
 
 def wait_readable(descriptor: int) -> None:
@@ -90,7 +95,7 @@ def call_later(seconds: float, act: Callable[[], object]) -> None:
 
 def start_afresh() -> None:
     """Give a forked child its own hub; green threads of the parent do not run in it."""
-    eventlet.hubs.use_hub()
+    eventlet.hubs.use_hub(Hub)
 
 
 def sleep(seconds: float = 0) -> None:

@@ -3,11 +3,13 @@
     receive(), send() ──▶ try the system call ──▶ done (nearly always, for a send)
                                    └─ would block ──▶ sleep until the hub says ready, or the time is up
 
-A hub's own way to wait registers and unregisters the descriptor, and makes a timer, for each wait. Here
+A hub's usual way to wait registers and unregisters the descriptor, and makes a timer, for each wait. Here
 the descriptor is registered once, edge-triggered, when the connection is made; and one timer per connection
 is kept running and only looked at when it rings, because nearly no wait ever times out.
 
-Edges are safe under one rule: wait only after the system call has said that it would block.
+Edges are safe under one rule: wait only when the next system call would block. That is known from a call
+that did, or from one that returned less than it had room for, unless the other side's end came along with
+it: then everything was taken, and whatever comes later makes an edge of its own.
 
 It does not know HTTP. It must be closed by `close()`: the hub holds on to it until then.
 """
@@ -25,8 +27,10 @@ import greenlet
 
 from ..concurrency import current_hub
 
-READ, WRITE = "read", "write"  # The hub's own words for the two directions.
 EDGES = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+_BROKEN = select.EPOLLERR | select.EPOLLHUP
+_ENDED = select.EPOLLRDHUP | _BROKEN
+_READABLE = select.EPOLLIN | _ENDED
 PIECE_BYTES = 1 << 16
 TIME_IS_UP = object()
 
@@ -42,30 +46,6 @@ class WireClosed(OSError):
         super().__init__(errno.ENOTCONN, "closed by our own side")
 
 
-class _Ear:
-    """What the hub holds for one direction of one descriptor; shaped like its own listeners."""
-
-    __slots__ = ("cb", "evtype", "fileno", "greenlet", "spent", "tb", "wire")
-
-    def __init__(self, wire: Wire, evtype: str, callback: Any) -> None:
-        self.wire = wire
-        self.evtype = evtype
-        self.fileno = wire.descriptor
-        self.cb = callback
-        self.tb = self.defang
-        self.spent = False
-        self.greenlet = wire.hub.greenlet
-
-    def defang(self, *_: object) -> None:
-        """The descriptor has been recycled behind our back: forget it."""
-        self.spent = True
-        self.cb = _ignore
-
-
-def _ignore(_: int) -> None:
-    return None
-
-
 class Wire:
     """One connected, non-blocking stream socket."""
 
@@ -78,6 +58,8 @@ class Wire:
         "_write_by",
         "_writer",
         "descriptor",
+        "drained",
+        "ended",
         "held",
         "hub",
         "open",
@@ -98,16 +80,16 @@ class Wire:
         self.held = b""  # Goes out in front of the next data, in the same call.
         self.patience_seconds = 60.0  # For those who are handed a wire and have no timeout of their own.
         self.stirred = False  # Something happened on it while nobody waited to read.
+        self.drained = False  # Trying to receive would fail until the hub tells of something.
+        self.ended = False  # The other side will send no more: its end may stand behind what was received.
         self._heeds_room = False
         self._reader: Any = None
         self._writer: Any = None
         self._read_by = self._write_by = 0.0
         self._timer: Any = None
         self._ring_at = 0.0
-        hub = self.hub = current_hub()
-        hub.mark_as_reopened(self.descriptor)
-        hub.listeners[READ][self.descriptor] = _Ear(self, READ, self._on_readable)
-        hub.poll.register(self.descriptor, EDGES)
+        self.hub = current_hub()
+        self.hub.hear(self.descriptor, self._on_edge, EDGES)
 
     @classmethod
     def connect(cls, address: tuple[str, int], timeout_seconds: float) -> Wire:
@@ -134,11 +116,16 @@ class Wire:
 
     def receive(self, size: int, timeout_seconds: float) -> bytes:
         """Return the next bytes, at least one, at most `size`; b"" when the other side has ended."""
+        if self.drained:
+            self.wait_readable(timeout_seconds)
         while True:
             try:
-                return self.recv(size)
+                data = self.recv(size)
             except BlockingIOError:
                 self.wait_readable(timeout_seconds)
+            else:
+                self.drained = len(data) < size and not self.ended
+                return data
 
     def receive_into(self, buffer: memoryview | bytearray, timeout_seconds: float) -> int:
         """Fill the beginning of the buffer with what there is; return its length, 0 at the end."""
@@ -263,17 +250,22 @@ class Wire:
     def _heed_room(self) -> None:
         """Register for writing too: for those few connections on which a write ever blocks."""
         self._heeds_room = True
-        self.hub.listeners[WRITE][self.descriptor] = _Ear(self, WRITE, self._on_writable)
-        self.hub.poll.modify(self.descriptor, EDGES | select.EPOLLOUT)
+        self.hub.hear_also(self.descriptor, EDGES | select.EPOLLOUT)
 
-    def _on_readable(self, _: int) -> None:
-        reader = self._reader
-        if reader is None:
-            self.stirred = True
-        else:
-            reader.switch()
+    def _on_edge(self, events: int) -> None:
+        """Wake whom it concerns (in the hub); an edge too many does no harm."""
+        if self._writer is not None and events & (select.EPOLLOUT | _BROKEN):
+            self.hub.soon(self._wake_writer)
+        if events & _READABLE:
+            self.drained = False
+            if events & _ENDED:
+                self.ended = True
+            if self._reader is None:
+                self.stirred = True
+            else:
+                self._reader.switch()
 
-    def _on_writable(self, _: int) -> None:
+    def _wake_writer(self) -> None:
         if self._writer is not None:
             self._writer.switch()
 
@@ -321,10 +313,7 @@ class Wire:
         if not self.open:
             return
         self.open = False
-        for evtype in (READ, WRITE):
-            ear = self.hub.listeners[evtype].get(self.descriptor)
-            if ear is not None and getattr(ear, "wire", None) is self:
-                del self.hub.listeners[evtype][self.descriptor]
+        self.hub.ignore(self.descriptor, self._on_edge)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import random
 import socket
 from collections.abc import Iterator
 
@@ -51,6 +52,30 @@ def test_what_came_while_nobody_waited_is_read(pair: Pair) -> None:
     concurrency.sleep(0.01)
     assert left.stirred
     assert (left.receive(2, 5), left.receive(10, 5), left.receive(10, 5)) == (b"da", b"ta", b"")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_edge_is_missed(pair: Pair, seed: int) -> None:
+    """Whatever the sizes of pieces and reads, and whoever is quicker: all comes, then the end, without a wait."""
+    left, right = pair
+    rng = random.Random(seed)
+    sent = [rng.randbytes(rng.choice((1, 7, 100, 1000))) for _ in range(40)]
+
+    def send() -> None:
+        for piece in sent:
+            right.send(piece, 5)
+            if rng.random() < 0.4:
+                concurrency.sleep(rng.choice((0, 0, 0.001)))
+        right.end_writing()
+
+    sending = concurrency.spawn(send)
+    received = []
+    while data := left.receive(rng.choice((1, 7, 100, 5000)), 1):
+        received.append(data)
+        if rng.random() < 0.3:
+            concurrency.sleep()
+    assert b"".join(received) == b"".join(sent)
+    sending.wait()
 
 
 def test_time_is_up_at_the_right_moment(pair: Pair) -> None:
