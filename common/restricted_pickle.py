@@ -80,7 +80,8 @@ def loads(data: bytes, *, allowed: Mapping[tuple[str, str], Any] = MappingProxyT
         raise Corrupt(f"a pickle of {len(data)} bytes is larger than {SIZE_MAX}")
     try:
         reader = _Reader(_Memory(data), encoding="latin-1")
-        reader.allowed = allowed
+        if allowed:
+            reader.allowed = allowed
         return reader.load()
     except Exception as problem:  # noqa: BLE001 - a hostile pickle can raise anything from its opcodes
         raise Corrupt(f"unreadable pickle: {problem}") from problem

@@ -1,4 +1,4 @@
-"""Metadata on disk: the very bytes of stock Swift, and nothing but what was written."""
+"""Metadata on disk: what stock Swift reads, beyond ASCII its very bytes, and nothing but what was written."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ VALUES = {
     "name": "/a/c/é",
 }
 PYTHON2 = b"\x80\x02}q\x01(U\x04nameq\x02U\x07/a/c/\xc3\xa9q\x03U\x0fX-Object-Meta-Aq\x04U\x02\xc3\xa9q\x05u."
+ASCII_TEXT = st.text(st.characters(min_codepoint=1, max_codepoint=127), max_size=300)
 WSGI_TEXT = st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=40)
 
 
@@ -50,6 +51,36 @@ def test_the_bytes_are_stock_swifts(tmp_path: Path) -> None:
     assert os.getxattr(path, "user.swift.metadata") == GOLDEN
     assert os.getxattr(path, "user.swift.metadata_checksum") == GOLDEN_CHECKSUM
     assert metadata.read(str(path)) == VALUES
+
+
+def _read_by_stock(data: bytes) -> dict[str, str]:
+    """Unpickle as stock Swift does: `_decode_metadata` in its diskfile module."""
+    by_python3 = b"_codecs\nencode" in data[:32]
+
+    def text(item: object, *, is_name: bool = False) -> str:
+        if not by_python3 and isinstance(item, bytes) and not is_name:
+            item = item.decode("latin-1")
+        return item.decode("utf-8", "surrogateescape") if isinstance(item, bytes) else str(item)
+
+    stored = pickle.loads(data, encoding="bytes")
+    return {text(key): text(value, is_name=key == b"name") for key, value in stored.items()}
+
+
+@given(
+    st.dictionaries(WSGI_TEXT.filter(bool), WSGI_TEXT) | st.dictionaries(ASCII_TEXT.filter(bool), ASCII_TEXT),
+    st.text(max_size=20),
+)
+def test_stock_swift_reads_what_we_write(values: dict[str, str], name: str) -> None:
+    """Whichever of the two ways metadata is pickled in, stock finds it, and so do we."""
+    content = {**values, "name": f"/a/c/{name}"}
+    data = metadata.encode(content)
+    assert _read_by_stock(data) == metadata.decode(data) == content
+
+
+def test_ascii_is_pickled_as_text() -> None:
+    """The usual metadata needs no function called for each of its strings, and half the room."""
+    usual = {"X-Timestamp": "1700000000.12345", "name": "/a/c/o"}
+    assert metadata.encode(usual) == pickle.dumps(usual, protocol=2)
 
 
 def test_what_python_2_wrote_is_read() -> None:
@@ -95,6 +126,7 @@ def test_damage_is_noticed(tmp_path: Path) -> None:
         b"",
         pickle.dumps([1]),
         pickle.dumps({b"a": 1}),
+        pickle.dumps({"a": 1}, protocol=2),
     ):
         with pytest.raises(Corrupt):
             metadata.decode(hostile)
