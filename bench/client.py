@@ -29,12 +29,16 @@ from .summary import percentile
 ERRORS_MAX = 20  # Then the store is out of order, and more of it would only take time.
 SILENCE_SECONDS_MAX = 60.0
 CALIBRATE_SECONDS = 0.25
+STRIDE = 7919  # A prime: objects one after the other lie in folders far from each other.
 _STATUS = {"put": 201, "get": 200, "head": 200, "post": 202, "delete": 204, "range": 206, "list": 200}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much load of one kind; the nth object is `{container}{n % containers}/{prefix}{n}`."""
+    """How much load of one kind; the nth object is `{container}{n % containers}/{prefix}{n}`.
+
+    With folders it lies in one of them, each time in another: `…/folder-{…}/{prefix}{n}`.
+    """
 
     endpoint: Endpoint
     operation: str  # A key of _STATUS.
@@ -45,6 +49,7 @@ class Plan:
     operations_min: int = 0  # But so many are, however long it takes.
     containers: int = 1
     prefix: str = ""
+    folders: int = 0
     objects: int = 1 << 62
     size_bytes: int = 0  # Of an object.
     range_bytes: int = 0
@@ -222,7 +227,8 @@ class Load:
             name = f"{plan.container}{number % plan.containers}/{plan.prefix}{number}-warm"
         else:
             place = number % plan.objects
-            name = f"{plan.container}{place % plan.containers}/{plan.prefix}{place}"
+            folder = f"folder-{place * STRIDE % plan.folders:06d}/" if plan.folders else ""
+            name = f"{plan.container}{place % plan.containers}/{folder}{plan.prefix}{place}"
         path = f"{plan.endpoint.path}/{name}"
         if operation == "put":
             head = f"PUT {path}{self._lines}Content-Length: {plan.size_bytes}\r\n\r\n"

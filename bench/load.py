@@ -100,6 +100,7 @@ class Pair:
             workload.operations_max,
             containers=workload.containers,
             prefix=prefix,
+            folders=workload.folders,
             size_bytes=workload.size_bytes,
             range_bytes=workload.range_bytes,
             warm_up=workload.warm_up,

@@ -39,7 +39,8 @@ class Apus(Shape):
     def pipeline(self, kind: str) -> Sequence[str]:
         """The default one."""
         if kind != "proxy":
-            replicator = ["[container-replicator]"] if kind == "container" else []
+            # A file of gigabytes is not made durable in the ten seconds that a partner is given otherwise.
+            replicator = ["[container-replicator]", "node_timeout = 600"] if kind == "container" else []
             return [*sections("apus", kind, STORAGE_FILTERS, {}), *replicator]
         options = {
             "proxy-server": ["account_autocreate = true"],
@@ -54,7 +55,8 @@ class Apus(Shape):
     def replicate_containers(self) -> None:
         """Bring every container database to where it belongs."""
         program = str(_PROGRAMS / "apus-container-replicator")
-        subprocess.run([program, str(self.home / "container-server.conf"), "--once"], check=True)
+        conf = str(self.home / "container-server.conf")
+        subprocess.run([program, conf, "--once"], check=True, capture_output=True)
 
 
 def _commit_programs() -> Iterator[int]:

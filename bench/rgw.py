@@ -51,8 +51,12 @@ USER, KEY = "test:tester", "testing"
 PATIENCE_SECONDS = 180
 COMMAND_SECONDS = 60
 FILLERS = 16
-# Small answers wait 40 ms for the client's acknowledgement unless tcp_nodelay is set.
+# Small answers wait 40 ms for the client's acknowledgement unless tcp_nodelay is set. The three long times
+# let the cluster be stopped while its peer is measured, and not take itself for dead when it goes on.
 CONF = """[global]
+osd heartbeat grace = 3600
+mon mgr beacon grace = 3600
+osd client watch timeout = 3600
 fsid = {fsid}
 mon initial members = a
 mon host = [v2:127.0.0.1:{port}/0,v1:127.0.0.1:{v1_port}/0]

@@ -28,6 +28,7 @@ class Workload:
     operations_max: int = 1 << 30
     range_bytes: int = 0
     containers: int = 4
+    folders: int = 0  # Over which the names in a container are scattered.
     warm_up: int = 0  # Requests before each operation.
     rounds_max: int = 1 << 30  # Left out of later rounds.
 
@@ -68,7 +69,7 @@ def large(label: str, size_bytes: int, operations_max: int, *extra: str) -> Work
 
 QUICK = (small("4k", 4 * KIB, 16, 4.0), large("64m", 64 * MIB, 8))
 FULL = (
-    small("4k", 4 * KIB, 16, 3.0),
+    small("4k", 4 * KIB, 16, 4.0),
     small("4k", 4 * KIB, 1, 1.5),
     small("4k", 4 * KIB, 64, 2.0),
     small("100k", 100 * KIB, 16, 2.0),

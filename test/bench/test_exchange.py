@@ -101,6 +101,16 @@ def test_only_bodies_of_objects_are_counted_as_moved(operation: str, moved: int)
     assert plan.moved_bytes == moved
 
 
+def test_names_in_folders_are_all_different_and_neighbours_far_from_each_other() -> None:
+    """As many objects as folders take one each."""
+    plan = Plan(Endpoint("h", 1, "/v1/a", "t"), "put", "c", 1, 1.0, 1, prefix="p-", folders=100)
+    load = Load(plan)
+    paths = [load._request(number).head.split()[1].decode() for number in range(100)]
+    load.close()
+    assert len({path.split("/")[4] for path in paths}) == 100
+    assert paths[:2] == ["/v1/a/c0/folder-000000/p-0", "/v1/a/c0/folder-000019/p-1"]
+
+
 def test_a_load_keeps_to_its_plan() -> None:
     """So many operations and no more, each timed, after warm-up requests that do not count."""
     with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc") as port:
