@@ -2,8 +2,8 @@
 
     records of runs ──▶ the newest beside each peer ──▶ bars() ──▶ svg()
 
-Plain SVG with two sets of colours, so that it can be read on a light page and on a dark one. Where RGW was
-measured in another run than stock Swift, its bar is scaled by what Apus did in both: machines have moods.
+Plain SVG with two sets of colours, so that it can be read on a light page and on a dark one. Bars are what was
+measured, as in the table beside it: Apus's in the run beside stock Swift, RGW's in a run of its own.
 """
 
 from __future__ import annotations
@@ -76,17 +76,15 @@ STYLE = """
 
 
 def bars(runs: Sequence[Record], figure: str, measure: str) -> list[Bar]:
-    """Return the stores' values; a peer's from a run of its own is scaled to the run beside stock."""
+    """Return the stores' values, each peer's from the newest run that has it."""
     reference = history.newest(runs, figure, OURS, "stock")
     if reference is None:
         return []
-    ours = reference.figures[figure][OURS][measure]
-    drawn = [Bar(OURS, ours)]
+    drawn = [Bar(OURS, reference.figures[figure][OURS][measure])]
     for peer in PEERS:
         run = history.newest(runs, figure, OURS, peer)
         if run is not None:
-            beside = run.figures[figure]
-            drawn.append(Bar(peer, beside[peer][measure] * ours / beside[OURS][measure]))
+            drawn.append(Bar(peer, run.figures[figure][peer][measure]))
     return drawn
 
 

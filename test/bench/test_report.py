@@ -90,11 +90,18 @@ def record(peer: str, ours_ms: float, theirs_ms: float) -> history.Record:
     return run_of(readings)
 
 
-def test_the_chart_scales_a_peer_of_another_run() -> None:
-    """Where Apus took twice as long in the other run, so did its peer: the ratio is what was measured."""
+def test_the_chart_shows_what_the_table_shows() -> None:
+    """Each peer as it was measured, and Apus as it was beside stock Swift, each from the newest run."""
     runs = [record("stock", 9, 9), record("rgw", 2.0, 5.0), record("stock", 1.0, 16.0)]
     found = {bar.peer: bar.value for bar in chart.bars(runs, "get-4k-16", "cpu_ms")}
-    assert found == {"apus": 1.0, "rgw": 2.5, "stock": 16.0}
+    assert found == {"apus": 1.0, "rgw": 5.0, "stock": 16.0}
+
+
+def test_a_run_in_which_one_store_was_unfit_is_passed_over() -> None:
+    """A figure of a peer alone compares with nothing."""
+    runs = [record("stock", 1.0, 16.0), run_of([Reading("get-4k-16", "stock", LOAD)])]
+    assert [bar.value for bar in chart.bars(runs, "get-4k-16", "cpu_ms")] == [1.0, 16.0]
+    assert "16.0 ×" in front_page.table([run_of([OURS, THEIRS]), run_of([THEIRS])])
 
 
 def test_the_chart_is_a_picture_for_light_and_dark_pages() -> None:
