@@ -84,8 +84,6 @@ def environ_of(token: str) -> Environ:
         "HTTP_X_AUTH_TOKEN": token,
         "wsgi.input": Input(),
         "wsgi.url_scheme": "http",
-        "apus.raw_path": PATH.encode(),
-        "apus.headers": [(b"Host", b"127.0.0.1:8080"), (b"X-Auth-Token", token.encode())],
     }
 
 

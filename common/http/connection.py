@@ -21,9 +21,9 @@ from ..concurrency import Timeout
 from . import framing
 from .answer import status_line
 from .body import NO_BODY, Body
-from .environ import fill
+from .environ import environ_of
 from .errors import BadFraming, ClientDisconnect, ClientTimeout
-from .head import head_end, header_lines, request_line
+from .head import head_end
 from .input import ClientSource, request_input
 from .reply import Reply
 from .settings import ServerConfig
@@ -125,15 +125,13 @@ class Connection:
     def _understand(self, end: int) -> tuple[Environ, bool, Body]:
         """Return the environ of the request whose head ends there, if the client goes on, and its body."""
         buffer = self._buffer
-        line_end = buffer.find(b"\r\n")
-        method, target, minor = request_line(buffer[:line_end])
-        environ = self._base.copy()
-        fill(environ, method, target, header_lines(buffer[line_end + 2 : end - 2], self._config.headers_max))
-        environ["SERVER_PROTOCOL"] = "HTTP/1.1" if minor else "HTTP/1.0"
+        environ, minor = environ_of(buffer[: end - 4], self._base, self._config.headers_max)
         get = environ.get
         length = framing.request_body(get("CONTENT_LENGTH"), get("HTTP_TRANSFER_ENCODING"), minor)
         waits = "HTTP_EXPECT" in environ and framing.wants_continue(environ["HTTP_EXPECT"], minor)
-        keep = framing.keeps_alive(get("HTTP_CONNECTION"), minor)
+        keep = minor > 0
+        if "HTTP_CONNECTION" in environ:
+            keep = framing.keeps_alive(environ["HTTP_CONNECTION"], minor)
         rest = buffer[end:]
         body: Body = NO_BODY
         if length:

@@ -1,10 +1,13 @@
-"""Making a WSGI environ out of a request's head, in one pass over its headers.
+"""Making a WSGI environ out of a request's head.
 
-    base (one per connection) + method, target, headers ──▶ environ
+    base (one per connection) + head ──▶ environ
 
 Whatever bytes a client sends come out as WSGI strings, one character per byte; nothing is normalised.
-Paths keep `//`, `.`, `..` and `;`; what was sent stays to be had in `apus.raw_path` and `apus.headers`.
-It does not know bodies, nor sockets.
+Paths keep `//`, `.`, `..` and `;`; the path as it was sent stays to be had in `RAW_PATH_INFO`.
+
+Nearly every head is made of header names that have been seen before, visible characters and single blanks.
+Such a one is cut up in one go, for a third of what judging each line costs; any other goes to `head`, which
+says whether it is wrong. It does not know bodies, nor sockets.
 """
 
 from __future__ import annotations
@@ -13,51 +16,105 @@ import re
 from urllib.parse import unquote_to_bytes
 
 from .errors import BadFraming
-from .head import Headers
+from .head import Headers, header_lines, request_line
 from .wsgi import Environ
 
 _BARE = ("CONTENT_LENGTH", "CONTENT_TYPE")
 _ONCE = frozenset(("CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "HTTP_HOST", "HTTP_EXPECT"))
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_VISIBLE = bytes(byte for byte in range(0x20, 0x100) if byte != 0x7F)  # And the blank.
+_METHODS = frozenset(("GET", "HEAD", "PUT", "POST", "DELETE", "COPY", "OPTIONS", "REPLICATE", "UPDATE"))
 _MEMO_MAX = 4096  # Clients choose header names; the memo must not grow with their fancy.
-_keys: dict[bytes, str] = {}
+_keys: dict[str, str] = {}  # By header names that `head` has accepted.
 
 
-def environ_key(name: bytes) -> str:
+def environ_key(name: str) -> str:
     """Return the environ key of a header name; only ASCII letters change their case."""
-    words = name.upper().replace(b"-", b"_").decode("latin-1")
+    words = name.encode("latin-1").upper().replace(b"-", b"_").decode("latin-1")
     key = words if words in _BARE else f"HTTP_{words}"
-    if b"_" in name and (key in _ONCE or key == "HTTP_CONNECTION"):
+    if "_" in name and (key in _ONCE or key == "HTTP_CONNECTION"):
         raise BadFraming("A header that frames the message is spelt with an underscore")
     if len(_keys) < _MEMO_MAX:
         _keys[name] = key
     return key
 
 
-def fill(environ: Environ, method: str, target: bytes, headers: Headers) -> None:
-    """Put the request into the environ, which begins as a copy of the connection's base."""
-    raw_path, _, query = target.partition(b"?")
+def environ_of(head: bytes, base: Environ, headers_max: int) -> tuple[Environ, int]:
+    """Return a request's environ, which begins as a copy of the connection's, and the minor version of HTTP.
+
+    The head is the request line and the header lines, with CRLF between them.
+
+    Raises:
+        BadFraming: when it is no request's head.
+    """
+    environ = base.copy()
+    text = head.decode("latin-1")
+    lines = text.split("\r\n")
+    rows, keys = iter(lines), _keys
+    try:
+        method, target, version = next(rows).split(" ")
+        for row in rows:
+            name, _, value = row.partition(": ")
+            environ[keys[name]] = value
+            if not value:
+                return _closely_read(head, base, headers_max)
+    except (KeyError, ValueError):
+        return _closely_read(head, base, headers_max)
+    ends = len(lines) - 1
+    if (
+        method not in _METHODS
+        or version != "HTTP/1.1"
+        or target[:1] != "/"
+        or ends > headers_max
+        or len(environ) != len(base) + ends  # Each came once.
+        or ":  " in text
+        or " \r\n" in text
+        or text[-1] == " "
+        or head.translate(None, _VISIBLE) != b"\r\n" * ends
+    ):
+        return _closely_read(head, base, headers_max)
     environ["REQUEST_METHOD"] = method
+    environ["SERVER_PROTOCOL"] = "HTTP/1.1"
+    raw_path, _, environ["QUERY_STRING"] = target.partition("?")
+    _set_path(environ, raw_path)
+    return environ, 1
+
+
+def _set_path(environ: Environ, raw_path: str) -> None:
+    environ["RAW_PATH_INFO"] = raw_path
+    if "%" in raw_path:
+        raw_path = unquote_to_bytes(raw_path.encode("latin-1")).decode("latin-1")
+    environ["PATH_INFO"] = raw_path
+
+
+def _closely_read(head: bytes, base: Environ, headers_max: int) -> tuple[Environ, int]:
+    """Do it for any head, or say what is wrong with it."""
+    environ = base.copy()
+    line, _, block = (head + b"\r\n").partition(b"\r\n")
+    method, target, minor = request_line(line)
+    raw_path, _, query = target.partition(b"?")
     host = b""
     if not target.startswith(b"/"):
         host, raw_path, query = _other_form(method, target)
-    text = raw_path.decode("latin-1")
-    environ["RAW_PATH_INFO"] = text
-    environ["PATH_INFO"] = unquote_to_bytes(raw_path).decode("latin-1") if "%" in text else text
+    environ["REQUEST_METHOD"] = method
+    environ["SERVER_PROTOCOL"] = "HTTP/1.1" if minor else "HTTP/1.0"
     environ["QUERY_STRING"] = query.decode("latin-1")
-    environ["apus.raw_path"] = raw_path
-    environ["apus.headers"] = headers
-    keys = _keys
-    for name, value in headers:
-        key = keys.get(name) or environ_key(name)
-        text = value.decode("latin-1")
-        if key in environ:
-            if key in _ONCE:
-                raise BadFraming(f"{name.decode('latin-1')} is given twice")
-            text = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{text}"
-        environ[key] = text
+    _set_path(environ, raw_path.decode("latin-1"))
+    _add_headers(environ, header_lines(block, headers_max))
     if host:
         environ["HTTP_HOST"] = host.decode("latin-1")
+    return environ, minor
+
+
+def _add_headers(environ: Environ, headers: Headers) -> None:
+    for name, value in headers:
+        name_text, text = name.decode("latin-1"), value.decode("latin-1")
+        key = _keys.get(name_text) or environ_key(name_text)
+        if key in environ:
+            if key in _ONCE:
+                raise BadFraming(f"{name_text} is given twice")
+            text = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{text}"
+        environ[key] = text
 
 
 def _other_form(method: str, target: bytes) -> tuple[bytes, bytes, bytes]:

@@ -33,7 +33,7 @@ def request_body(content_length: str | None, transfer_encoding: str | None, mino
 def length(text: str) -> int:
     """Return the value of a Content-Length header."""
     text = text.strip(" \t")
-    if not (text.isascii() and text.isdigit()) or len(text) > LENGTH_DIGITS_MAX:
+    if not (text.isdigit() and text.isascii()) or len(text) > LENGTH_DIGITS_MAX:
         raise BadFraming(f"Content-Length is no length: {text[:40]!r}")
     return int(text)
 

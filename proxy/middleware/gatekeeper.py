@@ -118,17 +118,9 @@ class Gatekeeper:
 
 
 def _remove(environ: Environ, keys: list[str]) -> None:
-    """Take headers out of the environ and out of the engine's list of headers as sent."""
     log.debug("removed request headers", extra={"headers": keys})
     for key in keys:
         del environ[key]
-    as_sent = environ.get("apus.headers")
-    if as_sent is not None:
-        environ["apus.headers"] = [pair for pair in as_sent if _environ_key(pair[0]) not in keys]
-
-
-def _environ_key(name: bytes) -> str:
-    return "HTTP_" + name.upper().replace(b"-", b"_").decode("latin-1")
 
 
 def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Gatekeeper]:

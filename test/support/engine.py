@@ -197,7 +197,11 @@ class Recorder:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
         seen = Seen(
-            environ["REQUEST_METHOD"], environ["apus.raw_path"], environ["QUERY_STRING"], b"", environ
+            environ["REQUEST_METHOD"],
+            environ["RAW_PATH_INFO"].encode("latin-1"),
+            environ["QUERY_STRING"],
+            b"",
+            environ,
         )
         self.seen.append(seen)
         try:

@@ -45,7 +45,6 @@ def environ_for(
         "HTTP_HOST": "store.example",
         "wsgi.input": io.BytesIO(body),
         "wsgi.url_scheme": "http",
-        "apus.headers": [(n.encode("latin-1"), v.encode("latin-1")) for n, v in (headers or {}).items()],
     }
     if body:
         environ["CONTENT_LENGTH"] = str(len(body))

@@ -128,7 +128,7 @@ class Application:
         self.appetite = -1
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        method, path = environ["REQUEST_METHOD"].encode("latin-1"), environ["apus.raw_path"]
+        method, path = environ["REQUEST_METHOD"].encode("latin-1"), environ["RAW_PATH_INFO"].encode("latin-1")
         body = environ["wsgi.input"].read(self.appetite)
         self.seen.append((method, path, body))
         start_response("200 OK", [("Content-Length", "2")])

@@ -101,10 +101,14 @@ def test_no_forged_header_arrives(served: Served, cluster: Cluster) -> None:
     """Nor does one of them become a key that filters use among themselves."""
     assert ask(served, "PUT", "/v1/AUTH_test/c/o", token(served), *FORGED, body=b"x").status == 201
     environ = cluster.seen[-1]
-    arrived = {name for name in environ if name.startswith("HTTP_X_") and "AUTH_TOKEN" not in name}
-    assert arrived == {"HTTP_X_BACKEND_INBOUND_X_TIMESTAMP"}
-    sent = {name.lower().replace(b"_", b"-") for name, _ in environ["apus.headers"]}
-    assert sent == {b"host", b"content-length", b"x-auth-token", b"remote-user", b"swift.authorize-override"}
+    arrived = {name.removeprefix("HTTP_") for name in environ if name.startswith("HTTP_")}
+    assert arrived == {
+        "HOST",
+        "X_AUTH_TOKEN",
+        "REMOTE_USER",
+        "SWIFT.AUTHORIZE_OVERRIDE",
+        "X_BACKEND_INBOUND_X_TIMESTAMP",
+    }
     assert environ["REMOTE_USER"] == "test,test:tester,AUTH_test"
     assert "swift.authorize_override" not in environ
 
