@@ -170,9 +170,13 @@ class Pair:
 @contextmanager
 def _client() -> Iterator[tuple[IO[str], IO[str]]]:
     """A load client: what it is told, and what it says; it ends with the block."""
-    command = [sys.executable, "-m", "bench.client"]
     with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "bench.client"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # A Ctrl-C is ours to answer.
     ) as process:
         assert process.stdin
         assert process.stdout
