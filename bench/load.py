@@ -110,7 +110,9 @@ class Pair:
             # On fewer objects than requests in flight, these would stand in each other's way.
             least = 2 * workload.connections if operation == "put" else 0
             plan = replace(plan, operation=operation, operations_min=min(least, plan.operations_max))
-            if operation == "delete":
+            if operation == "get" and workload.reads_of_each:
+                plan = replace(plan, operations_max=workload.reads_of_each * plan.objects)
+            elif operation == "delete":
                 plan = replace(plan, operations_max=plan.objects)
             elif operation == "range":
                 plan = replace(plan, operations_max=1 << 30, seconds=RANGES_SECONDS)

@@ -26,6 +26,7 @@ class Workload:
     seconds: float  # For each operation.
     operations: tuple[str, ...] = ("put", "get", "head", "post", "delete")
     operations_max: int = 1 << 30
+    reads_of_each: int = 0  # So often a GET visits each object; 0: as often as its seconds allow.
     range_bytes: int = 0
     containers: int = 4
     folders: int = 0  # Over which the names in a container are scattered.
@@ -54,7 +55,7 @@ def small(label: str, size_bytes: int, connections: int, seconds: float) -> Work
 
 
 def large(label: str, size_bytes: int, operations_max: int, *extra: str) -> Workload:
-    """Large objects, two at a time; the ones that were PUT are read and removed."""
+    """Large objects, two at a time; the ones that were PUT are read three times each, and removed."""
     return Workload(
         label,
         size_bytes,
@@ -62,6 +63,7 @@ def large(label: str, size_bytes: int, operations_max: int, *extra: str) -> Work
         seconds=30.0,
         operations=("put", "get", *extra, "delete"),
         operations_max=operations_max,
+        reads_of_each=3,  # Once would be over in less than a second, too short for a steady figure.
         range_bytes=64 * KIB if "range" in extra else 0,
         containers=1,
     )

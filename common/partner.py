@@ -16,27 +16,35 @@ from typing import Any
 import greenlet
 
 from .concurrency import current_hub, native_thread
+from .errors import Unavailable
 
 
 class Partner:
-    """One native thread; close it when it is not needed any more."""
+    """One native thread; close it when it is not needed any more. Unavailable where there can be none."""
 
-    __slots__ = ("_done", "_failure", "_go", "_hub", "_is_busy", "_listener", "_waiter", "_work")
+    __slots__ = ("_at_end", "_done", "_failure", "_go", "_hub", "_is_busy", "_listener", "_waiter", "_work")
 
     def __init__(self) -> None:
-        self._go = os.eventfd(0, os.EFD_CLOEXEC)
-        self._done = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._go, self._done = _two_eventfds()
         self._work: Callable[[], object] | None = None
         self._failure: BaseException | None = None
         self._is_busy = False
+        self._at_end: Callable[[], object] | None = None  # Set by `close()`.
         self._waiter: Any = None
         hub = self._hub = current_hub()
         self._listener = hub.add(hub.READ, self._done, self._landed, _nothing, _nothing)
-        native_thread(self._serve, "partner")
+        try:
+            native_thread(self._serve, "partner")
+        except RuntimeError as problem:
+            hub.remove(self._listener)
+            os.close(self._done)
+            os.close(self._go)
+            raise Unavailable(f"no thread to work beside this one: {problem}") from problem
 
     def begin(self, work: Callable[[], object]) -> None:
         """Have the thread do something; only after `wait()` for what it did before."""
         assert not self._is_busy
+        assert self._at_end is None
         self._is_busy, self._work = True, work
         os.eventfd_write(self._go, 1)
 
@@ -53,19 +61,27 @@ class Partner:
         if failure is not None:
             raise failure
 
-    def close(self) -> None:
-        """Let the thread end; it must be idle."""
-        assert not self._is_busy
+    def close(self, at_end: Callable[[], object] = lambda: None) -> None:
+        """Let the thread end when it is idle, and do then what must not be done before; wait for neither."""
+        self._at_end = at_end
+        if not self._is_busy:
+            self._end()
+
+    def _end(self) -> None:
+        assert self._at_end is not None
         self._work = None
         os.eventfd_write(self._go, 1)
         self._hub.remove(self._listener)
         os.close(self._done)
+        self._at_end()
 
     def _landed(self, _descriptor: int) -> None:
         """Wake who waits (in the hub)."""
         os.eventfd_read(self._done)
         self._is_busy = False
-        if self._waiter is not None:
+        if self._at_end is not None:
+            self._end()
+        elif self._waiter is not None:
             self._waiter.switch()
 
     def _serve(self) -> None:
@@ -80,6 +96,15 @@ class Partner:
             except BaseException as failure:  # noqa: BLE001 - kept for whoever waits
                 self._failure = failure
             os.eventfd_write(self._done, 1)
+
+
+def _two_eventfds() -> tuple[int, int]:
+    go = os.eventfd(0, os.EFD_CLOEXEC)
+    try:
+        return go, os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    except OSError:
+        os.close(go)
+        raise
 
 
 def _nothing(*_: object) -> None:

@@ -73,7 +73,7 @@ def _answer(
         headers.pop("Content-Length")
         return Answer(416, headers, b"The range cannot be satisfied.")
     try:
-        return _with_body(stored, headers, spans)
+        return _with_body(context, stored, headers, spans)
     except Corrupt as problem:
         raise quarantined(os.path.dirname(stored.path), str(problem)) from problem
 
@@ -119,7 +119,9 @@ def _spans(request: Request, stored: StoredObject) -> list[Span] | None:
     return ranges.choose(request.environ["HTTP_RANGE"], stored.length)
 
 
-def _with_body(stored: StoredObject, headers: dict[str, str], spans: list[Span] | None) -> Answer:
+def _with_body(
+    context: Context, stored: StoredObject, headers: dict[str, str], spans: list[Span] | None
+) -> Answer:
     if stored.length <= SMALL_BYTES_MAX:
         return _sliced(headers, small_body(stored), spans)
     source = Source.of(stored)
@@ -132,7 +134,7 @@ def _with_body(stored: StoredObject, headers: dict[str, str], spans: list[Span] 
             status, span = 206, spans[0]
             headers["Content-Range"] = ranges.content_range(span, source.length)
             headers["Content-Length"] = str(span[1] - span[0])
-        body = Body(source, *span)
+        body = Body(source, *span, cached_bytes_max=context.settings.keep_cache_size)
         body.prefetch()
     except BaseException:
         source.close()

@@ -8,6 +8,7 @@ from ..common.cluster import DEFAULT_DIRECTORY
 from ..common.config import setting
 
 RECLAIM_AGE_SECONDS = 604_800
+KEEP_CACHE_SIZE = 5_424_880
 _ALLOWED_HEADERS = (
     "Content-Disposition",
     "Content-Encoding",
@@ -43,6 +44,12 @@ class ObjectSettings:
     )
     max_upload_time: float = setting(86400.0, help="Seconds that one upload may take.", minimum=1)
     network_chunk_size: int = setting(1 << 20, help="Bytes of a body that are taken at a time.", minimum=4096)
+    keep_cache_size: int = setting(
+        KEEP_CACHE_SIZE,
+        help="Bytes up to which one read is taken through the page cache and stays there. Longer ones are"
+        " read past it; raise this where devices are slow and large objects are read often.",
+        minimum=0,
+    )
     reclaim_age: float = setting(
         RECLAIM_AGE_SECONDS, help="Seconds after which a tombstone may be forgotten.", minimum=0
     )

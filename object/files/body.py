@@ -7,8 +7,9 @@ server wrote have an MD5 of the whole: a full read is checked by it at the end, 
 cannot be. What fails is quarantined and the body ends short, so that the connection is broken off and the
 reader resumes from another replica.
 
-Bytes in the page cache are read without leaving the thread; for others a native thread waits, and has the
-device read on meanwhile. What was read stays cached as long as the kernel finds it worth its memory.
+Bytes in the page cache are read without leaving the thread. For others a native thread waits: many are read
+past the page cache (outflow.py); few are read into it, and stay as long as the kernel finds them worth its
+memory.
 """
 
 from __future__ import annotations
@@ -24,13 +25,19 @@ from ...common.concurrency import in_native_thread, sleep
 from ...common.errors import Corrupt
 from ...common.http.transfer import send, send_held
 from ...common.http.wire import Wire
-from . import store
+from ..settings import KEEP_CACHE_SIZE
+from . import outflow, store
 from .blocks import Blocks
+from .outflow import ALIGNMENT, Outflow
+from .resident import is_resident
 from .store import StoredObject
 
 log = logging.getLogger(__name__)
 
 PIECE_BYTES = 512 << 10  # Fits the processor's second cache beside what the kernel copies it to.
+CACHED_BYTES_MAX = (
+    5 << 20
+)  # Longer reads pass the page cache by, as stock Swift drops what it has read of them.
 AHEAD_BYTES = 8 << 20  # What the device is told to read ahead: it takes this for its full speed.
 # How long a device is given for a small read before a native thread waits for it: that hop alone takes 250 µs
 # of CPU, these pauses 20.
@@ -69,15 +76,25 @@ class Body:
     stays in the processor's cache, and took 0.5 ms of CPU per MiB where new bytes for each took 0.9.
     """
 
-    def __init__(self, source: Source, start: int, end: int, *, keep_open: bool = False) -> None:
+    def __init__(
+        self,
+        source: Source,
+        start: int,
+        end: int,
+        *,
+        keep_open: bool = False,
+        cached_bytes_max: int = KEEP_CACHE_SIZE,
+    ) -> None:
         assert 0 <= start <= end <= source.length
         self._keep_open = keep_open
+        self._cached_bytes_max = cached_bytes_max  # Longer reads pass the page cache by, where it has gaps.
         self._source = source
         self._start = start
         self._end = end
         self._ahead = 0  # Up to here the device has been told to read; 0 while all is found in memory.
         self._pieces = self._checked()
         self._first: memoryview | None = None
+        self._outflow: Outflow | None = None
 
     def prefetch(self) -> None:
         """Read and check the first piece, so that damage there can still be answered with a 404.
@@ -109,7 +126,10 @@ class Body:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._source.close()
+        if self._outflow is not None:
+            self._outflow.close()
+        if not self._keep_open:
+            self._source.close()
 
     def _sound(self) -> Iterator[memoryview]:
         """Yield what is as it was written, each piece good until the next is asked for."""
@@ -121,8 +141,7 @@ class Body:
         except Corrupt as problem:
             store.quarantined(os.path.dirname(self._source.path), str(problem))
         finally:
-            if not self._keep_open:
-                self.close()
+            self.close()
 
     def _checked(self) -> Iterator[memoryview]:
         source = self._source
@@ -135,16 +154,15 @@ class Body:
     def _by_blocks(self, blocks: Blocks) -> Iterator[memoryview]:
         """Yield some blocks at a time."""
         size, wanted = blocks.block_bytes, blocks.cover(self._start, self._end)
-        at_once = max(1, PIECE_BYTES // size)
-        buffer = memoryview(bytearray(min(at_once, len(wanted)) * size))
-        for first in wanted[::at_once]:
-            offset = first * size
-            piece = buffer[: min(min(first + at_once, wanted.stop) * size, blocks.length) - offset]
-            self._fill(piece, offset)
+        offset, end = wanted.start * size, min(wanted.stop * size, blocks.length)
+        for piece in self._read(offset, end, max(PIECE_BYTES, size)):
             for at in range(0, len(piece), size):
-                if not blocks.check(first + at // size, piece[at : at + size]):
-                    raise Corrupt(f"block {first + at // size} of {size} bytes does not match its checksum")
+                if not blocks.check((offset + at) // size, piece[at : at + size]):
+                    raise Corrupt(
+                        f"block {(offset + at) // size} of {size} bytes does not match its checksum"
+                    )
             yield piece[max(0, self._start - offset) : self._end - offset]
+            offset += len(piece)
 
     def _by_digest(self) -> Iterator[memoryview]:
         digest = hashlib.md5(usedforsecurity=False)
@@ -155,23 +173,32 @@ class Body:
             raise Corrupt("the body does not match its ETag")
 
     def _unchecked(self) -> Iterator[memoryview]:
-        buffer = memoryview(bytearray(min(PIECE_BYTES, self._end - self._start)))
-        for at in range(self._start, self._end, PIECE_BYTES):
-            piece = buffer[: self._end - at]
-            self._fill(piece, at)
-            yield piece
+        return self._read(self._start, self._end, PIECE_BYTES)
 
-    def _fill(self, piece: memoryview, offset: int) -> None:
-        """Fill the piece from the file, in this thread where the page cache has it.
+    def _read(self, start: int, end: int, step: int) -> Iterator[memoryview]:
+        """Yield what the file holds there, in pieces; in this thread where the page cache has them.
 
         Raises:
             Corrupt: when the file is too short, or the device cannot read it back.
         """
-        filled = 0
+        buffer = memoryview(bytearray(min(step, end - start)))
+        for at in range(start, end, step):
+            piece, descriptor = buffer[: end - at], self._source.descriptor
+            is_long = end - at > self._cached_bytes_max and not at % ALIGNMENT
+            if is_long and not is_resident(descriptor, at, len(piece)):
+                self._outflow = Outflow(descriptor, at, end, max(step, outflow.PIECE_BYTES))
+                yield from self._outflow
+                return
+            filled = self._fill_from_memory(piece, at)
+            if filled < len(piece):
+                in_native_thread(self._fill_slowly, piece[filled:], at + filled)
+            yield piece
+
+    def _fill_from_memory(self, piece: memoryview, offset: int) -> int:
+        """Fill the beginning of the piece with what the page cache has; return its length."""
         if not self._ahead or self._ahead >= min(self._end, offset + len(piece) + AHEAD_BYTES // 2):
-            filled = read_cached(self._source.descriptor, piece, offset)
-        if filled < len(piece):
-            in_native_thread(self._fill_slowly, piece[filled:], offset + filled)
+            return read_cached(self._source.descriptor, piece, offset)
+        return 0
 
     def _fill_slowly(self, rest: memoryview, offset: int) -> None:
         """Have the device read on while we wait, and wait for this piece."""

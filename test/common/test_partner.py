@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
 
+from apus.common import partner as module
 from apus.common.concurrency import original, sleep, spawn
+from apus.common.errors import Unavailable
 from apus.common.partner import Partner
 
 
@@ -64,3 +67,32 @@ def test_its_thread_and_descriptors_go() -> None:
     while original("threading").active_count() > alive and time.monotonic() < deadline:
         sleep(0.01)
     assert original("threading").active_count() <= alive
+
+
+def test_who_closes_it_waits_for_nothing() -> None:
+    """What is to be done at the end is done when the thread is idle, and not before."""
+    partner = Partner()
+    log: list[str] = []
+
+    def work() -> None:
+        original("time").sleep(0.05)
+        log.append("work")
+
+    partner.begin(work)
+    partner.close(lambda: log.append("end"))
+    assert not log
+    sleep(0.2)
+    assert log == ["work", "end"]
+
+
+def test_where_no_thread_can_be_started_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller hears of it as of a server that is too busy."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(module, "native_thread", refuse)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(Unavailable):
+        Partner()
+    assert len(os.listdir("/proc/self/fd")) == before

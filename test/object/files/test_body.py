@@ -88,10 +88,10 @@ def test_a_part_arrives_as_it_was_stored(
 def test_nothing_damaged_leaves(tmp_path: Path, is_cached: bool) -> None:
     """A body ends before the piece that holds the damage, and the object is set aside."""
     file = File(tmp_path)
-    file.flip(5 * PIECE_BYTES + 9)
+    file.flip(6 * PIECE_BYTES + 9)  # In the first block of a piece, whichever way it is read.
     if not is_cached:
         file.forget()
-    assert moved(file.body(0, LENGTH)) == (5 * PIECE_BYTES, CONTENT[: 5 * PIECE_BYTES])
+    assert moved(file.body(0, LENGTH)) == (6 * PIECE_BYTES, CONTENT[: 6 * PIECE_BYTES])
     assert not file.path.exists()
     assert (tmp_path / "sda/quarantined/objects/0123abc/1.data").exists()
 
