@@ -46,11 +46,14 @@ class locked:  # noqa: N801 - used as the statement `with locked(folder):`, half
         self._descriptors: list[int] = []
 
     def __enter__(self) -> None:
+        first = open_file(self._path, _HOW, 0o644)
+        self._descriptors.append(first)
         try:
-            for index in range(self._holders):
-                numbered = f"{self._path}-{index}" if index else self._path
-                self._descriptors.append(open_file(numbered, _HOW, 0o644))
-            if not any(map(_try, self._descriptors)):
+            if _try(first):
+                return  # As nearly always.
+            for index in range(1, self._holders):
+                self._descriptors.append(open_file(f"{self._path}-{index}", _HOW, 0o644))
+            if not any(map(_try, self._descriptors[1:])):
                 self._wait()
         except BaseException:
             self._let_go()

@@ -17,11 +17,11 @@ from __future__ import annotations
 import _codecs
 import ctypes
 import errno
-import hashlib
 import os
 
 from ...common import restricted_pickle
 from ...common.errors import ApusError, Corrupt, OutOfSpace, Refused, Unavailable
+from ...common.hashing import short_md5
 
 METADATA_ATTRIBUTE = "user.swift.metadata"
 CHECKSUM_ATTRIBUTE = "user.swift.metadata_checksum"
@@ -31,9 +31,11 @@ _PYTHON3_MARK = b"_codecs\nencode"
 _ATTRIBUTE_NAME = METADATA_ATTRIBUTE.encode("ascii")
 _USUAL_BYTES_MAX = 1024
 _UsualBuffer = ctypes.c_char * _USUAL_BYTES_MAX
-_fgetxattr = ctypes.CDLL(None).fgetxattr
+_libc = ctypes.CDLL(None)
+_getxattr, _fgetxattr = _libc.getxattr, _libc.fgetxattr
+_getxattr.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t)
 _fgetxattr.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t)
-_fgetxattr.restype = ctypes.c_ssize_t
+_getxattr.restype = _fgetxattr.restype = ctypes.c_ssize_t
 ROOMY_BYTES = 1 << 20  # With so much room left it is not the device that is full.
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.E2BIG, errno.ERANGE)
 Metadata = dict[str, str]
@@ -109,7 +111,11 @@ def write(descriptor: int, metadata: Metadata) -> None:
         OutOfSpace: when the file system has no room for it.
         Unavailable: when the file system has no extended attributes.
     """
-    data = encode(metadata)
+    write_encoded(descriptor, encode(metadata))
+
+
+def write_encoded(descriptor: int, data: bytes) -> None:
+    """Store metadata that is encoded already, with its checksum; raises as `write` does."""
     try:
         for index, start in enumerate(range(0, len(data), CHUNK_BYTES)):
             os.setxattr(descriptor, _attribute(index), data[start : start + CHUNK_BYTES])
@@ -143,22 +149,30 @@ def read(file: int | str) -> Metadata:
         Corrupt: when it is not what was written.
         FileNotFoundError: when the path is gone.
     """
+    return decode(read_encoded(file))
+
+
+def read_encoded(file: int | str) -> bytes:
+    """Return the metadata as it lies there, checked against its checksum; raises as `read` does."""
     try:
-        data = _usual(file) if isinstance(file, int) else os.getxattr(file, METADATA_ATTRIBUTE)
+        data = _usual(file)
         if os.getxattr(file, CHECKSUM_ATTRIBUTE) == _checksum(data):
-            return decode(data)
+            return data
     except OSError:
         pass  # What it means is told below.
-    return decode(_read_all(file))
+    return _read_all(file)
 
 
-def _usual(descriptor: int) -> bytes:
-    """Return the first attribute of an open file; OSError also says that it is longer than most.
+def _usual(file: int | str) -> bytes:
+    """Return the first attribute of an open file or a path; OSError also says that it is longer than most.
 
     `os.getxattr` asks for 128 bytes and then has the kernel clear 64 KiB: twice the cost of this.
     """
     buffer = _UsualBuffer()
-    size = _fgetxattr(descriptor, _ATTRIBUTE_NAME, buffer, _USUAL_BYTES_MAX)
+    if isinstance(file, int):
+        size = _fgetxattr(file, _ATTRIBUTE_NAME, buffer, _USUAL_BYTES_MAX)
+    else:
+        size = _getxattr(os.fsencode(file), _ATTRIBUTE_NAME, buffer, _USUAL_BYTES_MAX)
     if size < 0:
         raise OSError
     return buffer.raw[:size]
@@ -200,4 +214,5 @@ def _attribute_or_none(file: int | str, name: str) -> bytes | None:
 
 
 def _checksum(data: bytes) -> bytes:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest().encode("ascii")
+    digest: str = short_md5(data).hexdigest()
+    return digest.encode("ascii")
