@@ -2,7 +2,7 @@
 
     put_object(row) ─▶ .pending        listing(query) ─▶ rows        info() ─▶ ContainerInfo
 
-The index is asked only through ranges of names (`_Rows.fetch`) and changed only through `_merge`: where rows
+The index is asked only through ranges of names (`_Rows.fetch`) and changed only by `merging`: where rows
 lie is not known outside of this file. HTTP is not known here.
 """
 
@@ -24,14 +24,11 @@ from ..common.database.schema import create, new_id
 from ..common.errors import Refused, Unavailable
 from ..common.timestamp import Timestamp
 from . import json_listing, schema
+from .merging import merge
 from .policy_choice import PolicyClaim
-from .rows import ObjectRow, entry_of, from_entry, from_item, joined
+from .rows import ObjectRow, entry_of, from_entry, from_item
 
-MERGED_TOGETHER = (
-    400  # Rows whose pages SQLite's cache, of 500 by default, still holds when they are written.
-)
 LONG_LISTING = 500  # Longer ones are read in a native thread, so that others need not wait.
-_ROW_COLUMNS = "name, created_at, size, content_type, etag, deleted, storage_policy_index"
 _LISTED_COLUMNS = "name, created_at, size, content_type, etag"
 _INFO_COLUMNS = (
     "account, container, created_at, put_timestamp, delete_timestamp, status, status_changed_at,"
@@ -266,7 +263,7 @@ class ContainerBroker(Replica):
     def merge_rows(self, rows: Iterable[ObjectRow]) -> None:
         """Merge rows into the table at once."""
         known = list(rows)
-        self.write(lambda db: _merge(db, known))
+        self.write(lambda db: merge(db, known))
 
     # What the common parts ask.
 
@@ -287,10 +284,10 @@ class ContainerBroker(Replica):
         schema.upgrade(database)
 
     def _merge_entries(self, database: sqlite3.Connection, entries: Sequence[Entry]) -> None:
-        _merge(database, readable(entries, from_entry))
+        merge(database, readable(entries, from_entry))
 
     def _merge_items(self, database: sqlite3.Connection, items: Sequence[Item]) -> None:
-        _merge(database, [from_item(item) for item in items])
+        merge(database, [from_item(item) for item in items])
 
     def _is_deleted(self, database: sqlite3.Connection) -> bool:
         return self._container_info(database).deleted
@@ -372,45 +369,6 @@ def _interleaved(
 def _name(item: ListedRow | Subdir) -> str:
     name: str = item.name if isinstance(item, Subdir) else item[0]
     return name
-
-
-def _merge(database: sqlite3.Connection, rows: Sequence[ObjectRow]) -> None:
-    """Merge rows into the table, neighbours in the index together; what tells nothing new changes nothing."""
-    news: dict[tuple[str, int], ObjectRow] = {}
-    for row in rows:
-        known = news.get(row.key)
-        news[row.key] = row if known is None else joined(known, row)
-    ordered = [news[key] for key in sorted(news)]
-    for start in range(0, len(ordered), MERGED_TOGETHER):
-        _merge_some(database, ordered[start : start + MERGED_TOGETHER])
-
-
-def _merge_some(database: sqlite3.Connection, rows: Sequence[ObjectRow]) -> None:
-    """Merge rows of different objects."""
-    stored = _stored(database, list({row.name for row in rows}))
-    changed = []
-    for row in rows:
-        known = stored.get(row.key)
-        result = row if known is None else joined(known, row)
-        if result != known:
-            changed.append(result)
-    database.executemany(
-        "DELETE FROM object WHERE deleted IN (0, 1) AND name = ? AND storage_policy_index = ?",
-        [row.key for row in changed if row.key in stored],
-    )
-    database.executemany(
-        f"INSERT INTO object ({_ROW_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
-        [row.values() for row in changed],
-    )
-
-
-def _stored(database: sqlite3.Connection, names: list[str]) -> dict[tuple[str, int], ObjectRow]:
-    found = database.execute(
-        f"SELECT {_ROW_COLUMNS} FROM object WHERE deleted IN (0, 1)"  # noqa: S608 - constants and marks
-        f" AND name IN ({', '.join('?' * len(names))})",
-        names,
-    )
-    return {row.key: row for row in itertools.starmap(ObjectRow, found)}
 
 
 def claim_of(item: Item) -> PolicyClaim | None:

@@ -56,6 +56,7 @@ _POLICY_TRIGGERS = """
         UPDATE container_info SET hash = chexor(hash, old.name, old.created_at);
     END;
 """
+UPDATE_TRIGGER = "object_update"  # It forbids what nobody does.
 _INFO_TABLE = """
     CREATE TABLE container_info (
         account TEXT,
@@ -148,6 +149,17 @@ class Birth:
     put_timestamp: str
     policy_index: int
     id: str
+
+
+def spoken(statement: str) -> str:
+    """Return a statement without what SQL does not heed: whoever made a schema had his own layout."""
+    return "".join(statement.rstrip("; \n").lower().split())
+
+
+COUNTING_TRIGGERS = frozenset(
+    spoken(f"CREATE TRIGGER{trigger}") for trigger in _POLICY_TRIGGERS.split("CREATE TRIGGER")[1:]
+)
+"""What keeps counts and hash, as `spoken`."""
 
 
 def fill(database: sqlite3.Connection, birth: Birth) -> None:
