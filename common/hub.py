@@ -24,6 +24,7 @@ import greenlet
 
 Heard = Callable[[int], object]
 
+IDLE_SECONDS = 60.0
 EVENTS_PER_TURN_MAX = 256  # The kernel keeps the others for the next turn; room is taken for all of them.
 
 
@@ -68,6 +69,8 @@ class Hub(eventlet.hubs.epolls.Hub):  # type: ignore[misc]  # eventlet has no ty
         super().__init__()
         self._ready: deque[Callable[[], object]] = deque()
         self._heard: dict[int, Heard] = {}
+        self._heard_next: dict[int, Heard] = {}  # From the next turn on: see `_call_listeners`.
+        self._turn = 0
 
     def soon(self, act: Callable[[], object]) -> None:
         """Call something short in the next turn."""
@@ -84,7 +87,7 @@ class Hub(eventlet.hubs.epolls.Hub):  # type: ignore[misc]  # eventlet has no ty
     def hear(self, descriptor: int, heard: Heard, events: int) -> None:
         """Call `heard` with what happens on the descriptor, each time it does, until `ignore`."""
         self.mark_as_reopened(descriptor)
-        self._heard[descriptor] = heard
+        self._heard_next[descriptor] = heard
         self.poll.register(descriptor, events)
 
     def hear_also(self, descriptor: int, events: int) -> None:
@@ -93,12 +96,14 @@ class Hub(eventlet.hubs.epolls.Hub):  # type: ignore[misc]  # eventlet has no ty
 
     def ignore(self, descriptor: int, heard: Heard) -> None:
         """Hear no more of it; its owner closes it now."""
-        if self._heard.get(descriptor) == heard:
-            del self._heard[descriptor]
+        for table in (self._heard, self._heard_next):
+            if table.get(descriptor) == heard:
+                del table[descriptor]
 
     def mark_as_reopened(self, fileno: int) -> None:
         """Forget who listened to an earlier descriptor of that number."""
         self._heard.pop(fileno, None)
+        self._heard_next.pop(fileno, None)
         super().mark_as_reopened(fileno)
 
     def switch(self) -> Any:
@@ -122,20 +127,22 @@ class Hub(eventlet.hubs.epolls.Hub):  # type: ignore[misc]  # eventlet has no ty
                     self._call_ready()
                 if self.next_timers:
                     self.prepare_timers()
-                seconds = self.timers[0][0] - clock() if self.timers else self.default_sleep()
+                seconds = self.timers[0][0] - clock() if self.timers else IDLE_SECONDS
                 if seconds <= 0:
                     self.fire_timers(clock())
                 if ready or seconds < 0 or self.stopping:
                     seconds = 0
-                # All are looked up before the first is called: it may close a descriptor and open another
-                # of the same number, which this turn's events do not concern.
-                calls = [
-                    (heard.get(descriptor) or self._listeners(descriptor), events)
-                    for descriptor, events in poll(seconds, EVENTS_PER_TURN_MAX)
-                ]
-                for call, events in calls:
+                self._turn += 1
+                if self._heard_next:
+                    heard.update(self._heard_next)
+                    self._heard_next.clear()
+                for descriptor, events in poll(seconds, EVENTS_PER_TURN_MAX):
                     try:
-                        call(events)
+                        call = heard.get(descriptor)
+                        if call is not None:
+                            call(events)
+                        else:
+                            self._call_listeners(descriptor, events)
                     except self.SYSTEM_EXCEPTIONS:
                         raise
                     except BaseException:  # noqa: BLE001 - what ended a green thread must not end the loop
@@ -158,19 +165,24 @@ class Hub(eventlet.hubs.epolls.Hub):  # type: ignore[misc]  # eventlet has no ty
             except BaseException:  # noqa: BLE001 - what ended a green thread must not end the loop
                 self.squelch_generic_exception(sys.exc_info())
 
-    def _listeners(self, descriptor: int) -> Heard:
-        """Return how to call those who listen to it now in eventlet's way."""
-        reader = self.listeners[self.READ].get(descriptor)
-        writer = self.listeners[self.WRITE].get(descriptor)
+    def _call_listeners(self, descriptor: int, events: int) -> None:
+        """Call those who listen in eventlet's way.
 
-        def call(events: int) -> None:
-            for listener, mask in ((reader, self.READ_MASK), (writer, self.WRITE_MASK)):
-                if listener is not None and events & (mask | self.EXC_MASK):
-                    try:
-                        listener.cb(descriptor)
-                    except self.SYSTEM_EXCEPTIONS:
-                        raise
-                    except BaseException:  # noqa: BLE001 - as above
-                        self.squelch_exception(descriptor, sys.exc_info())
+        Not those who have come in this turn: the event may be of an earlier descriptor of the same number,
+        closed by somebody else who was called. If it is theirs, the next turn has it again.
+        """
+        for evtype, mask in ((self.READ, self.READ_MASK), (self.WRITE, self.WRITE_MASK)):
+            listener = self.listeners[evtype].get(descriptor)
+            if listener is not None and events & (mask | self.EXC_MASK) and listener.turn != self._turn:
+                try:
+                    listener.cb(descriptor)
+                except self.SYSTEM_EXCEPTIONS:
+                    raise
+                except BaseException:  # noqa: BLE001 - as above
+                    self.squelch_exception(descriptor, sys.exc_info())
 
-        return call
+    def add(self, evtype: str, fileno: int, cb: Any, tb: Any, mac: Any) -> Any:
+        """Call `cb` for as long as the descriptor is ready, until `remove`."""
+        listener = super().add(evtype, fileno, cb, tb, mac)
+        listener.turn = self._turn
+        return listener

@@ -50,13 +50,13 @@ class Answer:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer as a WSGI application."""
-        body, headers = self.body, self.headers
+        status, body, headers = self.status, self.body, self.headers
         if isinstance(body, bytes):
-            if "Content-Length" not in headers and self.status not in BODILESS:
+            if "Content-Length" not in headers and status not in BODILESS:
                 headers["Content-Length"] = str(len(body))
             body = [body] if body else []
-        start_response(status_line(self.status), list(headers.items()))
-        if environ["REQUEST_METHOD"] == "HEAD" or self.status in BODILESS:
+        start_response(_PHRASES.get(status) or status_line(status), list(headers.items()))
+        if environ["REQUEST_METHOD"] == "HEAD" or status in BODILESS:
             close = getattr(body, "close", None)
             if close is not None:
                 close()

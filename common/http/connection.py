@@ -165,8 +165,8 @@ class Connection:
 
     def _run(self, environ: Environ, reply: Reply) -> None:
         result: Iterable[bytes] = self._app(environ, reply.start_response)
-        if type(result) is list and len(result) == 1:
-            reply.send_only(result[0])
+        if type(result) is list and len(result) < 2:
+            reply.send_only(result[0] if result else b"")
             return  # A list has nothing to close.
         try:
             transfer: Any = getattr(result, "transfer", None)

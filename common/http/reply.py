@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from typing import Any
 
@@ -30,9 +30,9 @@ JOIN_BYTES_MAX = 65536  # Joining head and body copies; above this two buffers i
 _UNKNOWN = -1
 _CHUNKED = -2
 _SPECIAL = {"content-length": "length", "connection": "connection", "date": "date"}
-_PLAIN = "plain"
+_SPECIAL |= {"Content-Length": "length"}  # How all of ours spell it: need not be made small to be found.
 _MEMO_MAX = 4096  # Names of metadata are the clients' to choose; the memo must not grow with their fancy.
-_kinds: dict[str, str] = {}
+_plain: set[str] = set()  # Names that mean nothing to the server.
 
 
 class Reply:
@@ -41,9 +41,8 @@ class Reply:
     __slots__ = (
         "_bodiless",
         "_config",
+        "_environ",
         "_headers",
-        "_is_http_1_1",
-        "_keeping_is_news",
         "_left",
         "_length",
         "_lines",
@@ -59,15 +58,13 @@ class Reply:
         self, wire: Wire, environ: Environ, request_body: Body, config: ServerConfig, *, keep: bool
     ) -> None:
         self._wire = wire
+        self._environ = environ
         self._request_body = request_body
         self._config = config
         self._status: str | None = None
-        self._headers: list[tuple[str, str]] = []
+        self._headers: Sequence[tuple[str, str]] = ()
         self._bodiless = environ["REQUEST_METHOD"] == "HEAD"
-        self._is_http_1_1 = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
-        # HTTP/1.1 keeps connections without a word, but who says so (as stock's suite does) is answered.
-        self._keeping_is_news = not self._is_http_1_1 or "HTTP_CONNECTION" in environ
-        self._lines: list[str] = []
+        self._lines: list[str]
         self._length = _UNKNOWN
         self._left = 0  # Bytes that the announced length still allows.
         self.keep = keep
@@ -102,14 +99,17 @@ class Reply:
         """Send an answer whose body is this and nothing more."""
         if self.head_sent:
             self.send(body)
+            self.finish()
+            return
+        self._begin(len(body))
+        if self._bodiless:
+            self._send_raw(self._head())
+        elif self._length == len(body) <= JOIN_BYTES_MAX:
+            self._left = 0  # The usual case, without the steps that others need.
+            self._send_raw(self._head() + body)
         else:
-            self._begin(len(body))
-            if self._length == len(body) <= JOIN_BYTES_MAX and not self._bodiless:
-                self._left = 0  # The usual case, without the steps that others need.
-                self._send_raw(self._head() + body)
-                return
             self._send_first(body)
-        self.finish()
+            self.finish()
 
     def send(self, piece: bytes) -> bool:
         """Send the next piece of the body; return False when no further one is wanted."""
@@ -166,19 +166,25 @@ class Reply:
         length = None
         lines = self._lines = [f"HTTP/1.1 {self._status}\r\n"]
         dated = False
-        kinds = _kinds
+        plain = _plain
         for name, value in self._headers:
-            kind = kinds.get(name) or _kind(name)
-            if kind is _PLAIN:
+            if name in plain:
                 lines.append(f"{name}: {value}\r\n")
-            elif kind == "length":
+                continue
+            kind = _SPECIAL.get(name) or _SPECIAL.get(name.lower())
+            if kind == "length":
                 length = int(value)
                 lines.append(f"Content-Length: {value}\r\n")
             elif kind == "connection":
-                self.keep = self.keep and keeps_alive(value, int(self._is_http_1_1))
-            else:
+                http_1_1 = self._environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+                self.keep = self.keep and keeps_alive(value, int(http_1_1))
+            elif kind == "date":
                 dated = True
                 lines.append(f"Date: {value}\r\n")
+            else:
+                lines.append(f"{name}: {value}\r\n")
+                if len(plain) < _MEMO_MAX:
+                    plain.add(name)
         if not dated:
             lines.append(date_line())
         body = self._request_body
@@ -189,13 +195,13 @@ class Reply:
         if length is None:
             length = self._choose_length(known)
         self._length = length
-        self._left = max(0, length)
+        self._left = length if length > 0 else 0
 
     def _choose_length(self, known: int) -> int:
         if known >= 0:
             self._lines.append(f"Content-Length: {known}\r\n")
             return known
-        if self._is_http_1_1:
+        if self._environ["SERVER_PROTOCOL"] == "HTTP/1.1":
             self._lines.append("Transfer-Encoding: chunked\r\n")
             return _CHUNKED
         self.keep = False
@@ -206,7 +212,8 @@ class Reply:
         lines = self._lines
         if not self.keep:
             lines.append("Connection: close\r\n")
-        elif self._keeping_is_news:
+        elif "HTTP_CONNECTION" in self._environ or self._environ["SERVER_PROTOCOL"] != "HTTP/1.1":
+            # HTTP/1.1 keeps connections without a word, but who says so (as stock's suite does) is answered.
             lines.append("Connection: keep-alive\r\n")
         head = "".join(lines)
         if head.count("\n") != len(lines) or head.count("\r") != len(lines):
@@ -252,22 +259,16 @@ class Reply:
         self.is_sending = False
 
 
-def _kind(name: str) -> str:
-    """Return what a header means to the server."""
-    kind = _SPECIAL.get(name.lower(), _PLAIN)
-    if len(_kinds) < _MEMO_MAX:
-        _kinds[name] = kind
-    return kind
-
-
 _BODILESS_STATUSES = frozenset(str(status) for status in BODILESS)
-_date = (0, "")
+_date = ""
+_date_until = 0.0
 
 
 def date_line() -> str:
     """Return the Date header of this second."""
-    global _date
-    now = int(time.time())
-    if _date[0] != now:
-        _date = (now, f"Date: {formatdate(now, usegmt=True)}\r\n")
-    return _date[1]
+    global _date, _date_until
+    now = time.time()
+    if not _date_until - 1 <= now < _date_until:
+        _date_until = float(int(now) + 1)
+        _date = f"Date: {formatdate(int(now), usegmt=True)}\r\n"
+    return _date

@@ -159,6 +159,42 @@ def test_an_event_is_not_for_the_next_user_of_the_number() -> None:
         os.close(descriptor)  # type: ignore[arg-type]  # the third is the task
 
 
+def test_an_edge_is_not_for_the_next_user_of_the_number() -> None:
+    """The same for who hears of edges."""
+    hub = current_hub()
+    heard: list[int] = []
+    pipes = [os.pipe() for _ in range(2)]
+
+    def recycle(mine: int, other: int) -> Callable[[int], None]:
+        def hear(_: int) -> None:
+            if not heard:
+                heard.append(mine)
+                hub.ignore(other, calls[other])
+                os.close(other)
+                pipes.append(os.pipe())
+                assert pipes[-1][0] == other
+                hub.hear(other, heard.append, EDGES)
+
+        return hear
+
+    (first, _), (second, _) = pipes
+    calls = {mine: recycle(mine, other) for mine, other in ((first, second), (second, first))}
+    for mine, call in calls.items():
+        hub.hear(mine, call, EDGES)
+    for _, tell in pipes:
+        os.write(tell, b"x")
+    sleep(0.01)
+    assert len(heard) == 1
+    os.write(pipes[-1][1], b"x")
+    sleep(0.01)
+    assert heard[1:] == [select.EPOLLIN]
+    survivor, recycled = heard[0], pipes[-1][0]
+    hub.ignore(survivor, calls[survivor])
+    hub.ignore(recycled, heard.append)
+    for descriptor in (survivor, recycled, *(tell for _, tell in pipes)):
+        os.close(descriptor)
+
+
 def test_eventlet_s_own_ways_to_wait_work() -> None:
     """Green sockets with and without timeouts, its threads, queues, native threads and subprocesses."""
     left, right = eventlet.green.socket.socketpair()
