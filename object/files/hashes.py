@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from ...common import restricted_pickle
 from ...common.durability import write_beside
 from ...common.errors import Corrupt
-from ...common.timestamp import Timestamp
 from . import names
 from .invalidation import INVALID_FILE
 from .invalidation import invalidate as invalidate
@@ -240,19 +239,10 @@ def tidy(hash_directory: str, reclaim: Reclaim | None) -> tuple[Selection, list[
     return selection, files
 
 
-def remove_replaced(hash_directory: str, name: str, moment: Timestamp) -> bool:
-    """Remove the one file that a .data or tombstone of this name replaced; return False if that is not all.
-
-    Nearly every overwrite and DELETE is so simple, and to sort two names costs what removing one does.
-    """
-    files = os.listdir(hash_directory)
-    if len(files) != 2 or name not in files:
-        return False
-    other = names.parse(files[1] if files[0] == name else files[0])
-    if other is None or other.extension == names.META or not other.timestamp < moment:
-        return False
-    _remove(f"{hash_directory}/{other.name}")
-    return True
+def remove_replaced(hash_directory: str, newest: names.FileName) -> None:
+    """Remove what became obsolete when this file got its name."""
+    for name in names.replaced(os.listdir(hash_directory), newest):
+        _remove(f"{hash_directory}/{name}")
 
 
 def hash_dirs(suffix_path: str) -> Iterator[tuple[str, list[str]]]:

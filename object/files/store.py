@@ -14,6 +14,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from posix import open as open_file  # The hub library replaces os.open by one that costs twice as much.
 from typing import NamedTuple
 
@@ -58,12 +59,13 @@ class Collision(Refused):
 
 
 class Location(NamedTuple):
-    """Where an object lives, and the name that its files must carry."""
+    """Where an object lives, the name that its files must carry, and the file system's number, if known."""
 
     device_path: str
     hash_directory: str
     tmp_directory: str
     name: str
+    file_system: int | None = None
 
 
 @dataclass(slots=True)
@@ -159,7 +161,7 @@ class FileStore:
 
         `is_new` says that the object's folder was made for this.
         """
-        committer = committer_for(location.device_path)
+        committer = committer_for(location.device_path, location.file_system)
         writer = Writer(
             location.hash_directory,
             location.tmp_directory,
@@ -251,6 +253,7 @@ def _merge(stored: StoredObject, last: FileName, newer: FileName | None, folder:
     stored.metadata, stored.meta_metadata = merged, meta
 
 
+@lru_cache(maxsize=4096)  # Clients choose names, but the same ones again and again.
 def stays(key: str) -> bool:
     """Whether this metadata belongs to the PUT and survives each POST."""
     lower = key.lower()

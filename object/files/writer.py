@@ -189,10 +189,7 @@ class Writer:
         if self._is_new:
             return
         try:
-            if self._extension == names.META or not hashes.remove_replaced(
-                self._hash_directory, name, moment
-            ):
-                hashes.tidy(self._hash_directory, None)
+            hashes.remove_replaced(self._hash_directory, names.FileName(name, moment, self._extension))
         except OSError as problem:
             log.warning("left-over files stay", extra={"path": self._hash_directory, "problem": str(problem)})
 
@@ -277,7 +274,7 @@ def make_directory(path: str) -> bool:
     except FileExistsError:
         return False
     except FileNotFoundError:
-        make_directory(os.path.dirname(path))
+        make_directory(path.rpartition("/")[0])
         return make_directory(path)
     return True
 

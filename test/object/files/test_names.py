@@ -17,6 +17,7 @@ from apus.object.files.names import (
     file_name,
     is_rsync_temporary,
     parse,
+    replaced,
     select,
 )
 
@@ -75,6 +76,23 @@ def test_the_newest_wins(folder: list[str]) -> None:
         assert selection.is_empty
     else:
         assert winner == max(files, key=lambda file: (file.timestamp, file.extension == TOMBSTONE))
+
+
+@given(st.lists(NAMES, unique=True, max_size=2))
+def test_the_short_ways_choose_as_the_long_one(folder: list[str]) -> None:
+    """One file, or two, are judged as among many: another name that is nobody's changes nothing."""
+    short, long = select(folder), select([*folder, "another.txt"])
+    assert short._replace(unexpected=()) == long._replace(unexpected=())
+
+
+@given(FOLDERS.filter(bool), st.integers(0, 7))
+def test_what_a_file_replaces_is_what_became_obsolete(folder: list[str], index: int) -> None:
+    """Whichever file came last, the same go as if all were sorted; and it may have gone itself by then."""
+    newest = parse(folder[index % len(folder)])
+    if newest is not None:
+        assert sorted(replaced(folder, newest)) == sorted(obsolete(select(folder)))
+        without = [name for name in folder if name != newest.name]
+        assert sorted(replaced(without, newest)) == sorted(obsolete(select(without)))
 
 
 @given(MOMENTS, st.integers(0, 2**40), MOMENTS)
