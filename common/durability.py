@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 5.0  # An open descriptor keeps a device from being unmounted; an idle one must not.
 RETRY_SECONDS = 5.0  # Between attempts to share rounds again after the line broke.
+PATIENCE_SECONDS = 5.0  # With one request: rounds take milliseconds; who is stopped or frozen never answers.
 _SYNC_FILE_RANGE_WAIT_BEFORE, _SYNC_FILE_RANGE_WRITE, _SYNC_FILE_RANGE_WAIT_AFTER = 1, 2, 4
 _threading = eventlet.patcher.original("threading")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -51,8 +52,9 @@ class GroupCommitter:
     It is in one of two states. On the line, each turn's callers send one request and are woken by its
     answer. Alone, a native thread flushes for them, one round after the other. From the line to alone it
     goes at any moment: its own descriptor, open for as long as anybody writes, tells of all that was
-    lost, so nothing depends on what the other end did last. Back to the line it goes only behind a round
-    of its own that began after the line was open, so that a loss in between is heard by one or the other.
+    lost, so nothing depends on what the other end did last. Back to the line it goes only when the other
+    end has answered, and behind a round of its own that began after the line was open, so that a loss in
+    between is heard by one or the other.
     """
 
     def __init__(
@@ -77,7 +79,11 @@ class GroupCommitter:
         self._line: Line | None = None
         self._listener: Any = None
         self._sent: deque[Waiters] = deque()
+        self._watch: Any = None
+        self._watched: Waiters | None = None  # The oldest request at the watch's last look.
         self._coming: Line | None = None
+        self._coming_has_answered = False
+        self._is_trusted = True  # A line is good until it broke.
         self._alone_until = 0.0
         self._go = self._done = -1
         self._outcome: OSError | None = None
@@ -145,14 +151,14 @@ class GroupCommitter:
     def _open(self) -> None:
         assert not self._intents
         self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        if self._line is None:
+        if self._line is not None:
+            try:
+                self._introduce(self._line)
+            except OSError:
+                self._hang_up()
+        elif self._is_trusted:
             self._line = self._new_line()
             self._listen()
-            return
-        try:
-            self._introduce(self._line)
-        except OSError:
-            self._hang_up()
 
     def _close_if_idle(self) -> None:
         self._idle_timer = None
@@ -160,9 +166,7 @@ class GroupCommitter:
             return
         os.close(self._descriptor)
         self._descriptor = -1
-        if self._coming is not None:
-            self._coming.close()
-            self._coming = None
+        self._drop_coming()
         if self._line is not None:
             try:
                 self._line.rest()
@@ -183,10 +187,23 @@ class GroupCommitter:
         elif self._waiting:
             self._sent.append(self._waiting)
             self._waiting = []
+            if self._watch is None:
+                self._watch = eventlet.hubs.get_hub().schedule_call_global(PATIENCE_SECONDS, self._look)
             try:
                 self._line.ask()
             except Broken:
                 self._hang_up()
+
+    def _look(self) -> None:
+        """Hang up on who has let the same request wait since the last look."""
+        self._watch = None
+        oldest = self._sent[0] if self._sent else None
+        if oldest is not None and oldest is self._watched:
+            self._hang_up()
+            oldest = None
+        self._watched = oldest
+        if oldest is not None:
+            self._watch = eventlet.hubs.get_hub().schedule_call_global(PATIENCE_SECONDS, self._look)
 
     def _fail(self, outcome: OSError) -> Waiters:
         """Remember the failure; return those who were waiting: they fail too, the lost page may be theirs."""
@@ -272,6 +289,7 @@ class GroupCommitter:
         eventlet.hubs.get_hub().remove(self._listener)
         self._line.close()
         self._line = None
+        self._is_trusted = False
         self._alone_until = time.monotonic() + RETRY_SECONDS
         self._orphans += [waiter for waiters in self._sent for waiter in waiters]
         self._sent.clear()
@@ -289,10 +307,40 @@ class GroupCommitter:
             return
         self._is_flying = True
         if self._coming is None:
-            self._coming = self._new_line()
+            self._invite()
         if self._go < 0:
             self._start_thread()
         os.eventfd_write(self._go, 1)
+
+    def _invite(self) -> None:
+        """Open a line to come back to, and ask for a round: its answer shows that somebody is there."""
+        self._coming, self._coming_has_answered = self._new_line(), False
+        if self._coming is not None:
+            try:
+                self._coming.ask()
+            except Broken:
+                self._drop_coming()
+
+    def _hear_coming(self) -> None:
+        """Listen to the line to come back to: it may be there, and it may tell of a loss."""
+        if self._coming is None:
+            return
+        try:
+            answers = self._coming.answers()
+        except Broken:
+            self._drop_coming()
+            return
+        for count, code in answers:
+            self._coming_has_answered |= count > 0
+            if code:
+                outcome = OSError(code, os.strerror(code))
+                self._wake(self._fail(outcome), outcome)
+
+    def _drop_coming(self) -> None:
+        if self._coming is not None:
+            self._coming.close()
+            self._coming = None
+            self._alone_until = time.monotonic() + RETRY_SECONDS
 
     def _start_thread(self) -> None:
         self._go = os.eventfd(0, os.EFD_CLOEXEC)
@@ -311,8 +359,10 @@ class GroupCommitter:
         self.rounds += 1
         if self._outcome is not None:
             landed += self._fail(self._outcome)
-        if self._coming is not None:
+        self._hear_coming()
+        if self._coming is not None and self._coming_has_answered:
             self._line, self._coming = self._coming, None
+            self._is_trusted = True
             self._listen()
         if self._orphans or self._waiting:
             self._dispatch_soon()
@@ -341,9 +391,14 @@ def share_rounds() -> None:
     _are_shared = True
 
 
-def committer_for(path_on_device: str) -> GroupCommitter:
-    """Return the committer of the file system that holds the path: one per device, process and hub."""
-    key = (os.stat(path_on_device).st_dev, id(eventlet.hubs.get_hub()))
+def committer_for(path_on_device: str, file_system: int | None = None) -> GroupCommitter:
+    """Return the committer of the file system that holds the path: one per device, process and hub.
+
+    Who has just looked at the path says which file system that is (`st_dev`).
+    """
+    if file_system is None:
+        file_system = os.stat(path_on_device).st_dev
+    key = (file_system, id(eventlet.hubs.get_hub()))
     committer = _committers.get(key)
     if committer is None:
         committer = _committers[key] = GroupCommitter(path_on_device, is_shared=_are_shared)

@@ -72,13 +72,13 @@ class Context:
 
     def target(self, request: Request) -> Target:
         """Return the object that a request is about, on a device that can be used."""
-        return self._target(request, self.devices.path)
+        return self._target(request, self.devices.locate)
 
     def target_to_read(self, request: Request) -> Target:
         """Do the same for a reader, who asks `target` should he find nothing: the device may be why."""
-        return self._target(request, self.devices.path_to_read)
+        return self._target(request, self.devices.locate_to_read)
 
-    def _target(self, request: Request, path_of: Callable[[str], str]) -> Target:
+    def _target(self, request: Request, locate: Callable[[str], tuple[str, int | None]]) -> Target:
         policy, data_directory, tmp_directory = self._place(request)
         pieces = request.path.split("/", 5)
         if len(pieces) != 6 or pieces[0] or not all(pieces[1:]):
@@ -90,12 +90,11 @@ class Context:
             _check_names(account, container, obj)
         if len(obj) * 4 > self.cluster.constraints.max_object_name_length:
             check_object_name(obj, self.cluster.constraints)
-        device_path = path_of(device)
+        device_path, file_system = locate(device)
         path_hash = self.cluster.salt.path_hash(account, container, obj)
         folder = f"{device_path}/{data_directory}/{partition}/{path_hash[-3:]}/{path_hash}"
-        location = Location(
-            device_path, folder, f"{device_path}/{tmp_directory}", f"/{account}/{container}/{obj}"
-        )
+        name = f"/{account}/{container}/{obj}"
+        location = Location(device_path, folder, f"{device_path}/{tmp_directory}", name, file_system)
         return Target(account, container, obj, policy, location)
 
 

@@ -64,9 +64,11 @@ class BlockSums:
 
     def update(self, data: bytes | memoryview) -> None:
         """Take the next bytes of the body."""
-        self._length += len(data)
-        if self._filled + len(data) <= self._block_bytes:
-            self._take(data)
+        length = len(data)
+        self._length += length
+        if self._filled + length < self._block_bytes:
+            self._crc = extend(self._crc, data)
+            self._filled += length
             return
         rest = memoryview(data)
         while rest:
@@ -90,6 +92,8 @@ class BlockSums:
 
     def encode(self) -> bytes:
         """Return the attribute's value for the body fed so far."""
+        if self._filled == self._length > 0:
+            return _ONE_BLOCK.pack(_VERSION, _EXPONENT_MIN, self._length, self._crc)
         sums = [*self._sums, self._crc] if self._filled else self._sums
         assert len(sums) <= BLOCKS_MAX
         head = _HEAD.pack(_VERSION, self._block_bytes.bit_length() - 1, self._length)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 from dataclasses import dataclass
 
 from ...common.errors import OutOfSpace, Refused, Unavailable
@@ -67,27 +68,35 @@ class Devices:
 
     def path(self, name: str) -> str:
         """Return the device's folder; raise Unusable when it cannot be used."""
+        return self.locate(name)[0]
+
+    def locate(self, name: str) -> tuple[str, int | None]:
+        """Return the device's folder and its file system's number; raise Unusable as `path` does."""
         if name not in self._well_formed:
             self._check_name(name)
         path = f"{self.root}/{name}"
         try:
-            usable = self._is_mounted(path) if self._mount_check else os.path.isdir(path)
+            if self._mount_check:
+                file_system = self._mounted(path)
+            else:
+                found = os.stat(path)
+                file_system = found.st_dev if stat.S_ISDIR(found.st_mode) else None
         except OSError as problem:
             raise Unusable(f"{path}: {problem.strerror}") from problem
-        if not usable:
+        if file_system is None:
             raise Unusable(f"{path} is not mounted")
-        return path
+        return path, file_system
 
-    def path_to_read(self, name: str) -> str:
-        """Return the device's folder for a reader, who asks `path` too should nothing be found in it.
+    def locate_to_read(self, name: str) -> tuple[str, int | None]:
+        """Return the device's folder for a reader, who asks `locate` too should nothing be found in it.
 
         A file that could be opened proves that its folder is there, but not that a device is mounted on it.
         """
         if self._mount_check:
-            return self.path(name)
+            return self.locate(name)
         if name not in self._well_formed:
             self._check_name(name)
-        return f"{self.root}/{name}"
+        return f"{self.root}/{name}", None
 
     def _check_name(self, name: str) -> None:
         if not _NAME.fullmatch(name) or name in (".", ".."):
@@ -95,13 +104,14 @@ class Devices:
         if len(self._well_formed) < _REMEMBERED_MAX:
             self._well_formed.add(name)
 
-    def _is_mounted(self, path: str) -> bool:
+    def _mounted(self, path: str) -> int | None:
+        """Return the number of the file system that is mounted there, None when none is."""
         here = os.lstat(path)
         above = os.lstat(self.root)
         if here.st_dev != above.st_dev or here.st_ino == above.st_ino:
-            return True
+            return here.st_dev
         # What an all-in-one installation on one disk puts there to say: this is as good as mounted.
-        return os.path.isfile(f"{path}/.ismount")
+        return os.stat(path).st_dev if os.path.isfile(f"{path}/.ismount") else None
 
     def names(self) -> list[str]:
         """Return the names of the devices that can be used now."""
