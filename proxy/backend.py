@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from ..common.errors import Unavailable
-from ..common.http.client import Asked, Pool, Response
+from ..common.http.client import Asked, Pool, Response, Sendable
 from ..ring.device import Device
 from .error_limit import ErrorLimit
 from .nodes import Candidate, candidates
@@ -65,7 +65,7 @@ class Backend:
         self._timing_expiry_seconds = timing_expiry_seconds
         self._timings: dict[str, tuple[float, float]] = {}
 
-    def ask(self, question: Question, candidate: Candidate, headers: Mapping[str, str]) -> Response | None:
+    def ask(self, question: Question, candidate: Candidate, headers: Sendable) -> Response | None:
         """Ask one device; a late or failing one is counted."""
         device = candidate.device
         began = self._clock() if self._timing_expiry_seconds is not None else 0.0
@@ -103,7 +103,7 @@ class Backend:
         self,
         question: Question,
         candidate: Candidate,
-        headers: Mapping[str, str],
+        headers: Sendable,
         heard: Callable[[Asked], None],
     ) -> bool:
         """Ask one device without waiting; False when only `ask()` can do it."""

@@ -17,7 +17,7 @@ from itertools import chain
 
 from ..common.concurrency import Countdown, Empty, Queue, Waiter, spawn
 from ..common.errors import Unavailable
-from ..common.http.client import Asked, Response
+from ..common.http.client import Asked, Response, Sendable
 from .backend import Backend, Question
 from .nodes import Candidate
 from .quorum import quorum_size, verdict
@@ -31,7 +31,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     candidate: Candidate | None = None
-    request: Mapping[str, str] = field(default_factory=dict)
+    request: Sendable = field(default_factory=dict)
     """The headers it replies to."""
 
 
@@ -54,7 +54,7 @@ def has_quorum(replies: Sequence[Reply], replicas: int) -> bool:
 def fan_out(
     backend: Backend,
     question: Question,
-    requests: Sequence[Mapping[str, str]],
+    requests: Sequence[Sendable],
     nodes: Iterator[Candidate],
     *,
     is_enough: Callable[[Replies], bool],
@@ -107,7 +107,7 @@ class _Fan:
         self._failure: Exception | None = None
         self._context = copy_context()  # The hub does not know whose request it attends to.
 
-    def ask(self, headers: Mapping[str, str]) -> None:
+    def ask(self, headers: Sendable) -> None:
         """Send one request to the next device that can be asked."""
         candidate = next(self._nodes, None)
         if candidate is None:
@@ -127,7 +127,7 @@ class _Fan:
             raise self._failure
         return list(self._replies)  # Late ones are not to change what is judged.
 
-    def _hear(self, asked: Asked, candidate: Candidate, headers: Mapping[str, str]) -> None:
+    def _hear(self, asked: Asked, candidate: Candidate, headers: Sendable) -> None:
         """Take an answer, in the hub; hand all trouble to a green thread."""
         response = asked.response
         if response is not None and response.status < 500 and response.has_arrived:
@@ -135,7 +135,7 @@ class _Fan:
         else:
             self._context.run(spawn, self._recover, asked, candidate, headers)
 
-    def _recover(self, asked: Asked, candidate: Candidate, headers: Mapping[str, str]) -> None:
+    def _recover(self, asked: Asked, candidate: Candidate, headers: Sendable) -> None:
         """Do what is left of a request that needs waiting, or another device."""
         if asked.stale:
             self._deliver(candidate, headers)
@@ -150,7 +150,7 @@ class _Fan:
         finally:
             self._take(reply)
 
-    def _deliver(self, candidate: Candidate, headers: Mapping[str, str]) -> None:
+    def _deliver(self, candidate: Candidate, headers: Sendable) -> None:
         """Ask this device, and others while they fail."""
         reply = None
         try:
@@ -196,7 +196,7 @@ def collect(
 
 
 def ask_in_turn(
-    backend: Backend, question: Question, headers: Mapping[str, str], nodes: Iterator[Candidate]
+    backend: Backend, question: Question, headers: Sendable, nodes: Iterator[Candidate]
 ) -> Reply | None:
     """Return the first usable reply, trying one device after another; None when all fail."""
     for candidate in nodes:
@@ -214,7 +214,7 @@ def _whole(
     question: Question,
     response: Response,
     candidate: Candidate,
-    headers: Mapping[str, str],
+    headers: Sendable,
 ) -> Reply | None:
     """Return the reply with its body; None, and a failure counted, when that does not come."""
     try:

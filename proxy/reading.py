@@ -13,14 +13,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from itertools import chain, takewhile
 from typing import Final
 
 from ..common.concurrency import Empty, Queue, spawn
 from ..common.errors import Unavailable
 from ..common.http.answer import Answer
-from ..common.http.client import Response
+from ..common.http.headers import Headers, Layout
+from ..common.http.response import Response
 from .backend import Backend, Question
 from .best import Survey, is_found, timestamp_of
 from .body import FailoverBody
@@ -30,8 +30,8 @@ from .settings import ReplicaSettings
 
 log = logging.getLogger(__name__)
 
-KINDS_MAX: Final = 1024
-"""Names of headers that are remembered; metadata names are the clients' invention."""
+PASSAGES_MAX: Final = 1024
+"""Layouts of answers that are remembered; metadata names are the clients' invention."""
 
 SMALL_BODY: Final = 65536
 """Up to here a body is read in one go and sent with its headers; a splice would cost more."""
@@ -306,34 +306,30 @@ def _unconditional(headers: Mapping[str, str], progress: Progress) -> dict[str, 
 
 def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
     """Return a storage server's headers as the client gets them."""
-    passed = {}
-    for name, value in headers.items():
-        kind = _kinds.get(name) or _kind(name)
-        if kind is _Kind.PASSED:
-            passed[name] = value
-        elif kind is _Kind.ETAG:
-            passed["Etag"] = value.replace('"', "")
+    if type(headers) is not Headers:
+        headers = Headers.of(headers.items())
+    layout, values = headers.layout, headers.values_in_order
+    passage = _passages.get(layout) or _passage(layout)
+    passed = {name: values[position] for name, position in passage}
+    if "Etag" in passed:
+        passed["Etag"] = passed["Etag"].replace('"', "")
     return passed
 
 
-class _Kind(Enum):
-    """What becomes of a header."""
-
-    PASSED = 1
-    STOPPED = 2
-    ETAG = 3
+_Passage = tuple[tuple[str, int], ...]
+_passages: dict[Layout, _Passage] = {}
 
 
-_kinds: dict[str, _Kind] = {}
-
-
-def _kind(name: str) -> _Kind:
-    """Return what becomes of a header of that name, and remember it for ordinary names."""
-    lower = name.lower()
-    kind = _Kind.ETAG if lower == "etag" else _Kind.STOPPED if lower in NOT_PASSED_ON else _Kind.PASSED
-    if len(_kinds) < KINDS_MAX:
-        _kinds[name] = kind
-    return kind
+def _passage(layout: Layout) -> _Passage:
+    """Return which headers of a layout are passed on, by their places, and remember it for ordinary ones."""
+    passage = tuple(
+        ("Etag" if folded == "etag" else name, position)
+        for (folded, position), name in zip(layout.positions.items(), layout.names, strict=True)
+        if folded not in NOT_PASSED_ON
+    )
+    if len(_passages) < PASSAGES_MAX:
+        _passages[layout] = passage
+    return passage
 
 
 def _miss(survey: Survey) -> Answer:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from urllib.parse import quote
 
 from ..common.concurrency import Countdown
 from ..common.http.answer import Answer
+from ..common.http.client import Sendable
 from .backend import Backend, Question
 from .fanout import Replies, fan_out, has_quorum
 from .nodes import Candidate, NodeCount, at_home_first, order_for_reading, order_for_writing
@@ -141,7 +142,7 @@ class Replicas:
     def change(
         self,
         question: Question,
-        requests: Sequence[Mapping[str, str]],
+        requests: Sequence[Sendable],
         nodes: Iterator[Candidate],
         *,
         replicas: int,

@@ -10,13 +10,13 @@ Either way the outcome is a list of replies that quorum.py judges. It knows no A
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..common.concurrency import Queue, spawn
 from ..common.errors import Refused, Unavailable
-from ..common.http.client import Exchange
+from ..common.http.client import Exchange, Sendable
 from ..common.http.errors import BadFraming, ClientDisconnect, ClientTimeout
 from .backend import SMALL_UPLOAD, Backend, Question
 from .fanout import Replies, Reply, collect
@@ -103,7 +103,7 @@ class Stream:
     early: Replies = field(default_factory=list)
     """Final answers that came instead of 100 Continue."""
 
-    def connect(self, requests: Sequence[Mapping[str, str]], nodes: Iterator[Candidate]) -> None:
+    def connect(self, requests: Sequence[Sendable], nodes: Iterator[Candidate]) -> None:
         """Open one lane per request, on stand-ins where a device fails."""
         mailbox: Queue = Queue()
         for headers in requests:
@@ -115,7 +115,7 @@ class Stream:
             elif opened is not None:
                 self.early.append(opened)
 
-    def _open(self, headers: Mapping[str, str], nodes: Iterator[Candidate], mailbox: Queue) -> None:
+    def _open(self, headers: Sendable, nodes: Iterator[Candidate], mailbox: Queue) -> None:
         opened: Lane | Reply | None = None
         try:
             for candidate in nodes:
@@ -125,7 +125,7 @@ class Stream:
         finally:
             mailbox.put(opened)
 
-    def _open_lane(self, candidate: Candidate, headers: Mapping[str, str]) -> Lane | Reply | None:
+    def _open_lane(self, candidate: Candidate, headers: Sendable) -> Lane | Reply | None:
         device = candidate.device
         try:
             exchange = self.backend.pool.open(

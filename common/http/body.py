@@ -4,7 +4,7 @@
         LengthBody   so many bytes
         ChunkedBody  until the last chunk
         EndlessBody  until the connection ends (answers only)
-        NO_BODY
+        WholeBody    what came with its head; NO_BODY is an empty one
 
 A source raises when the connection ends too early, so that a short body is never taken for a whole one.
 Nothing here knows which side of the connection it is on.
@@ -324,14 +324,14 @@ class EndlessBody(Body):
         return len(data)
 
 
-class NoBody(Body):
-    """The body of a message that has none."""
+class WholeBody(Body):
+    """A body that has come whole, with its head; perhaps an empty one."""
 
     __slots__ = ()
 
-    def __init__(self) -> None:
-        """Need nothing: no read ever reaches a source."""
-        self._ahead = b""
+    def __init__(self, data: bytes = b"") -> None:
+        """Need no source: no read ever reaches one."""
+        self._ahead = data
 
     @property
     def finished(self) -> bool:
@@ -348,6 +348,10 @@ class NoBody(Body):
         """Nothing."""
         return 0
 
+    def read(self, size: int | None = -1) -> bytes:
+        """Return so many bytes, or all that are left when there are fewer or size is negative."""
+        return self.take_ahead() if size is None or size < 0 else self.piece(size)
+
     def _more(self, limit: int) -> bytes:
         del limit
         return b""
@@ -357,4 +361,4 @@ class NoBody(Body):
         return 0
 
 
-NO_BODY = NoBody()
+NO_BODY = WholeBody()

@@ -10,26 +10,27 @@ an answer, is made once more on a fresh one. All failures are Unavailable: try a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..errors import Unavailable
 from .errors import BadFraming, ConnectFailed, PeerDisconnect, PeerTimeout
-from .head import head_end, header_texts, status_line
+from .head import head_end, status_line
+from .headers import Headers, headers_of
 from .idle import Address, IdleWires
-from .response import Headers, Response
+from .response import Response
 from .wire import TIME_IS_UP, Wire, WireTimeout
 
-__all__ = ["Address", "Asked", "Exchange", "Headers", "Lines", "Pool", "PoolConfig", "Response"]
+__all__ = ["Address", "Asked", "Exchange", "Headers", "Lines", "Pool", "PoolConfig", "Response", "Sendable"]
 
 HEAD_PIECE_BYTES = 16384
 JOIN_BYTES_MAX = 65536
 CONTINUE = 100
-_HOST = ("Host", "host", "HOST")
-_CONTENT_LENGTH = ("Content-Length", "content-length", "CONTENT-LENGTH")
+_HOST = frozenset(("Host", "host", "HOST"))
+_CONTENT_LENGTH = frozenset(("Content-Length", "content-length", "CONTENT-LENGTH"))
 _ALWAYS_MEASURED = frozenset(("PUT", "POST", "REPLICATE"))
 
-Head = tuple[int, str, int, Sequence[tuple[str, str]]]
+Head = tuple[int, str, int, Headers]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class Pool:
         self, config: PoolConfig = PoolConfig(), *, default_headers: Mapping[str, str] | None = None
     ) -> None:
         self._config = config
-        self._default_lines = [f"{name}: {value}\r\n" for name, value in (default_headers or {}).items()]
+        self._more = _text_of(default_headers or {})
         self._idle = IdleWires(count_max=config.idle_connections_max, seconds_max=config.idle_seconds_max)
 
     def request(
@@ -62,7 +63,7 @@ class Pool:
         address: Address,
         method: str,
         path: str,
-        headers: Mapping[str, str],
+        headers: Sendable,
         body: bytes = b"",
         *,
         timeout_seconds: float | None = None,
@@ -72,8 +73,7 @@ class Pool:
         Raises:
             Unavailable: ConnectFailed, PeerTimeout or PeerDisconnect.
         """
-        length = len(body) if body or method in _ALWAYS_MEASURED else None
-        head = request_head(address, method, path, headers, measure=length, more=self._default_lines)
+        head = self._head_of(address, method, path, headers, body)
         wire = self._idle.take(address)
         if wire is not None:
             try:
@@ -87,7 +87,7 @@ class Pool:
         address: Address,
         method: str,
         path: str,
-        headers: Mapping[str, str],
+        headers: Sendable,
         body: bytes = b"",
         *,
         timeout_seconds: float | None = None,
@@ -100,10 +100,7 @@ class Pool:
         wire = self._idle.take(address)
         if wire is None:
             return None
-        length = len(body) if body or method in _ALWAYS_MEASURED else None
-        message = (
-            request_head(address, method, path, headers, measure=length, more=self._default_lines) + body
-        )
+        message = self._head_of(address, method, path, headers, body) + body
         try:
             sent = wire.socket.send(message)
         except OSError:
@@ -115,6 +112,11 @@ class Pool:
         wire.listen(asked, self._patience(timeout_seconds))
         return asked
 
+    def _head_of(self, address: Address, method: str, path: str, headers: Sendable, body: bytes) -> bytes:
+        """Return the head of a request whose whole body is at hand."""
+        length = len(body) if body or method in _ALWAYS_MEASURED else None
+        return request_head(address, method, path, headers, measure=length, more=self._more)
+
     def _patience(self, timeout_seconds: float | None) -> float:
         return self._config.response_timeout_seconds if timeout_seconds is None else timeout_seconds
 
@@ -123,7 +125,7 @@ class Pool:
         address: Address,
         method: str,
         path: str,
-        headers: Mapping[str, str],
+        headers: Sendable,
         *,
         length: int | None,
         expect_continue: bool = False,
@@ -136,8 +138,7 @@ class Pool:
         extra = {"Transfer-Encoding": "chunked"} if length is None else {}
         if expect_continue:
             extra["Expect"] = "100-continue"
-        more = self._default_lines
-        head = request_head(address, method, path, {**headers, **extra}, measure=length, more=more)
+        head = request_head(address, method, path, _with(headers, extra), measure=length, more=self._more)
         wire = self._idle.take(address)
         if wire is not None and not wire.is_quiet():
             wire.close()
@@ -440,66 +441,64 @@ class Exchange:
             raise PeerDisconnect("the peer broke the connection in the middle of the body") from reset
 
 
-class Lines(dict[str, str]):
-    """Headers that go to several peers, not to be changed: their lines are put together and judged once."""
+class Lines:
+    """Headers that go to several peers: their lines are put together and judged once."""
 
     __slots__ = ("text",)
-    text: str
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> Lines:
         """Return them; they name neither host nor length."""
-        assert headers.keys().isdisjoint(_HOST)
-        assert headers.keys().isdisjoint(_CONTENT_LENGTH)
-        lines = cls(headers)
-        lines.text = _text_of(headers)
-        return lines
+        assert _HOST.isdisjoint(headers)
+        assert _CONTENT_LENGTH.isdisjoint(headers)
+        return cls(_text_of(headers))
 
     def and_(self, others: Lines) -> Lines:
-        """Return these and others; where both have a name the others count."""
-        both = Lines(self)
-        both.update(others)
-        whole = len(both) == len(self) + len(others)
-        both.text = self.text + others.text if whole else _text_of(both)
-        return both
+        """Return these and others, none of which has a name of these."""
+        return Lines(self.text + others.text)
+
+
+Sendable = Mapping[str, str] | Lines
 
 
 def request_head(
-    address: Address,
-    method: str,
-    path: str,
-    headers: Mapping[str, str],
-    *,
-    measure: int | None,
-    more: Sequence[str] = (),
+    address: Address, method: str, path: str, headers: Sendable, *, measure: int | None, more: str = ""
 ) -> bytes:
     """Return the head of a request; a value that would break out of its line is our own fault and fails."""
-    line = f"{method} {path} HTTP/1.1\r\n"
-    if line.count(" ") != 2 or line.count("\n") != 1 or line.count("\r") != 1:
+    asked = f"{method} {path}"
+    if asked.count(" ") != 1 or (not asked.isprintable() and ("\r" in asked or "\n" in asked)):
         raise ValueError("a request line contains a space or line break")
     host = _host_lines.get(address) or _host_line(address)
     length = "" if measure is None else f"Content-Length: {measure}\r\n"
-    if type(headers) is Lines:
+    if isinstance(headers, Lines):
         text = headers.text
     else:
         text = _text_of(headers)
-        if not headers.keys().isdisjoint(_HOST):
+        if not _HOST.isdisjoint(headers):
             host = ""
-        if not headers.keys().isdisjoint(_CONTENT_LENGTH):
+        if length and not _CONTENT_LENGTH.isdisjoint(headers):
             length = ""
-    if more:
-        text += _checked("".join(more), len(more))
-    return f"{line}{host}{length}{text}\r\n".encode("latin-1")
+    return f"{asked} HTTP/1.1\r\n{host}{length}{text}{more}\r\n".encode("latin-1")
+
+
+def _with(headers: Sendable, more: Mapping[str, str]) -> Sendable:
+    if isinstance(headers, Lines):
+        return headers.and_(Lines.of(more))
+    return {**headers, **more}
 
 
 def _text_of(headers: Mapping[str, str]) -> str:
-    return _checked("".join([f"{name}: {value}\r\n" for name, value in headers.items()]), len(headers))
-
-
-def _checked(text: str, lines: int) -> str:
-    if text.count("\n") != lines or text.count("\r") != lines:
+    """Return the headers' lines."""
+    if not headers:
+        return ""
+    text = "\r\n".join(map(": ".join, headers.items()))  # At half of what a formatted string for each costs.
+    breaks = len(headers) - 1
+    if text.count("\n") > breaks or text.count("\r") > breaks:
         raise ValueError("a header contains a line break")
-    return text
+    return f"{text}\r\n"
 
 
 _HOST_LINES_MAX = 4096
@@ -518,7 +517,7 @@ def parse_head(data: bytes, end: int) -> Head:
     """Return status, reason, minor version and headers of an answer."""
     line_end = data.find(b"\r\n")
     status, reason, minor = status_line(data[:line_end])
-    return status, reason, minor, header_texts(data[line_end + 2 : end - 2])
+    return status, reason, minor, headers_of(data[line_end + 2 : end - 2])
 
 
 def _gone(*, kept: bool) -> Exception:

@@ -41,9 +41,10 @@ _NAME = re.compile(rb"[" + _TOKEN + rb"]+")
 _HEADER_LINE = re.compile(rb"([\x21-\x39\x3b-\x7e\x80-\xff]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
 # One blank behind the colon, single ones inside the value: a whole line, or no match. Possessive, since what
 # strangers send must not make it try one division of a value after the other.
-_ORDINARY = r"^([!#$%&'*+\-.^_`|~0-9A-Za-z]++): ((?:[^\x00-\x20\x7f]++(?: [^\x00-\x20\x7f]++)*+)?+)\r\n"
-_ordinary_lines = re.compile(_ORDINARY.encode("ascii"), re.MULTILINE).findall
-_ordinary_texts = re.compile(_ORDINARY, re.MULTILINE).findall
+_ordinary_lines = re.compile(
+    rb"^([!#$%&'*+\-.^_`|~0-9A-Za-z]++): ((?:[^\x00-\x20\x7f]++(?: [^\x00-\x20\x7f]++)*+)?+)\r\n",
+    re.MULTILINE,
+).findall
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 
 
@@ -138,11 +139,7 @@ def header_lines(block: bytes, headers_max: int = INNER_HEADERS_MAX) -> Headers:
 
 
 def header_texts(block: bytes) -> list[tuple[str, str]]:
-    """Return the headers of an answer as WSGI strings, decoded at once, which costs least."""
-    text = block.decode("latin-1")
-    ordinary: list[tuple[str, str]] = _ordinary_texts(text)
-    if len(ordinary) == text.count("\n") <= INNER_HEADERS_MAX:
-        return ordinary
+    """Return the headers of an answer as WSGI strings."""
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in header_lines(block)]
 
 

@@ -9,12 +9,13 @@ It does not know how the request was made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from . import framing
-from .body import NO_BODY, Body, ChunkedBody, EndlessBody, LengthBody
+from .body import NO_BODY, Body, ChunkedBody, EndlessBody, LengthBody, WholeBody
 from .errors import BadFraming, PeerDisconnect, PeerTimeout
+from .headers import Headers
 from .idle import Address
 from .transfer import PIPE_BYTES, Pipe, RawSocket, send
 from .wire import PIECE_BYTES, Wire, WireTimeout
@@ -22,68 +23,6 @@ from .wire import PIECE_BYTES, Wire, WireTimeout
 T = TypeVar("T")
 
 SPLICE_BYTES_MIN = 32768  # Below this two copies cost less than a pipe's system calls.
-
-
-class Headers(Mapping[str, str]):
-    """Headers by name in any case; repeated ones are joined with commas; all are WSGI strings."""
-
-    __slots__ = ("_lines", "_named", "_values")
-
-    def __init__(self, lines: Sequence[tuple[str, str]]) -> None:
-        self._lines = lines
-        self._named: dict[str, str] | None = None  # Made when somebody wants all of them.
-        values: dict[str, str] = {}
-        for name, value in lines:
-            folded = _folds.get(name) or _folded(name)
-            if folded in values:
-                values[folded] += "," + value
-            else:
-                values[folded] = value
-        self._values = values
-
-    def __getitem__(self, name: str) -> str:
-        return self._values[_folds.get(name) or _folded(name)]
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return the value of one header, or the default."""
-        return self._values.get(_folds.get(name) or _folded(name), default)
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and _folded(name) in self._values
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_name())
-
-    def items(self) -> ItemsView[str, str]:
-        """Return names as they were sent, and values."""
-        return self._by_name().items()
-
-    def _by_name(self) -> dict[str, str]:
-        if self._named is None:
-            if len(self._lines) == len(self._values):
-                self._named = dict(self._lines)
-            else:
-                names = {_folded(name): name for name, _ in reversed(self._lines)}
-                self._named = {names[folded]: value for folded, value in self._values.items()}
-        return self._named
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return f"Headers({dict(self)!r})"
-
-
-_FOLDS_MAX = 4096  # Names of metadata are the clients' invention; the memo must not grow with their fancy.
-_folds: dict[str, str] = {}
-
-
-def _folded(name: str) -> str:
-    """Return the name with its ASCII letters in lower case; other characters stand for bytes, not letters."""
-    folded = name.lower() if name.isascii() else name.encode("latin-1").lower().decode("latin-1")
-    if len(_folds) < _FOLDS_MAX:
-        _folds[name] = folded
-    return folded
 
 
 class PeerSource:
@@ -147,7 +86,7 @@ class Response:
     def __init__(
         self,
         wire: Wire,
-        head: tuple[int, str, int, Sequence[tuple[str, str]]],
+        head: tuple[int, str, int, Headers],
         data: bytes,
         *,
         method: str,
@@ -155,28 +94,28 @@ class Response:
         release: Callable[[Address, Wire], None] | None,
         address: Address,
     ) -> None:
-        self._done = False
         self._wire = wire
         self._release = release
         self._address = address
-        self.status, self.reason, minor, lines = head
-        self.headers = headers = Headers(lines)
-        get = headers._values.get
+        self.status, self.reason, minor, self.headers = head
+        get = self.headers.get
         length = framing.answer_body(self.status, method, get("content-length"), get("transfer-encoding"))
         self._keep = (
             release is not None
             and length != framing.UNTIL_CLOSE
             and framing.keeps_alive(get("connection"), minor)
         )
+        if length == len(data):  # It has come whole, as small ones do.
+            self._body: Body = WholeBody(data) if data else NO_BODY
+            self._settle()
+            return
+        self._done = False
         self._source = PeerSource(wire, timeout_seconds)
         self._body = self._choose_body(length, data)
         if self._body.finished:
             self._settle()
 
     def _choose_body(self, length: int, data: bytes) -> Body:
-        if not length:
-            self._keep = self._keep and not data
-            return NO_BODY if length == 0 else LengthBody(self._source, 0, data)
         if length == framing.CHUNKED:
             return ChunkedBody(self._source, data)
         if length == framing.UNTIL_CLOSE:

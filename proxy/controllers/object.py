@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ...common.constraints import check_metadata, check_object_name
 from ...common.errors import Refused
 from ...common.http.answer import Answer
-from ...common.http.client import Lines
+from ...common.http.client import Lines, Sendable
 from ...common.http.wsgi import Environ, from_wsgi
 from .. import backend_headers
 from ..answers import HTML, answer_of, http_date, plain, without_echoes
@@ -54,7 +54,16 @@ class Target:
     """How many container replicas are to have the row of a change."""
 
 
-CLEANS_QUEUE = "X-Backend-Clean-Expiring-Object-Queue"
+DEALT = frozenset(
+    (
+        "X-Backend-Clean-Expiring-Object-Queue",
+        "X-Container-Partition",
+        "X-Container-Host",
+        "X-Container-Device",
+        "X-Container-Root-Db-State",
+    )
+)
+"""What each object server is told of its own."""
 UPDATES_MAX = 4096
 """Containers whose update headers a worker keeps."""
 LISTING_UPDATED = "X-Backend-Listing-Updated"
@@ -211,14 +220,14 @@ class ObjectController:
 
     def _dealt(
         self, call: Call, target: Target, headers: dict[str, str], count: int | None = None
-    ) -> Sequence[Mapping[str, str]]:
+    ) -> Sequence[Sendable]:
         """Return one header set per replica, container and queue updates dealt among them."""
         assert call.container is not None
         replicas = count or target.home.replicas
         container = self._replicas.rings.of_container(call.account, call.container)
         target.container_replicas = container.replicas
         moment = headers.get("X-Delete-At")
-        if not moment and CLEANS_QUEUE not in headers:
+        if not moment and DEALT.isdisjoint(headers):
             common = Lines.of(headers)
             updates = self._updates_of(container, replicas, target.info.sharding_state)
             return [common.and_(own) for own in updates]
@@ -253,9 +262,7 @@ class ObjectController:
         home = self._replicas.rings.of_container(QUEUE_ACCOUNT, name)
         return UpdateTarget(home.partition, home.primaries, name)
 
-    def _put_small(
-        self, call: Call, target: Target, requests: Sequence[Mapping[str, str]], length: int
-    ) -> Replies:
+    def _put_small(self, call: Call, target: Target, requests: Sequence[Sendable], length: int) -> Replies:
         body = read_body(call.environ["wsgi.input"], length) if length else b""
         question = self._replicas.question("PUT", call.path, target.home, body=body)
         nodes = self._replicas.in_writing_order(target.home, target.policy_index)
@@ -268,7 +275,7 @@ class ObjectController:
         )
 
     def _put_large(
-        self, call: Call, target: Target, requests: Sequence[Mapping[str, str]], length: int | None
+        self, call: Call, target: Target, requests: Sequence[Sendable], length: int | None
     ) -> Replies:
         replicas = target.home.replicas
         stream = Stream(

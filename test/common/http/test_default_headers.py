@@ -30,7 +30,7 @@ def test_they_are_on_every_request(whole: bool) -> None:
 def test_they_cannot_break_out_of_their_line() -> None:
     """Our own fault, found before anything is sent."""
     with pytest.raises(ValueError, match="line break"):
-        request_head(("127.0.0.1", 1), "GET", "/", {}, measure=None, more=["A: b\r\nC: d\r\n"])
+        Pool(default_headers={"A": "b\r\nC: d"})
 
 
 def test_without_a_secret_there_are_none() -> None:
