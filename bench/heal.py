@@ -10,7 +10,6 @@ and the replicators of the three nodes that have copies run at the same time, as
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -54,7 +53,6 @@ def measure(run: Run) -> Iterator[Reading]:
             run.tell(f"{loss.figure} by {peer}")
             yield heal(world, peer, loss)
             world.wipe()
-        shutil.rmtree(world.folder)
 
 
 def heal(world: HealWorld, peer: str, loss: Loss) -> Reading:

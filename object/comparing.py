@@ -26,6 +26,7 @@ from ..common.http.request import Request
 from . import parcel
 from .context import Context, is_partition
 from .files import hashes
+from .files.arrival import Place
 from .files.locks import is_locked
 from .receiving import receive
 
@@ -51,7 +52,9 @@ def replicate(context: Context, request: Request) -> Answer:
             raise Unavailable("the partition is being handed over")
         return _json(in_native_thread(hashes.inventory, device_path, policy.index, partition, suffixes))
     if request.header(parcel.HEADER):
-        return receive(context, request, device_path, f"{device_path}/{policy.data_directory}/{partition}")
+        return receive(
+            context, request, Place(device_path, policy.data_directory, policy.tmp_directory, partition)
+        )
     answer: dict[str, str] | None = None
     if suffixes:
         for suffix in suffixes:

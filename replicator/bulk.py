@@ -10,11 +10,11 @@ and there the reason is found and dealt with.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..common.errors import Corrupt, Missing, Unavailable
-from ..object.parcel import BODY_BYTES_MAX, PARCEL_BYTES_MAX, PIECES_MAX, Piece
+from ..common.errors import Corrupt, Unavailable
+from ..object.parcel import PARCEL_BYTES_MAX, PIECES_MAX, Piece
 from .local import Copy
 from .peer import PeerClient, Place, Unmounted
 from .plan import Inventory, Need, Push, confirms
@@ -54,25 +54,17 @@ def deliver(peers: PeerClient, place: Place, copies: Mapping[str, Copy], load: I
     delivered = Delivered()
     waiting: dict[str, Piece] = {}
     size = 0
-    for digest, piece in _sound(copies, load):
-        waiting[digest] = piece
-        size += len(piece.body)
-        if size >= PARCEL_BYTES_MAX // 2:
+    for digest in load:
+        piece = copies[digest].piece()
+        if piece is None:
+            continue  # The ordinary push's to judge.
+        if size + piece.size > PARCEL_BYTES_MAX:
             _send(peers, place, waiting, delivered)
             waiting, size = {}, 0
+        waiting[digest] = piece
+        size += piece.size
     _send(peers, place, waiting, delivered)
     return delivered
-
-
-def _sound(copies: Mapping[str, Copy], load: Iterable[str]) -> Iterator[tuple[str, Piece]]:
-    """Yield what is small and as it was written; the rest is the ordinary push's to judge."""
-    for digest in load:
-        try:
-            with copies[digest].open() as opened:
-                if opened.length <= BODY_BYTES_MAX:
-                    yield digest, Piece(opened.metadata, b"".join(opened.pieces()))
-        except (Corrupt, Missing):
-            continue
 
 
 def _send(peers: PeerClient, place: Place, pieces: Mapping[str, Piece], delivered: Delivered) -> None:

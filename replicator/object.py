@@ -32,7 +32,7 @@ from .bulk import LOADS_MAX
 from .local import LocalDevice
 from .partition import Means, PartitionWork
 from .peer import PeerClient
-from .plan import Job, in_order
+from .plan import Job, in_order, job_of
 from .stats import COUNTERS, Stats
 
 log = logging.getLogger(__name__)
@@ -241,8 +241,8 @@ class ObjectReplicator(Daemon):
             for partition in local.disk.partitions():
                 if partition >= ring.partition_count or not self._is_wanted_partition(partition):
                     continue
-                primaries = {device.id for device in ring.primaries(partition)}
-                jobs.append(Job(policy_index, device_id, partition, device_id not in primaries))
+                primaries = [device.id for device in ring.primaries(partition)]
+                jobs.append(job_of(policy_index, device_id, partition, primaries))
         return in_order(jobs, handoffs_first=self.config.handoffs_first, chance=self._chance)
 
     def _is_wanted_partition(self, partition: int) -> bool:

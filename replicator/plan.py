@@ -202,21 +202,36 @@ def needs_stand_in(*, copies_sure: int, primaries_left: int, handoff_delete: int
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One partition on one of our devices."""
+    """One partition on one of our devices, and in which part of the pass its turn comes."""
 
     policy_index: int
     device_id: int
     partition: int
     handoff: bool
+    turn: int = 0
+
+
+def job_of(policy_index: int, device_id: int, partition: int, primaries: Sequence[int]) -> Job:
+    """Return the job of a device with a partition that has these primaries.
+
+    No two of them have the same turn, so nodes that begin together do not bring the same objects to the
+    same peer at once: who comes later finds that it has them.
+    """
+    if device_id not in primaries:
+        return Job(policy_index, device_id, partition, handoff=True)
+    turn = (partition + primaries.index(device_id)) % len(primaries)
+    return Job(policy_index, device_id, partition, handoff=False, turn=turn)
 
 
 def in_order(jobs: Collection[Job], *, handoffs_first: bool, chance: random.Random) -> list[Job]:
-    """Return the jobs shuffled, so that nodes do not meet on one peer, and dealt out evenly over our devices.
+    """Return the jobs by their turn, each turn's shuffled and dealt out evenly over our devices.
 
-    With `handoffs_first` every handoff comes before any primary.
+    They are shuffled so that nodes do not meet on one peer. With `handoffs_first` every handoff comes
+    before any primary.
     """
     piles: dict[int, list[Job]] = {}
-    for job in chance.sample(sorted(jobs, key=_job_key), len(jobs)):
+    shuffled = chance.sample(sorted(jobs, key=_job_key), len(jobs))
+    for job in sorted(shuffled, key=lambda job: job.turn):
         piles.setdefault(job.device_id, []).append(job)
     dealt = [job for _, job in sorted(_ranked(piles), key=lambda ranked: ranked[0])]
     return sorted(dealt, key=lambda job: not job.handoff) if handoffs_first else dealt

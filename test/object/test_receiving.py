@@ -15,6 +15,7 @@ from one_request import Reply
 
 from apus.common import durability
 from apus.object.files import hashes, metadata
+from apus.object.files.batch import OPEN_MAX
 from apus.object.parcel import PARCEL_BYTES_MAX, TAKEN, TAKEN_HEADER, Piece, pack
 
 
@@ -32,7 +33,7 @@ def piece(name: str, body: bytes, at: float, /, **more: str) -> Piece:
         "X-Object-Meta-Colour": "bl\xc3\xbc",
         "name": f"/a/c/{name}",
     }
-    return Piece(content | more, body)
+    return Piece(metadata.encode(content | more), body)
 
 
 def send(node: ObjectNode, *pieces: Piece, message: bytes | None = None) -> Reply:
@@ -74,6 +75,20 @@ def test_a_parcel_is_as_good_as_puts(node: ObjectNode, tmp_path: Path) -> None:
     ]
     assert summed[0] == summed[1]
     assert len(summed[0]) > 30
+
+
+def test_more_than_may_be_open_at_once_joins_a_partition(node: ObjectNode) -> None:
+    """Where the partition is there already, files are held open a batch at a time."""
+    node.put(b"there", at=3, path="/sda/7/a/c/there")
+    pieces = [piece(f"o{number}", b"sent", 5) for number in range(OPEN_MAX + 1)]
+    assert sent(node, *pieces) == [201] * (OPEN_MAX + 1)
+    assert len(node.files()) == OPEN_MAX + 2
+
+
+def test_metadata_that_is_none_is_not_stored(node: ObjectNode) -> None:
+    """It is stored as it came, so it must be what a reader takes."""
+    broken = Piece(b"\x80\x02]q\x00.", b"1")
+    assert sent(node, piece("a", b"12", 5), broken, Piece(b"what?", b"1")) == [201, 422, 422]
 
 
 def test_what_is_there_wins_or_is_left_to_a_put(node: ObjectNode) -> None:
@@ -134,11 +149,14 @@ def test_a_parcel_that_breaks_off_leaves_nothing(node: ObjectNode) -> None:
     assert not (node.root / "sda" / "objects").exists()
 
 
+@pytest.mark.parametrize("is_founded", [True, False])
 @pytest.mark.parametrize(("failing", "named"), [(1, [0]), (2, [0, 2])])
 def test_nothing_has_a_name_before_it_is_durable(
-    node: ObjectNode, monkeypatch: pytest.MonkeyPatch, failing: int, named: list[int]
+    node: ObjectNode, monkeypatch: pytest.MonkeyPatch, failing: int, named: list[int], is_founded: bool
 ) -> None:
     """When the device fails in the first round no object is there; in the second none is acknowledged."""
+    if not is_founded:
+        (node.root / "sda/objects/7").mkdir(parents=True)
     seen: list[int] = []
 
     def sync(_self: durability.GroupCommitter, _ticket: int | None = None) -> None:
@@ -154,7 +172,8 @@ def test_nothing_has_a_name_before_it_is_durable(
 def test_without_nameless_files_all_is_left_to_puts(
     node: ObjectNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some file systems lack them; the ordinary writer knows another way."""
+    """Some file systems lack them; the ordinary writer knows another way. A new partition needs none."""
+    (node.root / "sda/objects/7").mkdir(parents=True)
     really_open = os.open
 
     def refusing(path: Any, flags: int, *more: Any, **options: Any) -> int:
@@ -162,7 +181,7 @@ def test_without_nameless_files_all_is_left_to_puts(
             raise OSError(errno.EOPNOTSUPP, "no")
         return really_open(path, flags, *more, **options)
 
-    monkeypatch.setattr(os, "open", refusing)
+    monkeypatch.setattr("apus.object.files.batch.open_file", refusing)
     assert sent(node, piece("a", b"1", 5), piece("b", b"2", 5)) == [501, 501]
 
 

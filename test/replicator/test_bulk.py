@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from lone_files import directory, lay_data
 from apus.common.errors import Corrupt, Unavailable
 from apus.common.policies import Policy
 from apus.common.timestamp import Timestamp
-from apus.object.parcel import PIECES_MAX, Piece
+from apus.object.files import metadata
+from apus.object.parcel import PARCEL_BYTES_MAX, PIECES_MAX, Piece, pack
 from apus.replicator.bulk import deliver, fit_for_bulk, in_loads
 from apus.replicator.local import LocalDevice
 from apus.replicator.peer import Place, Unmounted
@@ -76,21 +78,23 @@ def test_only_what_the_peer_confirms_is_delivered(tmp_path: Path) -> None:
     assert confirmed == {f"{number:032x}" for number in (0, 1)}
 
 
-def test_large_and_corrupt_ones_stay_behind(tmp_path: Path) -> None:
+def test_large_and_unreadable_ones_stay_behind(tmp_path: Path) -> None:
     """The ordinary push streams the one, and moves the other into quarantine."""
     local = lay(tmp_path, b"sound", bytes(70_000), b"flipped")
-    (tmp_path / "objects/7/002").joinpath(f"{2:032x}/0000001000.00000.data").write_bytes(b"flopped")
+    data = (tmp_path / "objects/7/002").joinpath(f"{2:032x}/0000001000.00000.data")
+    os.setxattr(data, metadata.METADATA_ATTRIBUTE, b"flopped")
     peer = Peer([201])
     assert bring(local, peer) == {f"{0:032x}"}
     assert [piece.body for piece in peer.parcels[0]] == [b"sound"]
 
 
 def test_parcels_are_bounded_by_size(tmp_path: Path) -> None:
-    """Forty objects of 60 kB are more than a receiver takes at once."""
-    local = lay(tmp_path, *[bytes(60_000)] * 40)
-    peer = Peer([201] * 18, [201] * 18, [201] * 4)
-    assert len(bring(local, peer)) == 40
-    assert [len(parcel) for parcel in peer.parcels] == [18, 18, 4]
+    """A hundred objects of 60 kB are more than a receiver takes at once."""
+    local = lay(tmp_path, *[bytes(60_000)] * 100)
+    peer = Peer([201] * 69, [201] * 31)
+    assert len(bring(local, peer)) == 100
+    assert [len(parcel) for parcel in peer.parcels] == [69, 31]
+    assert all(len(pack(parcel)) <= PARCEL_BYTES_MAX for parcel in peer.parcels)
 
 
 @pytest.mark.parametrize("problem", [Unavailable("gone"), Corrupt("stock after all")], ids=str)

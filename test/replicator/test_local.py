@@ -11,6 +11,8 @@ from lone_files import directory, lay_data, lay_meta, lay_tombstone
 from apus.common.errors import Corrupt, Missing
 from apus.common.policies import Policy
 from apus.common.timestamp import Timestamp
+from apus.object.files import metadata
+from apus.object.parcel import BODY_BYTES_MAX, Piece
 from apus.replicator.local import Copy, LocalDevice
 from apus.replicator.plan import Version
 
@@ -137,5 +139,22 @@ def test_old_temporaries_are_swept(tmp_path: Path) -> None:
     (tmp / "new").touch()
     os.utime(tmp / "old", (1000, 1000))
     os.utime(tmp / "new", (800000, 800000))
+    for name, at in (("7.founding", 1000), ("8.founding", 800000)):
+        (tmp / name / "abc").mkdir(parents=True)
+        os.utime(tmp / name, (at, at))
     local(tmp_path).sweep_temporaries(Timestamp.of(900000))
-    assert [entry.name for entry in tmp.iterdir()] == ["new"]
+    assert sorted(entry.name for entry in tmp.iterdir()) == ["8.founding", "new"]
+
+
+def test_a_small_copy_is_a_piece_of_a_parcel(tmp_path: Path) -> None:
+    """Body and metadata as they lie there; what is large, gone or damaged in its metadata is none."""
+    path = lay_data(directory(tmp_path, 7, DIGEST), 1000, b"body")
+    copy = only_copy(tmp_path)
+    assert copy.piece() == Piece(os.getxattr(path, metadata.METADATA_ATTRIBUTE), b"body")
+    path.write_bytes(bytes(BODY_BYTES_MAX + 1))
+    assert copy.piece() is None
+    path.write_bytes(b"")
+    os.setxattr(path, metadata.METADATA_ATTRIBUTE, b"what?")
+    assert copy.piece() is None
+    path.unlink()
+    assert copy.piece() is None

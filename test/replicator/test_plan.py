@@ -19,6 +19,7 @@ from apus.replicator.plan import (
     covers,
     differing_suffixes,
     in_order,
+    job_of,
     may_remove_handoff,
     needs_stand_in,
     newest_of,
@@ -204,7 +205,9 @@ def test_the_horizon_is_the_reclaim_age_ago() -> None:
     assert reclaim_horizon(Timestamp.of(10), 400) == Timestamp(0)
 
 
-JOBS = st.builds(Job, st.integers(0, 1), st.integers(0, 3), st.integers(0, 9), st.booleans())
+JOBS = st.builds(
+    Job, st.integers(0, 1), st.integers(0, 3), st.integers(0, 9), st.booleans(), st.integers(0, 2)
+)
 
 
 @given(st.sets(JOBS), st.booleans(), st.randoms(use_true_random=False))
@@ -223,3 +226,21 @@ def test_devices_take_turns() -> None:
     assert [sorted(job.device_id for job in ordered[start : start + 4]) for start in (0, 4, 8)] == [
         [0, 1, 2, 3]
     ] * 3
+
+
+@given(st.integers(0, 1 << 22), st.lists(st.integers(0, 99), min_size=1, max_size=14, unique=True))
+def test_no_two_nodes_have_a_partition_in_the_same_turn(partition: int, primaries: list[int]) -> None:
+    """Else both would bring the same objects to a third at once. A handoff needs no turn."""
+    jobs = [job_of(0, device, partition, primaries) for device in primaries]
+    assert sorted(job.turn for job in jobs) == list(range(len(primaries)))
+    assert not any(job.handoff for job in jobs)
+    assert job_of(0, 100, partition, primaries).handoff
+
+
+@given(st.sets(JOBS), st.randoms(use_true_random=False))
+def test_each_device_works_turn_by_turn(jobs: set[Job], chance: random.Random) -> None:
+    """What is another node's first turn waits for ours."""
+    ordered = in_order(jobs, handoffs_first=False, chance=chance)
+    for device in range(4):
+        turns = [job.turn for job in ordered if job.device_id == device]
+        assert turns == sorted(turns)
