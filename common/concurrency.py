@@ -12,6 +12,7 @@ another one can take its place.
 from __future__ import annotations
 
 import contextvars
+import functools
 import logging
 import os
 import time
@@ -122,11 +123,13 @@ class Countdown:
 
     def _ring(self) -> None:
         waits, now = self._waits, time.monotonic()
-        while waits and (waits[0][1].is_woken or waits[0][0] <= now):
-            waits.popleft()[1].wake()
-        self._running = bool(waits)
-        if waits:
-            call_later(waits[0][0] - now, self._ring)
+        try:
+            while waits and (waits[0][1].is_woken or waits[0][0] <= now):
+                waits.popleft()[1].wake()
+        finally:  # What ends the one that was woken must not end the others' waiting.
+            self._running = bool(waits)
+            if waits:
+                call_later(waits[0][0] - now, self._ring)
 
 
 class Waiter:
@@ -135,7 +138,7 @@ class Waiter:
     __slots__ = ("_green", "_hub", "_woken")
 
     def __init__(self) -> None:
-        self._hub = eventlet.hubs.get_hub()
+        self._hub = current_hub()
         self._green: Any = None
         self._woken = False
 
@@ -163,7 +166,7 @@ class Waiter:
             if greenlet.getcurrent() is hub.greenlet:
                 green.switch()
             else:
-                hub.schedule_call_global(0, self._switch)
+                hub.soon(self._switch)
 
     def _switch(self) -> None:
         if self._green is not None:
@@ -241,10 +244,10 @@ class Task(Generic[T]):
         self._result: T | None = None
         self._failure: BaseException | None = None
         self._heard = False
-        hub = eventlet.hubs.get_hub()
+        hub = current_hub()
         self._green = greenlet.greenlet(self._run, hub.greenlet)
         self._green.gr_context = contextvars.copy_context()
-        hub.schedule_call_global(0, self._green.switch, work)
+        hub.soon(functools.partial(self._green.switch, work))
 
     def _run(self, work: Callable[[], T]) -> None:
         try:
@@ -285,14 +288,14 @@ class Task(Generic[T]):
         if self.done:
             return
         self._heard = True
-        hub = eventlet.hubs.get_hub()
+        hub = current_hub()
         if not self._green:  # Not begun: it shall never begin.
             self._green.run = _nothing
             self._failure = Killed("the task was killed")
             self._end()
             return
         assert self._green is not greenlet.getcurrent()
-        hub.schedule_call_global(0, self._green.throw)
+        hub.soon(self._green.throw)
         self._done.wait()
 
     def __del__(self) -> None:

@@ -21,6 +21,7 @@ import errno
 import select
 import socket
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import greenlet
@@ -320,7 +321,7 @@ class Wire:
         self.socket.close()
         for waiter in (self._reader, self._writer):
             if waiter is not None:
-                self.hub.schedule_call_global(0, _wake, self, waiter)
+                self.hub.soon(partial(_wake, self, waiter))
 
 
 def _wake(wire: Wire, waiter: Any) -> None:

@@ -7,6 +7,7 @@ import gc
 import logging
 import time
 
+import eventlet
 import pytest
 
 from apus.common.concurrency import (
@@ -187,6 +188,24 @@ def test_a_countdown_wakes_in_time_and_only_who_still_waits() -> None:
     countdown.start(late)
     late.wait()
     assert 0.09 <= time.monotonic() - begun < 1
+
+
+def test_a_countdown_outlives_whom_it_wakes() -> None:
+    """One that ends with an exception, when it is woken, ends nobody else's waiting, now or later."""
+    countdown = Countdown(0.01)
+    waiters = [Waiter() for _ in range(3)]
+
+    def fail() -> None:
+        waiters[0].wait()
+        raise ValueError("of no interest to the hub")
+
+    eventlet.spawn(fail)
+    sleep()
+    for waiter in waiters[:2]:
+        countdown.start(waiter)
+    waiters[1].wait()
+    countdown.start(waiters[2])
+    waiters[2].wait()
 
 
 def test_a_waiter_is_woken_by_another_green_thread() -> None:
