@@ -2,6 +2,7 @@
 
     /device/partition/account/container          PUT GET HEAD POST DELETE
     /device/partition/account/container/object   PUT DELETE: a row, acknowledged when it outlives a power loss
+    /gathered-rows                               UPDATE: such rows of many objects, a status for each
     /device/partition/hash                       REPLICATE
     GET                                          a listing as text, JSON or XML, with X-Backend-Row-Hash
 
@@ -10,12 +11,14 @@ Each handler reads like its verb's contract; rules are in rows, policy_choice an
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
-from ..common import listing_format
+from ..common import gathered_rows, listing_format, logs
 from ..common.cluster import ClusterConf
 from ..common.cluster_secret import credentials
 from ..common.config import true_value
@@ -27,27 +30,32 @@ from ..common.database.service import (
     AUTO_CREATE_PREFIX,
     RESERVED,
     DatabaseService,
+    body_of,
     flag,
     json_of,
     limit,
     object_in,
     parameter,
     saved_metadata,
+    translated,
     wire_headers,
 )
 from ..common.database.shelf import Shelf
-from ..common.errors import Missing, OutOfSpace, Refused
+from ..common.errors import ApusError, Missing, OutOfSpace, Refused
+from ..common.gathered_rows import MESSAGE_BYTES_MAX, STATUSES, TAKEN, TAKEN_HEADER
 from ..common.hashing import storage_directory
 from ..common.http.answer import Answer
 from ..common.http.client import Pool, PoolConfig
 from ..common.http.request import Request
 from ..common.http.wsgi import WSGIApp
 from ..common.timestamp import Timestamp, now
-from . import account_update, headers, listing, row_request
+from . import account_update, gathered, headers, listing, row_request
 from .broker import ContainerBroker, ContainerInfo, PolicyConflict, claim_of
 from .policy_choice import theirs_is_better
 from .rows import ObjectRow, moments_of
 from .sync_target import SyncTargets
+
+log = logging.getLogger(__name__)
 
 DATADIR = "containers"
 SHARDS_PREFIX = ".shards_"
@@ -101,11 +109,8 @@ class ContainerServer(DatabaseService):
     def put(self, request: Request) -> Answer:
         """Make or update a container, or keep an object's row."""
         if name := object_in(request.path):
-            place = self._place(request, name)
-            if not self._has_room(place.device_path):
-                raise OutOfSpace(f"{place.device_path} is full")
-            self._keep(request, place, row_request.reported(request, name, self.policy_index(request) or 0))
-            return Answer(201)
+            self._keep(request, *self._row(request, name, self._has_room))
+            return Answer(201, {TAKEN_HEADER: TAKEN})
         device, partition, account, container = self.placement(request, 4, 4)
         timestamp = request.timestamp()
         self._sync_targets.check(request.header("X-Container-Sync-To"))
@@ -115,13 +120,22 @@ class ContainerServer(DatabaseService):
     def delete(self, request: Request) -> Answer:
         """Delete an empty container, or keep the tombstone of an object's row."""
         if name := object_in(request.path):
-            place = self._place(request, name)
-            self._keep(request, place, row_request.removed(request, name, self.policy_index(request) or 0))
-            return Answer(204)
+            self._keep(request, *self._row(request, name, self._has_room))
+            return Answer(204, {TAKEN_HEADER: TAKEN})
         device, partition, account, container = self.placement(request, 4, 4)
         timestamp = request.timestamp()
         broker = self._broker(self.device(str(device), writing=False), partition, account, container)
         return self._delete_container(request, broker, timestamp)
+
+    def _row(self, request: Request, name: str, has_room: Callable[[str], bool]) -> tuple[Place, ObjectRow]:
+        """Return what a request says of an object's row, and where that belongs; there is room for it."""
+        place = self._place(request, name)
+        policy_index = self.policy_index(request) or 0
+        if request.method == "DELETE":
+            return place, row_request.removed(request, name, policy_index)
+        if not has_room(place.device_path):
+            raise OutOfSpace(f"{place.device_path} is full")
+        return place, row_request.reported(request, name, policy_index)
 
     def _place(self, request: Request, name: str) -> Place:
         """Return where an object's row belongs; all that stands before the name is judged but once."""
@@ -147,6 +161,26 @@ class ContainerServer(DatabaseService):
             timestamp = moments_of(row.created_at)[0]
             self._make_for_rows(request, broker, place.account, place.container, timestamp, row.policy_index)
             broker.put_object(row)
+
+    def _keep_gathered(self, request: Request) -> Answer:
+        """Keep rows that an object server has gathered, each as if it had come alone."""
+        alone = list(map(Request, gathered_rows.environs(body_of(request, MESSAGE_BYTES_MAX))))
+        has_room = cache(self._has_room)  # One system call for each device, not for each row.
+        statuses = gathered.keep([self._judged(row, has_room) for row in alone])
+        if self.settings.log_requests:
+            for row, status in zip(alone, statuses, strict=True):
+                logs.transaction_id.set(row.environ["HTTP_X_TRANS_ID"] or "-")
+                log.info("row", extra={"method": row.method, "path": row.path, "status": status})
+        return Answer(200, {STATUSES: gathered_rows.statuses_line(statuses)})
+
+    def _judged(self, request: Request, has_room: Callable[[str], bool]) -> gathered.Judged:
+        """Return what is to be kept of a row, and where, or the status by which it is refused."""
+        logs.transaction_id.set(request.environ["HTTP_X_TRANS_ID"] or "-")
+        try:
+            place, row = self._row(request, object_in(request.path), has_room)
+        except ApusError as problem:
+            return translated(problem).status
+        return self._shelf.take(place.path), row
 
     def _make_for_rows(
         self,
@@ -314,7 +348,9 @@ class ContainerServer(DatabaseService):
         return self._exchange.answer(path, str(partition), str(path_hash), request)
 
     def update(self, request: Request) -> Answer:
-        """Take in rows that somebody else has gathered, in a replicator's form."""
+        """Take in rows that somebody else has gathered: an object server, or in a replicator's form."""
+        if request.path == gathered_rows.PATH:
+            return self._keep_gathered(request)
         device, partition, account, container = self.placement(request, 4, 4)
         timestamp = request.timestamp()
         policy_index = self.policy_index(request)

@@ -12,23 +12,27 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from ..common import gathered_rows
 from ..common.concurrency import spawn
 from ..common.config import true_value
 from ..common.errors import Unavailable
+from ..common.gathered_rows import ALONE
 from ..common.hashing import HashSalt
-from ..common.http.client import Pool
+from ..common.http.client import Address, Pool
 from ..common.http.request import Request
 from ..common.http.response import Response
-from ..common.http.wsgi import from_wsgi
+from ..common.http.wsgi import from_wsgi, to_wsgi
 from ..common.policies import Policy
 from ..common.timestamp import Timestamp
 from . import async_pending, expiry
 from .async_pending import Place
+from .gathered_updates import GatheredUpdates
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +74,7 @@ class ContainerUpdates:
 
     def __init__(self, pool: Pool, salt: HashSalt, *, timeout_seconds: float, divisor_seconds: int) -> None:
         self._pool = pool
+        self._gathered = GatheredUpdates(pool, timeout_seconds=timeout_seconds)
         self._salt = salt
         self._timeout_seconds = timeout_seconds
         self._divisor_seconds = divisor_seconds
@@ -125,23 +130,32 @@ class ContainerUpdates:
         redirected = None
         if goal.address is not None:
             try:
-                response = self._pool.request(
-                    goal.address,
-                    update.verb,
-                    _wire_path(update, goal),
-                    update.headers,
-                    timeout_seconds=self._timeout_seconds,
-                )
-                response.read()
+                status, redirected = self._tell(goal.address, update, goal)
             except Unavailable as problem:
                 log.warning("container update queued", extra={"goal": goal.address, "problem": str(problem)})
             else:
-                if response.status // 100 == 2:
+                if status // 100 == 2:
                     return True
-                redirected = redirection(response)[0] if response.status == MOVED else None
-                log.info("container update queued", extra={"goal": goal.address, "status": response.status})
+                log.info("container update queued", extra={"goal": goal.address, "status": status})
         self._save(update, redirected)
         return False
+
+    def _tell(self, address: Address, update: Update, goal: Goal) -> tuple[int, str | None]:
+        """Return a container server's status, and where it sends the update instead."""
+        begun = time.monotonic()
+        path = _path(update, goal)
+        line = gathered_rows.line(update.verb, to_wsgi(path), update.headers)
+        if line is not None:
+            status = self._gathered.tell(address, goal.device, line)
+            if status not in (ALONE, MOVED):  # Only the answer to a row alone says whereto it has moved.
+                return status, None
+        left = self._timeout_seconds - (time.monotonic() - begun)
+        response = self._pool.request(
+            address, update.verb, _quoted(path), update.headers, timeout_seconds=max(0.0, left)
+        )
+        response.read()
+        self._gathered.heed(address, goal.device, response)
+        return response.status, redirection(response)[0] if response.status == MOVED else None
 
     def _save(self, update: Update, redirected: str | None) -> None:
         row = update.row
@@ -216,10 +230,10 @@ def _address(host: str) -> tuple[str, int] | None:
     return (name.strip("[]"), int(port)) if colon and name and port.isdigit() else None
 
 
-def _wire_path(update: Update, goal: Goal) -> str:
+def _path(update: Update, goal: Goal) -> str:
     row = update.row
     container = update.container_path or f"{row.account}/{row.container}"
-    return _quoted(f"/{goal.device}/{goal.partition}/{container}/{row.obj}")
+    return f"/{goal.device}/{goal.partition}/{container}/{row.obj}"
 
 
 def _quoted(path: str) -> str:

@@ -22,7 +22,7 @@ from typing import ClassVar, TypeVar
 
 from .. import concurrency
 from ..durability import GroupCommitter, committer_for
-from ..errors import ApusError, Corrupt, Missing, OutOfSpace
+from ..errors import ApusError, Corrupt, Missing, OutOfSpace, Unavailable
 from . import connection, metadata, pending, schema
 from .lock import FolderLock
 from .metadata import Metadata
@@ -151,7 +151,7 @@ class Broker(ABC):
         data = pending.encode(entry)
         kept = False
         while not kept:
-            committer, ticket = self._begin()
+            committer, ticket = self.begin()
             try:
                 waiting = self._append(data)
                 kept = self._pending.device == self._device_number
@@ -163,11 +163,14 @@ class Broker(ABC):
                 raise OutOfSpace(f"{self.path}: {problem.strerror}") from problem
             finally:
                 committer.finish()
+        self._fold_beyond_cap(waiting)
+
+    def _fold_beyond_cap(self, waiting: int) -> None:
         if waiting > pending.CAP_BYTES and not self._folds:
             self._folds = True
             concurrency.spawn(self._fold)
 
-    def _begin(self) -> tuple[GroupCommitter, int]:
+    def begin(self) -> tuple[GroupCommitter, int]:
         """Announce a row to the device's committer, which is looked up but once."""
         if self._committer is not None:
             try:
@@ -196,6 +199,31 @@ class Broker(ABC):
                 self._settle()
                 waiting = self._pending.append(data)
             return waiting
+
+    def append_at_once(self, data: bytes) -> bool:
+        """Put encoded rows behind the pending ones unless that means to wait; they are not durable yet.
+
+        No other green thread runs meanwhile. Raises what `put` raises, and OSError.
+        """
+        if self._is_open:
+            waiting = self._pending.append(data)
+        elif self._turn.locked():
+            return False
+        else:
+            try:
+                self._lock.take(0)
+            except Unavailable:
+                return False
+            try:
+                if not self.exists():
+                    raise Missing(f"{self.path} does not exist")
+                waiting = self._pending.append(data)
+            finally:
+                self._lock.release()
+        if waiting > pending.MAX_BYTES or self._pending.device != self._device_number:
+            return False
+        self._fold_beyond_cap(waiting)
+        return True
 
     def settle(self) -> None:
         """Take the pending rows into the tables."""

@@ -36,16 +36,20 @@ class FolderLock:
         self._held = self._shall_close = False
 
     def __enter__(self) -> None:
+        self.take(self._timeout_seconds)
+
+    def take(self, timeout_seconds: float) -> None:
+        """Take the lock; with 0 no other green thread runs meanwhile."""
         assert not self._held
         if self._descriptor >= 0:
-            _acquire(self._descriptor, self._folder, self._timeout_seconds)
+            _acquire(self._descriptor, self._folder, timeout_seconds)
             if self._is_current():
                 self._held = True
                 return
             self._close()
         self._open()
         try:
-            _acquire(self._descriptor, self._folder, self._timeout_seconds)
+            _acquire(self._descriptor, self._folder, timeout_seconds)
             if not self._is_current():
                 raise Missing(f"{self._folder} was removed")
         except BaseException:
@@ -54,6 +58,10 @@ class FolderLock:
         self._held = True
 
     def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Let the next one have it."""
         self._held = False
         if self._shall_close:
             self._close()

@@ -109,11 +109,11 @@ class DatabaseService:
         try:
             return handler(request)
         except ApusError as problem:
-            return _translated(problem)
+            return translated(problem)
         except OSError as problem:
             if problem.errno not in _DEVICE_FAILURES:
                 raise
-            return _translated(OutOfSpace(f"{problem.filename}: {problem.strerror}"))
+            return translated(OutOfSpace(f"{problem.filename}: {problem.strerror}"))
         except concurrency.Timeout as problem:
             log.warning("timed out", extra={"method": request.method, "path": request.path})
             return Answer.text(503, f"timed out: {problem}")
@@ -223,15 +223,21 @@ def wire_headers(items: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {to_wsgi(name): to_wsgi(value) for name, value in items}
 
 
+def body_of(request: Request, bytes_max: int) -> bytes:
+    """Return the request's whole body; raise Refused when it is longer."""
+    body: bytes = request.body.read(bytes_max + 1)
+    if len(body) > bytes_max:
+        raise Refused("the body is too large", 413)
+    return body
+
+
 def json_of(request: Request) -> object:
     """Return the value in the request's body.
 
     Raises:
         Refused: when there is none, or far too much.
     """
-    body = request.body.read(BODY_MAX + 1)
-    if len(body) > BODY_MAX:
-        raise Refused("the body is too large", 413)
+    body = body_of(request, BODY_MAX)
     try:
         value: object = json.loads(body)
     except (ValueError, RecursionError) as problem:
@@ -239,7 +245,8 @@ def json_of(request: Request) -> object:
     return value
 
 
-def _translated(problem: ApusError) -> Answer:
+def translated(problem: ApusError) -> Answer:
+    """Return the answer that an error means to whoever asked."""
     if isinstance(problem, Refused):
         return Answer.text(problem.status, str(problem))
     if isinstance(problem, Missing):

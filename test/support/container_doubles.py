@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 from engine import serving
 
+from apus.common import concurrency, gathered_rows
 from apus.common.http.answer import Answer
 from apus.common.http.request import Request
 from apus.ring.device import Device
@@ -37,17 +38,42 @@ class ContainerDoubles:
     statuses: dict[tuple[str, str], int] = field(default_factory=dict)
     listings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     moved_to: str = ""
+    takes: bool = False  # Rows of many objects in one request, as our own servers.
+    gathered: list[int] = field(default_factory=list)  # How many rows came in each such request.
+    instead: Answer | None = None  # What such a request gets, when not what it should.
+    pause_seconds: float = 0.0  # Before such a request is answered.
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
         request = Request(environ)
+        if request.path == gathered_rows.PATH:
+            return self._keep_gathered(request)(environ, start_response)
         _, device, _, path = request.path.split("/", 3)
         self.seen.append((request.method, device, path, dict(request.headers())))
-        return self._answer(request, device, path)(environ, start_response)
+        answer = self._answer(request, device, path)
+        if self.takes:
+            answer.headers[gathered_rows.TAKEN_HEADER] = gathered_rows.TAKEN
+        return answer(environ, start_response)
+
+    def _keep_gathered(self, request: Request) -> Answer:
+        rows = [Request(row) for row in gathered_rows.environs(request.body.read(1 << 20))]
+        self.gathered.append(len(rows))
+        concurrency.sleep(self.pause_seconds)
+        if self.instead is not None or not self.takes:
+            return self.instead or Answer.text(400, "Invalid path")  # As stock Swift answers.
+        statuses = []
+        for row in rows:
+            _, device, _, path = row.path.split("/", 3)
+            answer = self._answer(row, device, path)
+            statuses.append(answer.status)
+            if answer.status != gathered_rows.ALONE:
+                said = {name: value for name, value in row.headers() if value is not None}
+                self.seen.append((row.method, device, path, said))
+        return Answer(200, {gathered_rows.STATUSES: gathered_rows.statuses_line(statuses)})
 
     def _answer(self, request: Request, device: str, path: str) -> Answer:
-        status = self.statuses.get((request.method, device)) or self.statuses.get((request.method, ""))
-        if status:
+        status = self.statuses.get((request.method, device), self.statuses.get((request.method, "")))
+        if status is not None:
             return Answer(status)
         if self.moved_to and not path.startswith(self.moved_to):
             location = f"/{self.moved_to}/{path.split('/', 2)[2]}"
