@@ -134,8 +134,10 @@ class Rounds:
             guest.fresh.clear()
         if self._keeper < 0 and fresh:
             self._keeper = fresh.pop()
+        # Without either, all who asked have said since that they write nothing: they wait no longer.
+        flushed = [*fresh, self._keeper] if self._keeper >= 0 else []
         outcome = 0
-        for descriptor in (*fresh, self._keeper):
+        for descriptor in flushed:
             try:
                 self._flush(descriptor)
             except OSError as problem:

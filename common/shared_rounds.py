@@ -5,7 +5,8 @@
 
 The name is in the abstract socket namespace and holds user and device number; whoever takes it first
 starts the program and hands it the listening socket, so requests can be sent before the program runs.
-A name that another user took is not trusted. It does not know what is done when the line breaks.
+A name that another user took is not trusted. Nothing here waits: a program that takes no more guests is no
+program. It does not know what is done when the line breaks.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from . import commit_rounds
 from .commit_rounds import ANSWER, IDLE, OPENED, SYNC, peer_user
 from .concurrency import original
 
-NAME = "apus-rounds"
+NAME = (
+    "apus-rounds-1"  # With the form of what is said: an upgrade must not talk to the program from before it.
+)
 _BACKLOG = 1024
 _READ_BYTES = 4096
 _ATTEMPTS = 10
@@ -36,7 +39,6 @@ class Line:
     def __init__(self, path: str) -> None:
         """Connect; raise OSError where that cannot be."""
         self._connection = _connected(f"\0{NAME}-{os.geteuid()}-{os.stat(path).st_dev}")
-        self._connection.settimeout(0)
         self.descriptor: int = self._connection.fileno()
 
     def open(self, device: int) -> None:
@@ -84,6 +86,7 @@ class Line:
 def _connected(name: str) -> socket:
     for _ in range(_ATTEMPTS):
         connection: socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        connection.settimeout(0)
         try:
             try:
                 connection.connect(name)
@@ -110,7 +113,9 @@ def _start(name: str) -> None:
         listener.listen(_BACKLOG)
         # Isolated and without site: it needs nothing but the standard library, and starts in 15 ms.
         command = [sys.executable, "-I", "-S", commit_rounds.__file__, "0"]
-        actions = [(os.POSIX_SPAWN_DUP2, listener.fileno(), 0)]
+        # It outlives who starts it, whose output may be a pipe that somebody reads to its end.
+        nowhere = [(os.POSIX_SPAWN_OPEN, output, os.devnull, os.O_WRONLY, 0) for output in (1, 2)]
+        actions = [(os.POSIX_SPAWN_DUP2, listener.fileno(), 0), *nowhere]
         _programs.append(
             os.posix_spawn(sys.executable, command, os.environ, file_actions=actions, setsid=True)
         )

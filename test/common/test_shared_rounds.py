@@ -9,17 +9,19 @@ import os
 import random
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import eventlet
 import pytest
 
-from apus.common import durability, shared_rounds
-from apus.common.commit_rounds import ANSWER, OPENED, SYNC, Rounds
+from apus.common import concurrency, durability, shared_rounds
+from apus.common.commit_rounds import ANSWER, IDLE, OPENED, SYNC, Rounds
 from apus.common.durability import GroupCommitter
 
 WRITERS = 4
@@ -153,7 +155,7 @@ def test_a_kept_promise_is_durable(seed: int, tmp_path: Path, monkeypatch: pytes
             continue
         status = 1
         try:
-            eventlet.hubs.use_hub()
+            concurrency.start_afresh()
             kernel.rng.seed(seed * 100 + writer)
             committer = GroupCommitter(str(tmp_path), kernel.flush, is_shared=True)
             status = 0 if write_all(kernel, committer, writer) > WRITES // 4 else 2
@@ -175,24 +177,49 @@ def test_a_loss_from_before_the_introduction_is_told(tmp_path: Path) -> None:
         if os.readlink(f"/proc/self/fd/{descriptor}") == str(late):
             raise OSError(errno.EIO, "Input/output error")
 
-    name = f"\0{shared_rounds.NAME}-loss"
+    with program_of(flush) as name, ExitStack() as stack:
+        outcomes = []
+        for folder in (early, late, early):
+            guest = stack.enter_context(guest_of(name, folder))
+            guest.send(SYNC)
+            outcomes.append(ANSWER.unpack(guest.recv(ANSWER.size)))
+    assert outcomes == [(1, 0), (1, errno.EIO), (1, 0)]
+
+
+def test_who_asks_and_writes_no_more_is_no_loss_to_others(tmp_path: Path) -> None:
+    """Its writers gave up while a round was under way: nothing is left to flush, and nothing has failed."""
+    flushed: list[int] = []
+    with program_of(flushed.append) as name, ExitStack() as stack:
+        gone, other = (stack.enter_context(guest_of(name, tmp_path)) for _ in range(2))
+        gone.send(SYNC + IDLE)
+        assert ANSWER.unpack(gone.recv(ANSWER.size)) == (1, 0)
+        other.send(SYNC)
+        assert ANSWER.unpack(other.recv(ANSWER.size)) == (1, 0)
+    assert len(flushed) == 1
+
+
+@contextmanager
+def program_of(flush: Callable[[int], None]) -> Iterator[str]:
+    """The program in a thread; yields its name, and waits until its last guest has left."""
+    name = f"\0{shared_rounds.NAME}-thread"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(name)
         listener.listen()
         program = threading.Thread(target=Rounds(listener, flush).serve)
         program.start()
-        outcomes = []
-        with ExitStack() as stack:
-            for folder in (early, late, early):
-                guest = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-                guest.connect(name)
-                device = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-                socket.send_fds(guest, [OPENED], [device])
-                os.close(device)
-                guest.send(SYNC)
-                outcomes.append(ANSWER.unpack(guest.recv(ANSWER.size)))
-        program.join()
-    assert outcomes == [(1, 0), (1, errno.EIO), (1, 0)]
+        yield name
+        program.join(10)
+
+
+@contextmanager
+def guest_of(name: str, folder: Path) -> Iterator[socket.socket]:
+    """A guest that has said that it begins to write."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as guest:
+        guest.connect(name)
+        device = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        socket.send_fds(guest, [OPENED], [device])
+        os.close(device)
+        yield guest
 
 
 @pytest.fixture
@@ -225,10 +252,65 @@ def test_the_program_s_death_is_not_noticed_by_writers(shared: GroupCommitter) -
     for writer in writers:
         writer.wait()
     assert shared._line is None
-    shared._alone_until = 0.0
+    await_return(shared)
+
+
+def await_return(committer: GroupCommitter) -> None:
+    """Write until the committer is on a line again, and end that."""
+    committer._alone_until = 0.0
+    deadline = time.monotonic() + 10
+    while committer._line is None and time.monotonic() < deadline:
+        committer.sync()
+    assert committer._line is not None
+    committer._hang_up()
+
+
+def test_a_program_that_stands_still_is_left(shared: GroupCommitter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped or frozen it ends no line: its writers go on alone, and come back when it answers again."""
+    monkeypatch.setattr(durability, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(durability, "RETRY_SECONDS", 0.0)
     shared.sync()
-    assert shared._line is not None
-    shared._hang_up()
+    program = shared_rounds._programs[-1]
+    os.kill(program, signal.SIGSTOP)
+    try:
+        for _ in range(5):
+            shared.sync()
+            assert shared._line is None
+    finally:
+        os.kill(program, signal.SIGCONT)
+    await_return(shared)
+
+
+def test_the_program_does_not_hold_the_output_of_who_started_it(tmp_path: Path) -> None:
+    """A daemon behind a pipe ends, and so does the pipe, while the program goes on for others."""
+    lines = (
+        "import sys",
+        "from apus.common import shared_rounds",
+        "shared_rounds.NAME = sys.argv[1]",
+        "line = shared_rounds.Line(sys.argv[2])",
+        "print('connected', flush=True)",
+        "sys.stdin.read()",
+    )
+    command = [sys.executable, "-c", "\n".join(lines), shared_rounds.NAME, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as starter:
+        assert starter.stdout
+        assert starter.stdout.readline() == b"connected\n"
+        line = shared_rounds.Line(str(tmp_path))
+        assert starter.communicate(timeout=10)[0] == b""
+    line.rest()  # It is there.
+    line.close()
+
+
+def test_a_program_that_takes_no_more_guests_stops_nobody(tmp_path: Path) -> None:
+    """A server that waited for its place would stand still with all its requests."""
+    name = f"\0{shared_rounds.NAME}-{os.geteuid()}-{tmp_path.stat().st_dev}"
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        listener.bind(name)
+        listener.listen(0)
+        stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)).connect(name)
+        with pytest.raises(BlockingIOError):
+            shared_rounds.Line(str(tmp_path))
 
 
 def test_a_name_taken_by_somebody_else_is_not_trusted(
