@@ -22,17 +22,17 @@ import ctypes
 import errno
 import logging
 import os
+import select
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import eventlet.hubs
-import eventlet.patcher
 import greenlet
 
 from .commit_rounds import sync_filesystem
+from .concurrency import current_hub, original
 from .shared_rounds import Broken, Line
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ IDLE_SECONDS = 5.0  # An open descriptor keeps a device from being unmounted; an
 RETRY_SECONDS = 5.0  # Between attempts to share rounds again after the line broke.
 PATIENCE_SECONDS = 5.0  # With one request: rounds take milliseconds; who is stopped or frozen never answers.
 _SYNC_FILE_RANGE_WAIT_BEFORE, _SYNC_FILE_RANGE_WRITE, _SYNC_FILE_RANGE_WAIT_AFTER = 1, 2, 4
-_threading = eventlet.patcher.original("threading")
+_threading = original("threading")
 _libc = ctypes.CDLL(None, use_errno=True)
 Waiters = list[Any]  # Green threads of one round.
 
@@ -69,6 +69,7 @@ class GroupCommitter:
     def _reset(self) -> None:
         """Start afresh: in the first use of a process, and in a forked child, which has no threads."""
         self._process_id = os.getpid()
+        self._hub = current_hub()
         self.failures = 0
         self.rounds = 0
         self._intents = 0
@@ -77,7 +78,6 @@ class GroupCommitter:
         self._dispatch_is_due = False
         self._idle_timer: Any = None
         self._line: Line | None = None
-        self._listener: Any = None
         self._sent: deque[Waiters] = deque()
         self._watch: Any = None
         self._watched: Waiters | None = None  # The oldest request at the watch's last look.
@@ -106,8 +106,7 @@ class GroupCommitter:
         self._intents -= 1
         assert self._intents >= 0
         if not self._intents and self._idle_timer is None:
-            hub = eventlet.hubs.get_hub()
-            self._idle_timer = hub.schedule_call_global(IDLE_SECONDS, self._close_if_idle)
+            self._idle_timer = self._hub.schedule_call_global(IDLE_SECONDS, self._close_if_idle)
 
     def sync(self, ticket: int | None = None) -> None:
         """Return when all that the caller has written to the device is durable.
@@ -134,7 +133,7 @@ class GroupCommitter:
         waiter = greenlet.getcurrent()
         self._waiting.append(waiter)
         try:
-            failure = eventlet.hubs.get_hub().switch()
+            failure = self._hub.switch()
         except BaseException:
             self._forget(waiter)
             raise
@@ -177,7 +176,7 @@ class GroupCommitter:
         """Whoever else is ready to run in this turn of the hub joins the round."""
         if not self._dispatch_is_due:
             self._dispatch_is_due = True
-            eventlet.hubs.get_hub().schedule_call_global(0, self._dispatch)
+            self._hub.soon(self._dispatch)
 
     def _dispatch(self) -> None:
         """Send those who wait on their way (in the hub's turn)."""
@@ -188,7 +187,7 @@ class GroupCommitter:
             self._sent.append(self._waiting)
             self._waiting = []
             if self._watch is None:
-                self._watch = eventlet.hubs.get_hub().schedule_call_global(PATIENCE_SECONDS, self._look)
+                self._watch = self._hub.schedule_call_global(PATIENCE_SECONDS, self._look)
             try:
                 self._line.ask()
             except Broken:
@@ -203,7 +202,7 @@ class GroupCommitter:
             oldest = None
         self._watched = oldest
         if oldest is not None:
-            self._watch = eventlet.hubs.get_hub().schedule_call_global(PATIENCE_SECONDS, self._look)
+            self._watch = self._hub.schedule_call_global(PATIENCE_SECONDS, self._look)
 
     def _fail(self, outcome: OSError) -> Waiters:
         """Remember the failure; return those who were waiting: they fail too, the lost page may be theirs."""
@@ -215,15 +214,14 @@ class GroupCommitter:
         return failed
 
     def _wake(self, waiters: Waiters, outcome: OSError | None) -> None:
-        """Let each of them go on, from one timer: one for each would cost as much as the round.
-
-        Not at once: the hub strikes off the descriptor of whose callback an exception comes, and such may
-        be how one of them ends. The others are then woken in the hub's next turn.
-        """
+        """Have `_switch_to_woken` let each of them go on, in the order in which they came."""
         self._woken.append((waiters[::-1], outcome))
-        eventlet.hubs.get_hub().schedule_call_global(0, self._switch_to_woken)
 
     def _switch_to_woken(self) -> None:
+        """Let those go on who are to be woken: the hub's last step, as they change all that is here.
+
+        Should one of them end by an exception the others are woken in the hub's next turn.
+        """
         try:
             while self._woken:
                 waiters, outcome = self._woken[0]
@@ -232,7 +230,7 @@ class GroupCommitter:
                 self._woken.popleft()
         finally:
             if self._woken:
-                eventlet.hubs.get_hub().schedule_call_global(0, self._switch_to_woken)
+                self._hub.soon(self._switch_to_woken)
 
     # On the line.
 
@@ -261,12 +259,9 @@ class GroupCommitter:
 
     def _listen(self) -> None:
         if self._line is not None:
-            hub = eventlet.hubs.get_hub()
-            self._listener = hub.add(
-                hub.READ, self._line.descriptor, self._answered, lambda *_: None, lambda *_: None
-            )
+            self._hub.hear(self._line.descriptor, self._answered, select.EPOLLIN)
 
-    def _answered(self, _descriptor: int) -> None:
+    def _answered(self, _events: int) -> None:
         """Wake those whose requests are served (in the hub)."""
         assert self._line is not None
         try:
@@ -281,12 +276,13 @@ class GroupCommitter:
             if outcome is not None:
                 served += self._fail(outcome)
             self._wake(served, outcome)
+        self._switch_to_woken()
 
     def _hang_up(self) -> None:
         """Go on alone: those whose answers are missing now wait for a round of our own."""
         assert self._line is not None
         log.warning("the line to shared rounds broke", extra={"device": self.path})
-        eventlet.hubs.get_hub().remove(self._listener)
+        self._hub.ignore(self._line.descriptor, self._answered)
         self._line.close()
         self._line = None
         self._is_trusted = False
@@ -345,11 +341,10 @@ class GroupCommitter:
     def _start_thread(self) -> None:
         self._go = os.eventfd(0, os.EFD_CLOEXEC)
         self._done = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        hub = eventlet.hubs.get_hub()
-        hub.add(hub.READ, self._done, self._landed, lambda *_: None, lambda *_: None)
+        self._hub.hear(self._done, self._landed, select.EPOLLIN)
         _threading.Thread(target=self._serve, args=(self._go, self._done), daemon=True).start()
 
-    def _landed(self, _descriptor: int) -> None:
+    def _landed(self, _events: int) -> None:
         """Wake everyone of the round that came back (in the hub)."""
         try:
             os.eventfd_read(self._done)
@@ -367,6 +362,7 @@ class GroupCommitter:
         if self._orphans or self._waiting:
             self._dispatch_soon()
         self._wake(landed, self._outcome)
+        self._switch_to_woken()
 
     def _serve(self, go: int, done: int) -> None:
         """The native thread: no green call may happen in here."""
@@ -398,7 +394,7 @@ def committer_for(path_on_device: str, file_system: int | None = None) -> GroupC
     """
     if file_system is None:
         file_system = os.stat(path_on_device).st_dev
-    key = (file_system, id(eventlet.hubs.get_hub()))
+    key = (file_system, id(current_hub()))
     committer = _committers.get(key)
     if committer is None:
         committer = _committers[key] = GroupCommitter(path_on_device, is_shared=_are_shared)

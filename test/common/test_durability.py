@@ -10,7 +10,7 @@ from pathlib import Path
 import eventlet
 import pytest
 
-from apus.common import durability
+from apus.common import concurrency, durability
 from apus.common.durability import GroupCommitter, committer_for, fsync_directory, write_beside
 
 
@@ -130,7 +130,7 @@ def test_a_forked_child_starts_its_own_rounds(committer: GroupCommitter) -> None
     committer.sync()
     child = os.fork()
     if not child:
-        eventlet.hubs.use_hub()
+        concurrency.start_afresh()
         committer.sync()
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
