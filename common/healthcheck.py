@@ -8,12 +8,13 @@ It answers for the process alone: no device, ring or peer is looked at.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .config import parse, setting
+from .doors import before
 from .http.answer import Answer
-from .http.wsgi import Environ, StartResponse, WSGIApp
+from .http.wsgi import Environ, WSGIApp
 
 PATH = "/healthcheck"
 
@@ -26,26 +27,23 @@ class HealthcheckConfig:
 
 
 class Healthcheck:
-    """Answers /healthcheck and lets everything else through."""
+    """Answers /healthcheck."""
 
-    def __init__(self, app: WSGIApp, config: HealthcheckConfig) -> None:
-        self.app = app
+    def __init__(self, config: HealthcheckConfig) -> None:
         self.disable_path = config.disable_path
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve one request."""
-        if environ.get("PATH_INFO") != PATH:
-            return self.app(environ, start_response)
+    def answer(self, _environ: Environ) -> Answer:
+        """Say how the server is."""
         if self.disable_path and os.path.exists(self.disable_path):
-            return _plain(503, b"DISABLED BY FILE")(environ, start_response)
-        return _plain(200, b"OK")(environ, start_response)
+            return _plain(503, b"DISABLED BY FILE")
+        return _plain(200, b"OK")
 
 
 def _plain(status: int, body: bytes) -> Answer:
     return Answer(status, {"Content-Type": "text/plain"}, body)
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Healthcheck]:
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], WSGIApp]:
     """PasteDeploy's entry: `use = egg:apus#healthcheck`."""
     config = parse(HealthcheckConfig, {**global_conf, **local_conf})
-    return lambda app: Healthcheck(app, config)
+    return lambda app: before(app, PATH, Healthcheck(config).answer)

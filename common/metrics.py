@@ -26,6 +26,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from .config import parse, setting
+from .doors import Doors
 from .http.answer import Answer
 from .http.wsgi import Environ, StartResponse, WSGIApp
 from .shared_cells import SPARE_CELL, Store
@@ -225,11 +226,16 @@ class _Counts:
         self.seconds = ANSWER_SECONDS.labels(method)
 
 
-class MetricsFilter:
+class MetricsFilter(Doors):
     """Answers GET /metrics, and counts everything else that it lets through."""
 
     def __init__(self, app: WSGIApp, config: MetricsConfig) -> None:
-        self.app = app
+        super().__init__(app)
+        self._counted: Doors | None = None  # Behind these, too, requests are counted.
+        if type(app) is Doors:
+            self._counted, self.app = app, app.app
+            self.initials = app.initials
+        self.open(PATH, self._answer)
         self.networks = [ipaddress.ip_network(network) for network in config.allow_from]
         self.counts: dict[str, _Counts] = {}  # By method.
         self.registry = CollectorRegistry(auto_describe=False)
@@ -237,8 +243,13 @@ class MetricsFilter:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        if environ.get("PATH_INFO") == PATH:
-            return self._answer(environ)(environ, start_response)
+        app = self.app
+        path = environ.get("PATH_INFO") or ""
+        if path[1:2] in self.initials:
+            if (answering := self.behind(path)) is not None:
+                return answering(environ)(environ, start_response)
+            if self._counted is not None:
+                app = self._counted
         begun = time.perf_counter()
         method = environ["REQUEST_METHOD"]
         counts = self.counts.get(method) or self._counts(method)
@@ -251,7 +262,7 @@ class MetricsFilter:
             counts.seconds.observe(time.perf_counter() - begun)
             return start_response(status, headers, exc_info)
 
-        return self.app(environ, start)
+        return app(environ, start)
 
     def _counts(self, method: str) -> _Counts:
         method = method if method in METHODS else "BAD_METHOD"

@@ -14,7 +14,7 @@ import logging
 import os
 import resource
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,8 +25,9 @@ import orjson
 from . import recon_cache
 from .cluster import DEFAULT_DIRECTORY
 from .config import parse, setting
+from .doors import before
 from .http.answer import Answer
-from .http.wsgi import Environ, StartResponse, WSGIApp
+from .http.wsgi import Environ, WSGIApp
 
 log = logging.getLogger(__name__)
 
@@ -82,10 +83,9 @@ class ReconConfig:
 
 
 class Recon:
-    """The filter."""
+    """Answers what lies under /recon/."""
 
-    def __init__(self, app: WSGIApp, config: ReconConfig) -> None:
-        self.app = app
+    def __init__(self, config: ReconConfig) -> None:
         self.config = config
         self.devices = Path(config.devices)
         self.live: dict[str, Callable[[], object]] = {
@@ -104,14 +104,9 @@ class Recon:
             "time": time.time,
         }
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve one request."""
-        path: str = environ.get("PATH_INFO") or ""
-        if not path.startswith(PREFIX):
-            return self.app(environ, start_response)
-        return self._answer(environ["REQUEST_METHOD"], path)(environ, start_response)
-
-    def _answer(self, method: str, path: str) -> Answer:
+    def answer(self, environ: Environ) -> Answer:
+        """Tell what was asked for."""
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         if method not in ("GET", "HEAD"):
             return Answer.text(405, "Recon can only be read.", {"Allow": "GET, HEAD"})
         check, _, kind = path.removeprefix(PREFIX).partition("/")
@@ -310,7 +305,7 @@ def _version() -> str:
 _VERSION = _version()
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Recon]:
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], WSGIApp]:
     """PasteDeploy's entry: `use = egg:apus#recon`."""
     config = parse(ReconConfig, {**global_conf, **local_conf})
-    return lambda app: Recon(app, config)
+    return lambda app: before(app, PREFIX, Recon(config).answer)
