@@ -15,9 +15,10 @@ import logging
 import logging.handlers
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TextIO
 
 from .concurrency import call_later
@@ -64,6 +65,17 @@ class _Line(logging.Formatter):
         """Return the line that says so."""
         raise NotImplementedError
 
+    def frequent_line(
+        self,
+        created: float,
+        message: str,
+        fields: Callable[[], Mapping[str, object]],
+        text: Callable[[], str | None],
+    ) -> str:
+        """Return the line that `frequent()` asks for."""
+        del text
+        return self.line(created, "info", message, fields())
+
     def moment(self, created: float) -> str:
         """Return when it was, as `2026-01-31T12:00:00.123Z`."""
         second = int(created)
@@ -87,8 +99,24 @@ class TextLine(_Line):
         text = "".join([f" {name}={value}" for name, value in fields.items()])
         if not _is_plain(text, len(fields)):
             text = "".join([f" {name}={_value(value)}" for name, value in fields.items()])
+        return self._begun(created, level, message) + text
+
+    def frequent_line(
+        self,
+        created: float,
+        message: str,
+        fields: Callable[[], Mapping[str, object]],
+        text: Callable[[], str | None],
+    ) -> str:
+        """Return the line that `frequent()` asks for."""
+        known = text()
+        if known is None:
+            return self.line(created, "info", message, fields())
+        return self._begun(created, "info", message) + known
+
+    def _begun(self, created: float, level: str, message: str) -> str:
         moment, program, name = self.moment(created), self._program, transaction_id.get()
-        return f"{moment} {level} {program} {name} {_quiet(message)}{text}"
+        return f"{moment} {level} {program} {name} {_quiet(message)}"
 
 
 class JsonLine(_Line):
@@ -166,11 +194,17 @@ class _GatheringFile(_Gathering, logging.handlers.WatchedFileHandler):
             self.stream = self._open()
 
 
-def frequent(logger: logging.Logger, message: str, fields: Mapping[str, object]) -> None:
-    """Do what `logger.info(message, extra=fields)` does, for a line that every request writes.
+def frequent(
+    logger: logging.Logger,
+    message: str,
+    fields: Callable[[], Mapping[str, object]],
+    text: Callable[[], str | None] = lambda: None,
+) -> None:
+    """Do what `logger.info(message, extra=fields())` does, for a line that every request writes.
 
     Where nobody but our own handler listens no record is made, and lines are written together: 5 µs
-    instead of 40.
+    instead of 40. Whoever knows a shorter way to the text of these very fields gives it as `text`, which
+    returns None where it does not apply.
     """
     if not logger.isEnabledFor(logging.INFO):
         return
@@ -179,10 +213,10 @@ def frequent(logger: logging.Logger, message: str, fields: Mapping[str, object])
     if isinstance(ours, _Gathering) and not _has_own_handlers(logger):
         formatter = ours.formatter
         assert isinstance(formatter, _Line)
-        ours.gather(formatter.line(time.time(), "info", message, fields))
+        ours.gather(formatter.frequent_line(time.time(), message, fields, text))
         return
     record = logging.LogRecord(logger.name, logging.INFO, __file__, 0, message, (), None)
-    vars(record).update(fields)
+    vars(record).update(fields())
     logger.handle(record)
 
 
@@ -232,6 +266,12 @@ def _is_plain(text: str, count: int) -> bool:
         and text[-1:] != "="
         and text.isprintable()
     )
+
+
+@lru_cache(maxsize=1024)
+def value_text(text: str) -> str:
+    """Return a text as the text format writes a field's value; for texts that come again and again."""
+    return _value(text)
 
 
 def _value(value: object) -> str:

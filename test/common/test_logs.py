@@ -53,7 +53,7 @@ def test_frequent_lines_read_like_records(tmp_path: Path, log_format: str) -> No
     log = logging.getLogger("a.b")
     fields: dict[str, object] = {"bytes": 5, "object": 'a b="c"\n', "none": "", "seconds": 0.25}
     for given in (fields, {"bytes": 5, "object": "a"}, {"object": ""}):
-        logs.frequent(log, "request", given)
+        logs.frequent(log, "request", given.copy)
         log.info("request", extra=given)
     texts = path.read_text().splitlines()
     parts = [line.partition("info" if log_format == "text" else '"level"')[2] for line in texts]
@@ -66,20 +66,20 @@ def test_frequent_lines_are_written_soon(tmp_path: Path) -> None:
     path = tmp_path / "log"
     logs.configure({"log_file": str(path)}, "test-server")
     log = logging.getLogger("a")
-    logs.frequent(log, "one", {})
+    logs.frequent(log, "one", dict)
     assert path.read_text() == ""
     sleep(logs.GATHERED_SECONDS * 4)
     assert len(path.read_text().splitlines()) == 1
     path.rename(tmp_path / "old")
     for _ in range(logs.GATHERED_LINES_MAX):
-        logs.frequent(log, "two", {})
+        logs.frequent(log, "two", dict)
     assert len(path.read_text().splitlines()) == logs.GATHERED_LINES_MAX
 
 
 def test_frequent_lines_reach_other_listeners(caplog: pytest.LogCaptureFixture) -> None:
     """As records, with their fields."""
     caplog.set_level(logging.INFO)
-    logs.frequent(logging.getLogger("a"), "request", {"bytes": 5})
+    logs.frequent(logging.getLogger("a"), "request", {"bytes": 5}.copy)
     [record] = caplog.records
     assert (record.getMessage(), record.bytes) == ("request", 5)  # type: ignore[attr-defined]
 
@@ -93,15 +93,15 @@ def test_a_goal_that_takes_no_line_stops_nobody(
     logs.configure({}, "test-server")
     monkeypatch.undo()
     stream.close()
-    logs.frequent(logging.getLogger("a"), "one", {})
+    logs.frequent(logging.getLogger("a"), "one", dict)
     logging.getLogger("a").error("two")
     folder = tmp_path / "folder"
     folder.mkdir()
     logs.configure({"log_file": str(folder / "log")}, "test-server")
     shutil.rmtree(folder)
-    logs.frequent(logging.getLogger("a"), "three", {})
+    logs.frequent(logging.getLogger("a"), "three", dict)
     logging.getLogger("a").error("four")
-    logs.frequent(logging.getLogger("a"), "five", {})
+    logs.frequent(logging.getLogger("a"), "five", dict)
     folder.mkdir()
     logging.getLogger("a").error("six")
     assert [line.split()[-1] for line in (folder / "log").read_text().splitlines()] == ["five", "six"]

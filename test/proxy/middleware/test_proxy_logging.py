@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from one_request import Environ, FixedApp, ask, environ_for
 
-from apus.common import metrics
+from apus.common import logs, metrics
 from apus.common.http.errors import ClientDisconnect
 from apus.proxy.middleware import proxy_logging
-from apus.proxy.middleware.proxy_logging import filter_factory
+from apus.proxy.middleware.proxy_logging import Exchange, exact_time, filter_factory, short_time
 
 
 @pytest.fixture(autouse=True)
@@ -256,3 +258,63 @@ def test_a_body_that_moves_itself_still_does() -> None:
 
     result: Any = filter_factory({})(Moving([b"123456"], 6))(environ_for("GET", "/v1/a/c/o"), lambda *_: None)
     assert result.transfer(object()) == 6
+
+
+TEXTS = st.sampled_from(
+    ["", "a", "/v1/a/c/o", "a b", 'a"', "a=b", "a\n", "\xe4", "AUTH_tk0123456789abcdef", "-"]
+)
+MOMENTS = st.floats(min_value=1e9, max_value=4e9)
+KEYS = [
+    "RAW_PATH_INFO",
+    "REMOTE_ADDR",
+    "SERVER_PROTOCOL",
+    "HTTP_X_AUTH_TOKEN",
+    "HTTP_USER_AGENT",
+    "HTTP_REFERER",
+]
+
+
+@given(
+    st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, TEXTS)),
+    st.one_of(st.none(), TEXTS),
+    st.tuples(TEXTS.filter(bool), TEXTS, TEXTS, st.integers(0, 600)),
+    st.tuples(MOMENTS, st.floats(min_value=-1, max_value=100), st.integers(0, 1 << 40)),
+)
+def test_the_short_way_to_a_line_says_the_same(
+    given_environ: Environ,
+    user: str | None,
+    outcome: tuple[str, str, str, int],
+    sizes: tuple[float, float, int],
+) -> None:
+    """Where there is one, its text is that of the fields."""
+    environ = {"PATH_INFO": "/v1/a/c/o", **given_environ}
+    if user is not None:
+        environ["swift.access_logging"] = {"user_id": user}
+    exchange = Exchange(filter_factory({})(FixedApp()), environ, lambda *_: None)
+    exchange.method, exchange.query, exchange.policy, exchange.outcome = outcome
+    exchange.begun, took, exchange.bytes_sent = sizes
+    exchange.ended, exchange.bytes_received = exchange.begun + took, 7
+    fields, text = exchange.fields(), exchange.text()
+    assert text is None or text == "".join(f" {name}={logs._value(value)}" for name, value in fields.items())
+
+
+def test_an_ordinary_line_takes_the_short_way() -> None:
+    """Or it would be of no use."""
+    environ = {"RAW_PATH_INFO": "/v1/a/c/o", "REMOTE_ADDR": "192.0.2.7", "HTTP_USER_AGENT": "client 1"}
+    exchange = Exchange(filter_factory({})(FixedApp()), environ, lambda *_: None)
+    exchange.method, exchange.policy, exchange.outcome = "GET", "0", 200
+    exchange.bytes_sent = exchange.bytes_received = 0
+    exchange.ended = exchange.begun
+    assert exchange.text() is not None
+
+
+@given(MOMENTS)
+def test_moments_are_written_as_their_float_would_be(moment: float) -> None:
+    """To the last digit."""
+    assert exact_time(moment) == repr(int(moment * 1e6) / 1e6)
+
+
+@given(st.floats(min_value=-10, max_value=1e5))
+def test_durations_are_written_as_their_float_would_be(seconds: float) -> None:
+    """Negative ones of a clock that was set back too."""
+    assert short_time(seconds) == repr(int(seconds * 1e4) / 1e4)
