@@ -149,20 +149,23 @@ class Broker(ABC):
             Unavailable: when others hold the folder's lock for too long.
         """
         data = pending.encode(entry)
-        kept = False
-        while not kept:
+        for is_second in (False, True):
             committer, ticket = self.begin()
             try:
                 waiting = self._append(data)
-                kept = self._pending.device == self._device_number
-                if kept:
+                if is_second and os.stat(self.folder).st_dev == self._device_number:
+                    # Nothing was replaced: some file systems (overlayfs) number files otherwise than folders.
+                    self._device_number = self._pending.device
+                if self._pending.device == self._device_number:
                     committer.sync(ticket)
-                else:
-                    self._committer = None  # Another device has taken its place: once more, with that one's.
+                    break
+                self._committer = None  # Another device has taken its place: once more, with that one's.
             except OSError as problem:
                 raise OutOfSpace(f"{self.path}: {problem.strerror}") from problem
             finally:
                 committer.finish()
+        else:
+            raise Unavailable(f"{self.path}: its device is replaced again and again")
         self._fold_beyond_cap(waiting)
 
     def _fold_beyond_cap(self, waiting: int) -> None:

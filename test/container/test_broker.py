@@ -206,6 +206,25 @@ def test_rows_follow_the_name_of_the_folder(tmp_path: Path) -> None:
     other.close()
 
 
+def test_rows_are_kept_where_files_have_another_device_number_than_folders(
+    broker: ContainerBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on some overlays: a row is tried once more, and the next ones at once."""
+    kept: list[int] = []
+    append = pending.PendingFile.append
+
+    def counted(file: pending.PendingFile, data: bytes) -> int:
+        kept.append(len(data))
+        return append(file, data)
+
+    monkeypatch.setattr(pending.PendingFile, "append", counted)
+    monkeypatch.setattr(pending.PendingFile, "device", 4711)
+    for name in "abc":
+        broker.put_object(row(name))
+    assert len(kept) == 4
+    assert broker.info().object_count == 3
+
+
 def test_many_writers_at_once(broker: ContainerBroker) -> None:
     """Green threads that put rows, read and change metadata at the same time lose nothing."""
     crew = concurrency.Crew(20)
