@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..common.errors import ApusError, Refused
+from ..common import body_sums
+from ..common.body_sums import BodySums
+from ..common.errors import ApusError, Corrupt, Refused
 from ..common.http.answer import Answer
 from ..common.http.body import Body
 from ..common.http.errors import ClientDisconnect
@@ -147,11 +149,15 @@ def _announced_size(context: Context, request: Request) -> int | None:
 def _receive(context: Context, upload: Upload, writer: Writer) -> None:
     """Take the body in; raise when it is not the whole one."""
     request, limit = upload.request, context.settings.network_chunk_size
+    footer = False
     if mime.is_wanted(request):
         mime.receive(request, writer.write, upload.footers, limit)
     else:
+        footer = writer.is_large and _is_footer_agreed(request)
+        if footer:
+            writer.leave_digest()
         deadline = time.monotonic() + context.settings.max_upload_time
-        while _receive_some(request.body, writer, limit):
+        while _receive_some(request.body, writer, _next_bytes_max(upload, writer, limit)):
             if writer.bytes_written == upload.size:
                 break
             if writer.bytes_written > context.cluster.constraints.max_file_size:
@@ -163,6 +169,33 @@ def _receive(context: Context, upload: Upload, writer: Writer) -> None:
     if writer.bytes_written > context.cluster.constraints.max_file_size:
         raise Refused("Your request is too large.", 413)
     writer.complete()
+    if footer:
+        _believe_footer(request, writer)
+
+
+def _is_footer_agreed(request: Request) -> bool:
+    """Agree to what the other side offers: to tell the sums of the body behind it."""
+    if request.environ.get("HTTP_X_APUS_SUMS") != body_sums.VERSION:
+        return False
+    body: Body = request.body
+    return body.ask_behind(body_sums.FOOTER_BYTES, body_sums.HEADER, body_sums.VERSION)
+
+
+def _believe_footer(request: Request, writer: Writer) -> None:
+    """Take over the ETag from who sent the body, if it arrived as it was sent."""
+    sums = BodySums.decode(request.body.read(body_sums.FOOTER_BYTES))
+    if sums is None:
+        raise Refused("the body's footer is none")
+    try:
+        writer.believe(sums)
+    except Corrupt as problem:
+        log.error("a body changed on its way here", extra={"path": request.path, "problem": str(problem)})
+        raise
+
+
+def _next_bytes_max(upload: Upload, writer: Writer, limit: int) -> int:
+    """Return how much to take next: nothing of what may follow the body."""
+    return limit if upload.size is None else min(limit, upload.size - writer.bytes_written)
 
 
 def _receive_some(source: Body, writer: Writer, limit: int) -> int:

@@ -10,18 +10,20 @@ Either way the outcome is a list of replies that quorum.py judges. It knows no A
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..common import body_sums
 from ..common.concurrency import Queue, spawn
 from ..common.errors import Refused, Unavailable
-from ..common.http.client import Exchange, Sendable
+from ..common.http.client import Exchange, Sendable, with_more
 from ..common.http.errors import BadFraming, ClientDisconnect, ClientTimeout
 from .backend import SMALL_UPLOAD, Backend, Question
 from .fanout import Replies, Reply, collect
 from .nodes import Candidate
 from .quorum import quorum_size
+from .witness import Witness
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,11 @@ class Lane:
     candidate: Candidate
     exchange: Exchange
     alive: bool = True
+
+    @property
+    def takes_sums(self) -> bool:
+        """Whether the object server believes what we tell of the body behind it."""
+        return self.exchange.continue_headers.get(body_sums.HEADER) == body_sums.VERSION
 
 
 def read_body(source: Any, length: int) -> bytes:
@@ -80,15 +87,25 @@ class _Named:
 _named = _Named()
 
 
-def _pieces(source: Any, size: int) -> Iterator[bytes | memoryview]:
+def _pieces(fill: Callable[[memoryview], int], size: int) -> Iterator[memoryview]:
     """Yield a body as it arrives; each piece is good until the next is asked for."""
-    if not hasattr(source, "readinto"):  # Other people's filters may have wrapped the input.
-        while piece := source.read(size):
-            yield piece
-        return
     view = memoryview(bytearray(size))
-    while count := source.readinto(view):
+    while count := fill(view):
         yield view[:count]
+
+
+def _filling_from(source: Any) -> Callable[[memoryview], int]:
+    """Return what puts the next bytes of a body into a buffer and returns how many; 0 at its end."""
+    known: Callable[[memoryview], int] | None = getattr(source, "readinto", None)
+    if known is not None:
+        return known
+
+    def fill(view: memoryview) -> int:  # Other people's filters may have wrapped the input.
+        data = source.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    return fill
 
 
 @dataclass(slots=True)
@@ -100,12 +117,16 @@ class Stream:
     limits: UploadLimits
     length: int | None
     lanes: list[Lane] = field(default_factory=list)
+    footer: bytes = b""
+    """What is told of the body behind it, to those who take it."""
     early: Replies = field(default_factory=list)
     """Final answers that came instead of 100 Continue."""
 
     def connect(self, requests: Sequence[Sendable], nodes: Iterator[Candidate]) -> None:
         """Open one lane per request, on stand-ins where a device fails."""
         mailbox: Queue = Queue()
+        if self.length is not None and self.length >= body_sums.BODY_BYTES_MIN:
+            requests = [with_more(headers, body_sums.OFFER) for headers in requests]
         for headers in requests:
             spawn(self._open, headers, nodes, mailbox)
         for _ in requests:
@@ -155,9 +176,20 @@ class Stream:
             Refused: 499, 408, 413 when the client does not keep its side.
             Unavailable: when too few replicas are left.
         """
-        sent = 0
+        witness = Witness() if any(lane.takes_sums for lane in self.lanes) else None
+        try:
+            sent = self._send_watched(source, witness, replicas=replicas)
+            if witness is not None:
+                self.footer = witness.sums().encode()
+        finally:
+            if witness is not None:
+                witness.close()
+        return sent
+
+    def _send_watched(self, source: Any, witness: Witness | None, *, replicas: int) -> int:
+        sent, fill, size = 0, _filling_from(source), self.limits.chunk_size
         with _named:
-            for piece in _pieces(source, self.limits.chunk_size):
+            for piece in _pieces(fill, size) if witness is None else witness.pieces(fill, size):
                 sent += len(piece)
                 if sent > self.limits.max_file_size:
                     raise Refused("Your request is too large.", 413)
@@ -198,7 +230,7 @@ class Stream:
         reply = None
         device = lane.candidate.device
         try:
-            lane.exchange.finish()
+            lane.exchange.finish(self.footer if lane.takes_sums else b"")
             response = lane.exchange.response(self.question.timeout_seconds)
             lane.alive = False
             if response.status >= 500:

@@ -59,6 +59,14 @@ class Body:
         if promise is not None:
             promise(name, value)
 
+    def ask_behind(self, count: int, name: str, value: str) -> bool:
+        """Have a client who waits for `100 Continue` send so many bytes behind its body; False if it won't.
+
+        They are read as if the body were so much longer. The client must have offered it.
+        """
+        del count, name, value
+        return False
+
     @property
     def finished(self) -> bool:
         """Whether the whole body has left the wire."""
@@ -219,6 +227,15 @@ class LengthBody(Body):
     def missing(self) -> int | None:
         """How many bytes have not left the wire yet."""
         return self._left
+
+    def ask_behind(self, count: int, name: str, value: str) -> bool:
+        """Agree to it while nothing of the body can have been sent."""
+        if not self._source.continue_due:
+            return False
+        self.promise(name, value)
+        self._length += count
+        self._left += count
+        return True
 
     def skipped(self, count: int) -> None:
         """Take note that so many bytes left the wire past us."""

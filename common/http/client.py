@@ -138,7 +138,7 @@ class Pool:
         extra = {"Transfer-Encoding": "chunked"} if length is None else {}
         if expect_continue:
             extra["Expect"] = "100-continue"
-        head = request_head(address, method, path, _with(headers, extra), measure=length, more=self._more)
+        head = request_head(address, method, path, with_more(headers, extra), measure=length, more=self._more)
         wire = self._idle.take(address)
         if wire is not None and not wire.is_quiet():
             wire.close()
@@ -329,6 +329,7 @@ class Exchange:
         "_timeout",
         "_wire",
         "_wire_is_ours",
+        "continue_headers",
         "continue_status",
     )
 
@@ -352,6 +353,7 @@ class Exchange:
         self._timeout = timeout_seconds
         self._early: Response | None = None
         self.continue_status: int | None = None
+        self.continue_headers: Mapping[str, str] = {}
 
     def await_continue(self, *, kept: bool) -> None:
         """Send the head and hear whether the peer wants the body."""
@@ -359,7 +361,9 @@ class Exchange:
             self._flush()
             head, data = self._pool.receive_head(self._wire, self._timeout, b"", kept=kept)
             self.continue_status = head[0]
-            if head[0] != CONTINUE:
+            if head[0] == CONTINUE:
+                self.continue_headers = head[3]
+            else:
                 self._early = self._pool.make_response(
                     self._wire, self._address, self._method, head, data, keep=False
                 )
@@ -385,9 +389,13 @@ class Exchange:
             self._push([self._head, data] if self._head else [data])
         self._head = b""
 
-    def finish(self) -> None:
-        """Say that the body is complete."""
+    def finish(self, footer: bytes = b"") -> None:
+        """Say that the body is complete; a footer is for a peer who agreed to one behind the length."""
         if self._early is not None:
+            return
+        if footer:
+            assert not self._left, "the body is shorter than announced"
+            self._push([footer])
             return
         if self._left is None:
             self._push([self._head, b"0\r\n\r\n"])
@@ -484,7 +492,8 @@ def request_head(
     return f"{asked} HTTP/1.1\r\n{host}{length}{text}{more}\r\n".encode("latin-1")
 
 
-def _with(headers: Sendable, more: Mapping[str, str]) -> Sendable:
+def with_more(headers: Sendable, more: Mapping[str, str]) -> Sendable:
+    """Return the headers and more, of which they have none yet."""
     if isinstance(headers, Lines):
         return headers.and_(Lines.of(more))
     return {**headers, **more}

@@ -13,14 +13,12 @@ It does not know files: it is told bytes.
 
 from __future__ import annotations
 
-import ctypes
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import google_crc32c
 
+from ...common.crc32c import combine, extend
 from ...common.errors import Corrupt
 
 ATTRIBUTE = "user.apus.blocks"
@@ -30,7 +28,6 @@ _VERSION = 1
 _HEAD = struct.Struct(">BBQ")  # Version, binary logarithm of the block size, length of the body.
 _ONE_BLOCK = struct.Struct(">BBQI")  # The same, and one checksum.
 _EXPONENT_MIN = BLOCK_BYTES_MIN.bit_length() - 1
-_POLYNOMIAL = 0x82F63B78  # Castagnoli's, bit-reflected.
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +87,13 @@ class BlockSums:
         self._sums = [combine(left, right, self._block_bytes) for left, right in pairs]
         self._block_bytes *= 2
 
+    def whole(self) -> int:
+        """Return the CRC32C of the whole body fed so far; it is not read again."""
+        crc = 0
+        for block in self._sums:
+            crc = combine(crc, block, self._block_bytes)
+        return combine(crc, self._crc, self._filled)
+
     def encode(self) -> bytes:
         """Return the attribute's value for the body fed so far."""
         if self._filled == self._length > 0:
@@ -98,17 +102,6 @@ class BlockSums:
         assert len(sums) <= BLOCKS_MAX
         head = _HEAD.pack(_VERSION, self._block_bytes.bit_length() - 1, self._length)
         return head + struct.pack(f">{len(sums)}I", *sums)
-
-
-def extend(crc: int, data: bytes | memoryview) -> int:
-    """Return the CRC32C of what `crc` is of, and then these bytes.
-
-    The library takes no memoryview, whose buffer must be given back; an array over the same bytes it takes.
-    """
-    if not isinstance(data, memoryview):
-        return int(google_crc32c.extend(crc, data))
-    array = bytes(data) if data.readonly else (ctypes.c_char * len(data)).from_buffer(data)
-    return int(google_crc32c.extend(crc, array))
 
 
 def encode_small(data: bytes) -> bytes:
@@ -135,32 +128,3 @@ def decode(value: bytes, length: int) -> Blocks:
     if stored_length != length or len(sums) != -(-length // (1 << exponent)):
         raise Corrupt(f"{len(sums)} block checksums of a body of {stored_length} bytes, which has {length}")
     return Blocks(1 << exponent, length, sums)
-
-
-def combine(left: int, right: int, right_bytes: int) -> int:
-    """Return the CRC32C of two pieces after one another, from the pieces' own CRC32Cs."""
-    shift = _zeros(right_bytes)
-    return _times(shift, left) ^ right
-
-
-def _times(matrix: Sequence[int], vector: int) -> int:
-    """Multiply over GF(2): each set bit of the vector selects a column."""
-    product = 0
-    for column in matrix:
-        if vector & 1:
-            product ^= column
-        vector >>= 1
-    return product
-
-
-@lru_cache(maxsize=64)
-def _zeros(length: int) -> tuple[int, ...]:
-    """Return the matrix that a CRC is multiplied with when `length` zero bytes follow; a power of two."""
-    assert length.bit_count() == 1
-    if length == 1:
-        matrix: tuple[int, ...] = (_POLYNOMIAL, *(1 << bit for bit in range(31)))
-        for _ in range(3):
-            matrix = tuple(_times(matrix, column) for column in matrix)
-        return matrix
-    half = _zeros(length // 2)
-    return tuple(_times(half, column) for column in half)

@@ -45,13 +45,19 @@ class Inflow:
 
     def __init__(self, descriptor: int, digest: hashlib._Hash, sums: BlockSums) -> None:
         self._descriptor = descriptor
-        self._digest = digest
+        self._digest: hashlib._Hash | None = digest
         self._sums = sums
         self._piece, self._next = (memoryview(mmap.mmap(-1, PIECE_BYTES)) for _ in range(2))
         self._filled = 0
         self._offset = 0  # Where the piece begins in the file.
         self._partner: Partner | None = None
         self._is_direct = _write_directly(descriptor, directly=True)
+
+    def leave_digest(self) -> None:
+        """Take no MD5 of the body: who sends it knows it; only before any of it has come."""
+        assert not self._filled
+        assert not self._offset
+        self._digest = None
 
     def room(self) -> memoryview:
         """Return where the next bytes are to be put."""
@@ -101,7 +107,8 @@ class Inflow:
 
     def _store(self, piece: memoryview, offset: int) -> None:
         """Sum and write a piece (in the partner's thread)."""
-        self._digest.update(piece)
+        if self._digest is not None:
+            self._digest.update(piece)
         self._sums.update(piece)
         if self._is_direct:
             whole = len(piece) // _ALIGNMENT * _ALIGNMENT

@@ -22,8 +22,9 @@ from posix import write as write_file
 from types import TracebackType
 from typing import Self
 
+from ...common.body_sums import BodySums
 from ...common.durability import GroupCommitter
-from ...common.errors import OutOfSpace
+from ...common.errors import Corrupt, OutOfSpace
 from ...common.timestamp import Timestamp
 from . import hashes, metadata, names
 from .blocks import ATTRIBUTE, BlockSums
@@ -65,6 +66,7 @@ class Writer:
         self._inflow: Inflow | None = None
         self._is_new = is_new  # Nothing old can be in a folder that we made.
         self._digest = hashlib.md5(usedforsecurity=False)
+        self._told_etag = ""
         self._sums = BlockSums()
 
     @property
@@ -74,8 +76,8 @@ class Writer:
 
     @property
     def etag(self) -> str:
-        """The MD5 of the body so far."""
-        return self._digest.hexdigest()
+        """The MD5 of the body so far; of one whose sums were to be told, what was told."""
+        return self._told_etag or self._digest.hexdigest()
 
     def open(self, size: int | None, reserve: Reserve | None) -> Self:
         """Make the nameless file, with room for `size` bytes above the reserve (None: whatever is left).
@@ -119,6 +121,22 @@ class Writer:
         except OSError as problem:
             self._refuse(problem)
         self._written += count
+
+    def leave_digest(self) -> None:
+        """Take no MD5 of a large body: its sums will be told behind it."""
+        assert self._inflow is not None
+        self._inflow.leave_digest()
+
+    def believe(self, sums: BodySums) -> None:
+        """Take the ETag that was told behind a complete body, if that is the body which was meant.
+
+        Raises:
+            Corrupt: when it changed on its way.
+        """
+        found = self._sums.whole()
+        if found != sums.crc32c:
+            raise Corrupt(f"the body came with CRC32C {found:08x}, {sums.crc32c:08x} was sent")
+        self._told_etag = sums.md5
 
     def complete(self) -> None:
         """Return when the whole body is written and summed: its ETag is known, and it may be committed."""
