@@ -23,7 +23,7 @@ from .answer import status_line
 from .body import NO_BODY, Body
 from .environ import environ_of
 from .errors import BadFraming, ClientDisconnect, ClientTimeout
-from .head import head_end
+from .head import LINE_BYTES_MAX, head_end
 from .input import ClientSource, request_input
 from .reply import Reply
 from .settings import ServerConfig
@@ -102,6 +102,11 @@ class Connection:
                 buffer = self._wire.receive(HEAD_PIECE_BYTES, config.keepalive_timeout_seconds)
             except WireTimeout:
                 return -1
+        end = buffer.find(b"\r\n\r\n") + 4
+        if 3 < end <= LINE_BYTES_MAX and buffer[0] != 13:  # The usual one, without a further step.
+            self._buffer = buffer
+            self.phase = Phase.BUSY
+            return end
         deadline = 0.0
         while buffer:
             if buffer[0] == 13:  # An empty line before the request line is tolerated.
@@ -146,7 +151,8 @@ class Connection:
 
     def _answer(self, environ: Environ, body: Body, *, keep: bool) -> bool:
         """Run the application and send what it says; return whether the connection stays usable."""
-        reply = self._reply = Reply(self._wire, environ, body, self._config, keep=keep and not self.stopping)
+        reply = self._reply = Reply(self._wire, environ, body, self._config)
+        reply.keep = keep and not self.stopping
         try:
             self._run(environ, reply)
         except ClientDisconnect:
@@ -161,7 +167,7 @@ class Connection:
             self._blame_application(reply)
         except (Exception, Timeout):  # noqa: BLE001 - the loop that keeps a server alive
             self._blame_application(reply)
-        return self._settle(reply, body)
+        return reply.keep if body is NO_BODY else self._settle(reply, body)
 
     def _run(self, environ: Environ, reply: Reply) -> None:
         result: Iterable[bytes] = self._app(environ, reply.start_response)
@@ -195,8 +201,6 @@ class Connection:
 
     def _settle(self, reply: Reply, body: Body) -> bool:
         """Skip what was not read of the body, or see that the answer arrives before we close."""
-        if body is NO_BODY:
-            return reply.keep
         if reply.keep:
             try:
                 reply.keep = body.drain(self._config.drain_bytes_max)

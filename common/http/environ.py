@@ -75,16 +75,14 @@ def environ_of(head: bytes, base: Environ, headers_max: int) -> tuple[Environ, i
         return _closely_read(head, base, headers_max)
     environ["REQUEST_METHOD"] = method
     environ["SERVER_PROTOCOL"] = "HTTP/1.1"
-    raw_path, _, environ["QUERY_STRING"] = target.partition("?")
-    _set_path(environ, raw_path)
+    path, _, environ["QUERY_STRING"] = target.partition("?")
+    environ["RAW_PATH_INFO"] = path
+    environ["PATH_INFO"] = _unquoted(path) if "%" in path else path
     return environ, 1
 
 
-def _set_path(environ: Environ, raw_path: str) -> None:
-    environ["RAW_PATH_INFO"] = raw_path
-    if "%" in raw_path:
-        raw_path = unquote_to_bytes(raw_path.encode("latin-1")).decode("latin-1")
-    environ["PATH_INFO"] = raw_path
+def _unquoted(path: str) -> str:
+    return unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
 
 
 def _closely_read(head: bytes, base: Environ, headers_max: int) -> tuple[Environ, int]:
@@ -99,7 +97,8 @@ def _closely_read(head: bytes, base: Environ, headers_max: int) -> tuple[Environ
     environ["REQUEST_METHOD"] = method
     environ["SERVER_PROTOCOL"] = "HTTP/1.1" if minor else "HTTP/1.0"
     environ["QUERY_STRING"] = query.decode("latin-1")
-    _set_path(environ, raw_path.decode("latin-1"))
+    environ["RAW_PATH_INFO"] = raw_path.decode("latin-1")
+    environ["PATH_INFO"] = _unquoted(environ["RAW_PATH_INFO"])
     _add_headers(environ, header_lines(block, headers_max))
     if host:
         environ["HTTP_HOST"] = host.decode("latin-1")

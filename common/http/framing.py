@@ -9,6 +9,8 @@ No socket here.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from .errors import BadFraming
 
 CHUNKED = -1
@@ -30,8 +32,9 @@ def request_body(content_length: str | None, transfer_encoding: str | None, mino
     return 0 if content_length is None else length(content_length)
 
 
+@lru_cache(maxsize=1024)
 def length(text: str) -> int:
-    """Return the value of a Content-Length header."""
+    """Return the value of a Content-Length header; many bodies have the same."""
     text = text.strip(" \t")
     if not (text.isdigit() and text.isascii()) or len(text) > LENGTH_DIGITS_MAX:
         raise BadFraming(f"Content-Length is no length: {text[:40]!r}")

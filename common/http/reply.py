@@ -54,9 +54,7 @@ class Reply:
         "keep",
     )
 
-    def __init__(
-        self, wire: Wire, environ: Environ, request_body: Body, config: ServerConfig, *, keep: bool
-    ) -> None:
+    def __init__(self, wire: Wire, environ: Environ, request_body: Body, config: ServerConfig) -> None:
         self._wire = wire
         self._environ = environ
         self._request_body = request_body
@@ -67,7 +65,7 @@ class Reply:
         self._lines: list[str]
         self._length = _UNKNOWN
         self._left = 0  # Bytes that the announced length still allows.
-        self.keep = keep
+        self.keep = True  # Whether the connection is to be used further.
         self.head_sent = False
         self.is_sending = False  # An OSError now is the connection's, not the application's.
 

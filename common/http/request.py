@@ -28,7 +28,8 @@ class Request:
     def __init__(self, environ: Environ) -> None:
         self.environ = environ
         self.method: str = environ["REQUEST_METHOD"]
-        self.path = from_wsgi(environ.get("SCRIPT_NAME", "") + environ["PATH_INFO"])
+        path = environ.get("SCRIPT_NAME", "") + environ["PATH_INFO"]
+        self.path: str = path if path.isascii() else from_wsgi(path)
         self._query: dict[str, str] | None = None
 
     @property
