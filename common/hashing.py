@@ -40,9 +40,10 @@ class HashSalt:
     def path_hash(self, account: str, container: str | None = None, obj: str | None = None) -> str:
         """Return the 32 hex digits of the path; `obj` needs `container`."""
         assert obj is None or container is not None
-        path = account
-        if container is not None:
-            path = f"{account}/{container}" if obj is None else f"{account}/{container}/{obj}"
+        if obj is not None:
+            path = f"{account}/{container}/{obj}"
+        else:
+            path = account if container is None else f"{account}/{container}"
         salted = b"".join((self._start, path.encode("utf-8", "surrogateescape"), self.suffix))
         digest: str = short_md5(salted).hexdigest()
         return digest

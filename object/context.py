@@ -80,20 +80,21 @@ class Context:
 
     def _target(self, request: Request, locate: Callable[[str], tuple[str, int | None]]) -> Target:
         policy, data_directory, tmp_directory = self._place(request)
-        pieces = request.path.split("/", 5)
+        path = request.path
+        pieces = path.split("/", 5)
         if len(pieces) != 6 or pieces[0] or not all(pieces[1:]):
-            raise Refused(f"Invalid path: {request.path}")
+            raise Refused(f"Invalid path: {path}")
         _, device, partition, account, container, obj = pieces
         if not is_partition(partition):
             raise Refused(f"Invalid partition: {partition}")
-        if not request.path.isascii() or "\0" in request.path:
+        if not path.isascii() or "\0" in path:
             _check_names(account, container, obj)
         if len(obj) * 4 > self.cluster.constraints.max_object_name_length:
             check_object_name(obj, self.cluster.constraints)
         device_path, file_system = locate(device)
         path_hash = self.cluster.salt.path_hash(account, container, obj)
         folder = f"{device_path}/{data_directory}/{partition}/{path_hash[-3:]}/{path_hash}"
-        name = f"/{account}/{container}/{obj}"
+        name = path[len(device) + len(partition) + 2 :]
         location = Location(device_path, folder, f"{device_path}/{tmp_directory}", name, file_system)
         return Target(account, container, obj, policy, location)
 

@@ -21,12 +21,15 @@ _HOW = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 def invalidate(suffix_directory: str) -> None:
     """Note that something under this suffix changed; silent when the partition is gone."""
     partition_directory, _, suffix = suffix_directory.rpartition("/")
-    invalidate_all(partition_directory, (suffix,))
+    _note(partition_directory, f"{suffix}\n".encode("ascii"))
 
 
 def invalidate_all(partition_directory: str, suffixes: Iterable[str]) -> None:
     """Note that something under each of these suffixes changed; silent when the partition is gone."""
-    lines = "".join(f"{suffix}\n" for suffix in suffixes).encode("ascii")
+    _note(partition_directory, "".join(f"{suffix}\n" for suffix in suffixes).encode("ascii"))
+
+
+def _note(partition_directory: str, lines: bytes) -> None:
     try:
         with locked(partition_directory):
             descriptor = open_file(f"{partition_directory}/{INVALID_FILE}", _HOW, 0o644)

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _STAYING = frozenset(("content-length", "deleted", "etag", "x-static-large-object"))
 _SYSMETA_PREFIX = "x-object-sysmeta-"
+_LATER_VERSIONS = range(2, 16)  # Of the block checksums: not ours to call damaged, unlike what is beyond.
 _UNREADABLE = (errno.ENODATA, errno.EUCLEAN, errno.EIO)
 _RACES_MAX = 5
 Clock = Callable[[], Timestamp | None]
@@ -108,13 +109,14 @@ class StoredObject:
         return None if value is None else blocks.decode(value, self.length)
 
     def block_attribute(self) -> bytes | None:
-        """Return the attribute that holds them as it is."""
+        """Return the attribute that holds them as it is; one of a later version says nothing to us."""
         try:
-            return os.getxattr(self.descriptor, blocks.ATTRIBUTE)
+            value = os.getxattr(self.descriptor, blocks.ATTRIBUTE)
         except OSError as problem:
             if problem.errno in (errno.ENODATA, errno.ENOTSUP):
                 return None
             raise
+        return None if value and value[0] in _LATER_VERSIONS else value
 
     def take_descriptor(self) -> int:
         """Hand the open file on: who takes it closes it."""

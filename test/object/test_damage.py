@@ -85,6 +85,29 @@ def test_an_object_of_stock_swift_is_checked_by_its_md5(node: ObjectNode) -> Non
         assert node.files() == []
 
 
+@pytest.mark.parametrize("block_bytes", [1 << 16, 1 << 20])
+def test_a_small_body_may_have_been_summed_in_blocks_of_another_size(
+    node: ObjectNode, block_bytes: int
+) -> None:
+    """What the attribute says of itself counts, not how we would write it now."""
+    node.put(b"x" * 100, at=0)
+    exponent = block_bytes.bit_length() - 1
+    attribute = os.getxattr(node.data_file(), ATTRIBUTE)
+    os.setxattr(node.data_file(), ATTRIBUTE, attribute[:1] + bytes([exponent]) + attribute[2:])
+    assert node.ask("GET").body == b"x" * 100
+    flip(node.data_file(), 50)
+    assert node.ask("GET").status == 404
+
+
+def test_checksums_of_a_later_version_are_not_called_damage(node: ObjectNode) -> None:
+    """The node may have been downgraded: the MD5 guards such a body."""
+    node.put(b"x" * 100, at=0)
+    os.setxattr(node.data_file(), ATTRIBUTE, b"\x02 whatever that will be")
+    assert node.ask("GET").body == b"x" * 100
+    flip(node.data_file(), 50)
+    assert node.ask("GET").status == 404
+
+
 @pytest.mark.parametrize("harm", ["length", "metadata", "checksums", "no metadata", "not a folder"])
 def test_other_damage(node: ObjectNode, harm: str) -> None:
     """A wrong length, attributes that do not match and strange files are all quarantined."""
