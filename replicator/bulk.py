@@ -13,9 +13,10 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..common.concurrency import sleep
 from ..common.errors import Corrupt, Unavailable
 from ..object.parcel import PARCEL_BYTES_MAX, PIECES_MAX, Piece
-from .local import Copy
+from .local import TURN, Copy
 from .peer import PeerClient, Place, Unmounted
 from .plan import Inventory, Need, Push, confirms
 
@@ -54,7 +55,9 @@ def deliver(peers: PeerClient, place: Place, copies: Mapping[str, Copy], load: I
     delivered = Delivered()
     waiting: dict[str, Piece] = {}
     size = 0
-    for digest in load:
+    for index, digest in enumerate(load, 1):
+        if not index % TURN:
+            sleep()
         piece = copies[digest].piece()
         if piece is None:
             continue  # The ordinary push's to judge.

@@ -24,7 +24,7 @@ from posix import read as read_file
 from types import TracebackType
 from typing import Self
 
-from ..common.concurrency import in_native_thread
+from ..common.concurrency import in_native_thread, sleep
 from ..common.errors import Corrupt, Missing, Unavailable
 from ..common.policies import Policy
 from ..common.timestamp import Timestamp
@@ -39,6 +39,9 @@ from .plan import Version
 log = logging.getLogger(__name__)
 
 PIECE_BYTES = 1 << 20
+TURN = 16
+"""Suffixes listed, or objects read, before others get their turn: milliseconds from a disk, so that no
+timeout of a connection passes meanwhile."""
 UNREADABLE = (errno.EIO, errno.EUCLEAN, errno.ENODATA)
 CONTENT_TYPE = ("Content-Type", "Content-Type-Timestamp")
 Metadata = dict[str, str]
@@ -240,7 +243,9 @@ class LocalDevice:
     def copies(self, partition: int, suffixes: Collection[str]) -> dict[str, Copy]:
         """Return hash → what lies there, of these suffixes."""
         found: dict[str, Copy] = {}
-        for suffix in suffixes:
+        for index, suffix in enumerate(suffixes, 1):
+            if not index % TURN:
+                sleep()
             directory = f"{self.partition_path(partition)}/{suffix}"
             for digest, files in hashes.hash_dirs(directory):
                 selection = names.select(files)
