@@ -89,8 +89,12 @@ class Pair:
     def _work(self, peer: Peer, workload: Workload, prefix: str) -> Iterator[Reading]:
         endpoint = self._endpoints[peer.name]
         container = f"{workload.label}x{workload.connections}-"
-        for number in range(workload.containers):
-            _put_container(endpoint, f"{container}{number}")
+        try:
+            for number in range(workload.containers):
+                _put_container(endpoint, f"{container}{number}")
+        except Unfit as error:
+            self._tell_unfit(f"{peer.title}: {error}")
+            return
         plan = Plan(
             endpoint,
             "put",
@@ -142,11 +146,14 @@ class Pair:
         try:
             outcome, reading = self._window(peer, figure, plan)
         except Unfit as error:
-            self._run.unfit.append(f"{peer.title}: {figure}: {error}")
-            self._run.tell(self._run.unfit[-1])
+            self._tell_unfit(f"{peer.title}: {figure}: {error}")
             return None
         yield reading
         return outcome
+
+    def _tell_unfit(self, what: str) -> None:
+        self._run.unfit.append(what)
+        self._run.tell(what)
 
     def _window(self, peer: Peer, figure: str, plan: Plan) -> tuple[Outcome, Reading]:
         pids = peer.pids()
@@ -211,12 +218,13 @@ def measures(outcome: Outcome, before: Mapping[Role, float], after: Mapping[Role
 
 def _put_container(endpoint: Endpoint, name: str) -> None:
     connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=60)
+    headers = {"X-Auth-Token": endpoint.token, "Content-Length": "0"}
     try:
-        connection.request(
-            "PUT", f"{endpoint.path}/{name}", headers={"X-Auth-Token": endpoint.token, "Content-Length": "0"}
-        )
+        connection.request("PUT", f"{endpoint.path}/{name}", headers=headers)
         answer = connection.getresponse()
         answer.read()
+    except (OSError, http.client.HTTPException) as problem:
+        raise Unfit(f"PUT of container {name}: {problem!r}") from problem
     finally:
         connection.close()
     if answer.status not in (201, 202):

@@ -7,10 +7,13 @@ It knows no load.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+from apus.common.shared_rounds import NAME
 
 from .peer import Role
 from .shape import Shape, sections
@@ -50,7 +53,7 @@ class Apus(Shape):
 
     def pids(self) -> Mapping[Role, Sequence[int]]:
         """Servers by what they serve, and whoever makes their writes durable."""
-        return {**super().pids(), Role.COMMITS: list(_commit_programs())}
+        return {**super().pids(), Role.COMMITS: list(_commit_programs(self.devices))}
 
     def replicate_containers(self) -> None:
         """Bring every container database to where it belongs."""
@@ -59,12 +62,14 @@ class Apus(Shape):
         subprocess.run([program, conf, "--once"], check=True, capture_output=True)
 
 
-def _commit_programs() -> Iterator[int]:
-    """Those that make rounds of syncfs: servers start them, and they outlive who started them."""
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
+def _commit_programs(place: Path) -> Iterator[int]:
+    """That which makes rounds of syncfs for us there: servers start it, and it outlives who started it."""
+    name = f"@{NAME}-{os.geteuid()}-{place.stat().st_dev}"
+    lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+    ears = {f"socket:[{line[6]}]" for line in lines if line[7:] == [name]}
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
-            words = place.read_bytes().split(b"\0")
+            if os.readlink(entry / "fd" / "0") in ears:
+                yield int(entry.name)
         except OSError:
-            continue  # It ended while we read.
-        if any(word.endswith(b"/common/commit_rounds.py") for word in words):
-            yield int(place.parent.name)
+            continue  # It ended while we read, or is not ours.

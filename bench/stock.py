@@ -2,8 +2,9 @@
 
     Stock(folder, venv, FULL or LEAN) ──▶ the programs of the environment in the common shape (shape.py)
 
-Settings are stock's defaults, one worker each; log lines go to a file by the way of the system log's
-protocol, as an operator would have it.
+Settings are stock's defaults, one worker each; but its proxy may have as many connections to memcached as it
+has clients, for with the two of the default a slow machine's requests wait until tokens are not found. Log
+lines go to a file by the way of the system log's protocol, as an operator would have it.
 """
 
 from __future__ import annotations
@@ -94,7 +95,10 @@ class Stock(Shape):
             return sections("swift", kind, STORAGE_FILTERS, {})
         options = {
             "proxy-server": ["account_autocreate = true", "allow_account_management = true"],
-            "memcache": [f"memcache_servers = 127.0.0.1:{self.port_of('cache')}"],
+            "memcache": [
+                f"memcache_servers = 127.0.0.1:{self.port_of('cache')}",
+                "memcache_max_connections = 64",
+            ],
             "tempauth": ["reseller_prefix = AUTH", "user_test_tester = testing .admin"],
             "versioned_writes": ["allow_versioned_writes = true", "allow_object_versioning = true"],
         }

@@ -12,11 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from clusters import free_port_block
 
+from apus.common.durability import GroupCommitter
 from bench import __main__ as program
-from bench import accounting, load, machine, ring, rows, stock
+from bench import accounting, load, machine, ours, ring, rows, stock, workloads
 from bench.load import Unfit
-from bench.peer import Reading, Role, Run
+from bench.peer import Endpoint, Reading, Role, Run
 from bench.shape import Shape
 
 FOUND = Reading("found", "apus", {"seconds": 1.0})
@@ -94,3 +96,38 @@ def test_a_store_at_rest_can_be_stopped(tmp_path: Path) -> None:
     assert time.monotonic() - begun < 5
     assert not store.home.exists()
     assert subprocess.run(["ps", "-p", str(process)], capture_output=True, check=False).returncode
+
+
+def test_the_program_of_rounds_of_our_own_disk_is_found(tmp_path: Path) -> None:
+    """Not those of other disks or tests, which would be charged to us, or be missed when they end."""
+    committer = GroupCommitter(str(tmp_path), is_shared=True)
+    committer.sync()
+    found = list(ours._commit_programs(tmp_path))
+    assert len(found) == 1
+    assert "commit_rounds" in Path(f"/proc/{found[0]}/cmdline").read_text()
+    committer._hang_up()
+
+
+class _Absent:
+    """A store that has gone."""
+
+    name = title = "absent"
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def endpoint(self) -> Endpoint:
+        return Endpoint("127.0.0.1", free_port_block(1), "/v1/a", "t")
+
+    def pids(self) -> dict[Role, list[int]]:
+        return {}
+
+    def fill(self, container: str, names: Sequence[str]) -> None: ...
+
+
+def test_a_store_that_fails_costs_its_own_windows(tmp_path: Path) -> None:
+    """The other one's are measured all the same, and it is said what is missing."""
+    run = run_in(tmp_path)
+    pair = load.Pair([_Absent()], run)
+    assert not list(pair.round(1, [workloads.QUICK[0]], ()))
+    assert len(run.unfit) == 1
+    assert "ConnectionRefused" in run.unfit[0]
