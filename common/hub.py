@@ -87,8 +87,8 @@ class Hub(eventlet.hubs.epolls.Hub):  # type: ignore[misc]  # eventlet has no ty
     def hear(self, descriptor: int, heard: Heard, events: int) -> None:
         """Call `heard` with what happens on the descriptor, each time it does, until `ignore`."""
         self.mark_as_reopened(descriptor)
-        self._heard_next[descriptor] = heard
         self.poll.register(descriptor, events)
+        self._heard_next[descriptor] = heard
 
     def hear_also(self, descriptor: int, events: int) -> None:
         """Hear of these events instead."""
@@ -130,7 +130,7 @@ class Hub(eventlet.hubs.epolls.Hub):  # type: ignore[misc]  # eventlet has no ty
                 seconds = self.timers[0][0] - clock() if self.timers else IDLE_SECONDS
                 if seconds <= 0:
                     self.fire_timers(clock())
-                if ready or seconds < 0 or self.stopping:
+                if ready or seconds < 0 or self.closed or self.stopping:
                     seconds = 0
                 self._turn += 1
                 if self._heard_next:
