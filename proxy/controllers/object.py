@@ -246,8 +246,8 @@ class ObjectController:
         known = self._updates.get(key)
         if known is not None and known[0] is container:
             return known[1]
-        if len(self._updates) >= UPDATES_MAX:
-            self._updates.clear()
+        if known is not None or len(self._updates) >= UPDATES_MAX:
+            self._updates.clear()  # Each that stayed would keep a ring of before the change in memory.
         hands: list[dict[str, str]] = [{} for _ in range(replicas)]
         deal_updates(hands, UpdateTarget(container.partition, container.primaries), db_state=db_state)
         updates = [Lines.of(hand) for hand in hands]

@@ -22,6 +22,7 @@ from storage_doubles import (
 from apus.common.errors import Unavailable
 from apus.common.http.answer import Answer
 from apus.common.http.request import Request
+from apus.proxy.rings import Home
 
 PATH = "AUTH_t/c/o"
 URL = f"/v1/{PATH}"
@@ -230,6 +231,17 @@ def test_a_client_cannot_aim_our_servers(cluster: DoubledCluster) -> None:
         for _, _, headers in node.requests:
             assert "10.9.9.9:1" not in headers.values()
             assert "secret" not in headers.values()
+
+
+def test_nothing_of_a_replaced_ring_is_kept(cluster: DoubledCluster) -> None:
+    """What is known of containers is known of one ring: the first that another ring places ends it."""
+    assert put(cluster).status == 201
+    controller = getattr(cluster.proxy._object["PUT"], "__self__")  # noqa: B009 - a handler is its method
+    ((key, (home, updates)),) = controller._updates.items()
+    moved = Home(home.ring, home.partition, home.primaries)
+    controller._updates[key[0] + 1, *key[1:]] = (home, updates)
+    assert len(controller._updates_of(moved, *key[1:])) == len(updates)
+    assert [kept for kept, _ in controller._updates.values()] == [moved]
 
 
 def test_a_listing_that_lags_is_announced(cluster: DoubledCluster) -> None:
