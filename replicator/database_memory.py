@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 MET_MIN = 50
 """Unchanged databases that every pass meets, where there are so many: a small cluster leaves none out."""
@@ -23,11 +24,11 @@ TURNS_MAX = 10
 """Passes after which every unchanged database has had its turn."""
 SETTLED_NANOSECONDS = 2_000_000_000
 """Files changed more recently may change again within the same tick of the file system's clock."""
-Signature = tuple[tuple[str, int, int, int], ...]
+Signature = int
+"""A hash of names, inodes, sizes and moments: a number, as a node may hold a million databases."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Agreement:
+class _Agreement(NamedTuple):
     signature: Signature
     turn: int
 
@@ -78,4 +79,4 @@ def signature(path: str, now_nanoseconds: int) -> Signature | None:
         return None
     if any(file[3] > now_nanoseconds - SETTLED_NANOSECONDS for file in files):
         return None
-    return tuple(sorted(files))
+    return hash(tuple(sorted(files)))

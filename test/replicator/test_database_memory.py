@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from apus.replicator.database_memory import MET_MIN, TURNS_MAX, Memory, Signature, signature
 
-OLD: Signature = (("a.db", 1, 2, 3),)
-NEW: Signature = (("a.db", 1, 2, 4),)
+OLD: Signature = 1
+NEW: Signature = 2
 
 
 def settled(memory: Memory, count: int) -> dict[str, Signature | None]:
