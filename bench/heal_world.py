@@ -34,6 +34,7 @@ from apus.ring.file import write_ring_file
 from apus.ring.table import Ring
 
 from . import ROOT
+from .shape import sections
 
 LAUNCHER = ROOT / "test" / "support" / "stock_launch.py"
 NODES = (1, 2, 3, 4)
@@ -58,17 +59,7 @@ workers = 0
 user = {user}
 log_address = /dev/null
 recon_cache_path = {cache}
-
-[pipeline:main]
-pipeline = recon object-server
-
-[filter:recon]
-use = egg:{egg}#recon
-recon_cache_path = {cache}
-
-[app:object-server]
-use = egg:{egg}#object
-
+{pipeline}
 [object-replicator]
 rsync_module = rsync://127.0.0.1:{rsync_port}/object_{{device}}
 """
@@ -177,13 +168,15 @@ class HealWorld:
         return self.etc / f"{egg}-{node}.conf"
 
     def _server_conf(self, node: int, egg: str) -> str:
+        folder = self.device(node).parent
+        recon = {"recon": [f"recon_cache_path = {folder}"]}
         return SERVER_CONF.format(
-            devices=self.device(node).parent,
+            devices=folder,
             etc=self.etc,
             port=self.port(node),
             user=getpass.getuser(),
-            cache=self.device(node).parent,
-            egg=egg,
+            cache=folder,
+            pipeline="\n".join(sections(egg, "object", ["recon"], recon)),
             rsync_port=self._rsync_port,
         )
 
