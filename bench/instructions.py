@@ -33,12 +33,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "test" / "suppor
 from clusters import AllInOne, all_in_one
 from processes import kill_and_wait
 
+from apus.common import gathered_rows
+
 BUDGET = Path(__file__).with_name("budget.json")
 SLACK = 1.15  # Hash seeds, memory layout and minor releases of libraries moved counts by up to 6 %.
 BODY = bytes(range(256)) * 16
 OPERATIONS = 200
 WARM_UP = 60  # Memos fill and the interpreter specialises within some fifty rounds.
 LISTED = 1000
+GATHERED = 10
 PARTITION = 7
 CALIBRATION = """
 import json
@@ -51,11 +54,12 @@ for number in range(2000):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One kind of request: how the nth looks on the wire, and the status it must get."""
+    """One kind of request: how the nth looks on the wire, its status, and how many operations it is."""
 
     request: Callable[[int], bytes]
     status: int
     times: int = OPERATIONS
+    operations: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,8 @@ def count_server(cluster: AllInOne, subject: Subject, folder: Path) -> dict[str,
             _control("--zero", pid)
             converse(connection, exchange, range(exchange.times))
             _control("--dump", pid)
-            counted[name] = _total(out.with_name(f"{out.name}.{number}")) // exchange.times
+            done = exchange.times * exchange.operations
+            counted[name] = _total(out.with_name(f"{out.name}.{number}")) // done
     return counted
 
 
@@ -234,6 +239,25 @@ def _container_server(_cluster: AllInOne) -> Subject:
         )
         return _message("PUT", f"/d1/{PARTITION}/AUTH_count/c/object-{number:04}", about)
 
+    def gathered(number: int) -> bytes:
+        about = {
+            "X-Size": "4096",
+            "X-Content-Type": "text/plain",
+            "X-Etag": "d41d8cd98f00b204e9800998ecf8427e",
+            "X-Trans-Id": "tx0-count",
+            "X-Backend-Storage-Policy-Index": "0",
+        }
+        lines = [
+            gathered_rows.line(
+                "PUT",
+                f"/d1/{PARTITION}/AUTH_count/c/together-{each:04}",
+                {"X-Timestamp": f"{begun + 1000 + each / 1000:.5f}", **about},
+            )
+            for each in range(number * GATHERED, (number + 1) * GATHERED)
+        ]
+        body = gathered_rows.message([line for line in lines if line])
+        return _message(gathered_rows.METHOD, gathered_rows.PATH, body=body)
+
     def listing(_number: int) -> bytes:
         return _message("GET", f"/d1/{PARTITION}/AUTH_count/c?format=json&limit={LISTED}")
 
@@ -242,6 +266,7 @@ def _container_server(_cluster: AllInOne) -> Subject:
         "apus.bin.container_server",
         {
             "row PUT": Exchange(row, 201, LISTED),
+            f"row PUT, {GATHERED} together": Exchange(gathered, 200, LISTED // GATHERED, GATHERED),
             f"listing of {LISTED:,}": Exchange(listing, 200, 10),
         },
         {"container": Exchange(_container_put("d1", begun - 1), 201, 1)},

@@ -73,21 +73,18 @@ def environs(body: bytes) -> list[Environ]:
         raise Refused(f"the rows are not JSON: {problem}") from problem
     if type(rows) is not list or not 0 < len(rows) <= ROWS_MAX:
         raise Refused(f"expected 1 to {ROWS_MAX} rows")
-    return [_environ(row) for row in rows]
+    # JSON has control characters only behind a backslash: where there is none, none is to be looked for.
+    is_plain = b"\\" not in body and b"\x7f" not in body and body.isascii()
+    return [_environ(row, is_plain=is_plain) for row in rows]
 
 
-def _environ(row: Any) -> Environ:
+def _environ(row: Any, *, is_plain: bool) -> Environ:
     if type(row) is not list or len(row) != len(_KEYS):
         raise Refused(f"a row has {len(_KEYS)} fields")
     verb, path = row[:2]
     try:
         values = "".join([value for value in row[2:] if value is not None])
-        # Nearly all are printable ASCII, which is seen at a glance.
-        if (
-            verb in _VERBS
-            and _is_path(path)
-            and ((values.isascii() and values.isprintable()) or _are_values(values))
-        ):
+        if verb in _VERBS and _is_path(path) and (is_plain or _are_values(values)):
             return dict(zip(_KEYS, row, strict=True))
     except TypeError as problem:
         raise Refused(f"a row's fields are texts: {problem}") from problem

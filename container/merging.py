@@ -11,11 +11,11 @@ transaction: nobody else ever sees the table without them.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from ..common.hashing import short_md5
 from . import schema
 from .rows import ObjectRow, joined
 
@@ -37,11 +37,11 @@ def merge(database: sqlite3.Connection, rows: Iterable[ObjectRow]) -> None:
         key = row.key
         known = news.get(key)
         news[key] = row if known is None else joined(known, row)
-    ordered = [news[key] for key in sorted(news)]
+    ordered = sorted(news.items())
     triggers = _dropped_triggers(database) if len(ordered) >= MANY else []
     tally = Tally()
     for start in range(0, len(ordered), MERGED_TOGETHER):
-        went, came = _merge_some(database, ordered[start : start + MERGED_TOGETHER])
+        went, came = _merge_some(database, dict(ordered[start : start + MERGED_TOGETHER]))
         if triggers:
             tally.count(went, -1)
             tally.count(came, 1)
@@ -56,16 +56,16 @@ class Tally:
 
     def __init__(self) -> None:
         self.hash = 0
-        self.policies: dict[int, tuple[int, int]] = {}
+        self.policies: dict[int, list[int]] = {}  # Objects and bytes of each.
 
     def count(self, rows: Sequence[ObjectRow], sign: int) -> None:
         """Count rows that came (1) or went (-1)."""
-        for row in rows:
-            objects, size = self.policies.get(row.policy_index, (0, 0))
-            listed = row.size if isinstance(row.size, int) else 0  # As SQL adds a text that is no number.
-            self.policies[row.policy_index] = objects + sign * (1 - row.deleted), size + sign * listed
-            state = f"{row.name}-{row.created_at}".encode()
-            self.hash ^= int.from_bytes(hashlib.md5(state, usedforsecurity=False).digest(), "big")
+        policies = self.policies
+        for name, created_at, size, _, _, deleted, policy_index in rows:
+            sums = policies.get(policy_index) or policies.setdefault(policy_index, [0, 0])
+            sums[0] += sign * (1 - deleted)
+            sums[1] += sign * size if isinstance(size, int) else 0  # As SQL adds a text that is no number.
+            self.hash ^= int.from_bytes(short_md5(f"{name}-{created_at}".encode()).digest(), "big")
 
     def write(self, database: sqlite3.Connection) -> None:
         """Add it to what the database says."""
@@ -97,15 +97,15 @@ def _dropped_triggers(database: sqlite3.Connection) -> list[str]:
 
 
 def _merge_some(
-    database: sqlite3.Connection, rows: Sequence[ObjectRow]
+    database: sqlite3.Connection, rows: Mapping[Key, ObjectRow]
 ) -> tuple[list[ObjectRow], list[ObjectRow]]:
     """Merge rows of different objects; return the rows that went and those that came."""
-    stored = _stored(database, list({row.name for row in rows}))
+    stored = _stored(database, list({name for name, _ in rows}))
     went: list[ObjectRow] = []
     came: list[ObjectRow] = []
     numbers: list[int] = []
-    for row in rows:
-        held = stored.get(row.key)
+    for key, row in rows.items():
+        held = stored.get(key)
         if held is None:
             came.append(row)
             continue

@@ -49,6 +49,8 @@ def tombstone(name: str, timestamp: str, policy_index: int) -> ObjectRow:
 
 def from_entry(entry: tuple[Any, ...]) -> ObjectRow:
     """Return the row in a pending entry of any release: later ones added policy and the extra moments."""
+    if len(entry) == 9 and entry[7] is entry[8] is None and type(entry[2]) is type(entry[5]) is int:
+        return ObjectRow._make(entry[:7])  # What nearly all are, made in a third of the time.
     name, created_at, size, content_type, etag, deleted = entry[:6]
     policy_index = entry[6] if len(entry) > 6 else 0
     content_type_at = entry[7] if len(entry) > 7 else None

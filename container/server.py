@@ -165,22 +165,27 @@ class ContainerServer(DatabaseService):
     def _keep_gathered(self, request: Request) -> Answer:
         """Keep rows that an object server has gathered, each as if it had come alone."""
         alone = list(map(Request, gathered_rows.environs(body_of(request, MESSAGE_BYTES_MAX))))
-        has_room = cache(self._has_room)  # One system call for each device, not for each row.
-        statuses = gathered.keep([self._judged(row, has_room) for row in alone])
+        has_room, broker_at = cache(self._has_room), cache(self._shelf.take)  # Asked but once for all rows.
+        statuses = gathered.keep([self._judged(row, has_room, broker_at) for row in alone])
         if self.settings.log_requests:
             for row, status in zip(alone, statuses, strict=True):
                 logs.transaction_id.set(row.environ["HTTP_X_TRANS_ID"] or "-")
                 log.info("row", extra={"method": row.method, "path": row.path, "status": status})
         return Answer(200, {STATUSES: gathered_rows.statuses_line(statuses)})
 
-    def _judged(self, request: Request, has_room: Callable[[str], bool]) -> gathered.Judged:
+    def _judged(
+        self,
+        request: Request,
+        has_room: Callable[[str], bool],
+        broker_at: Callable[[str], ContainerBroker],
+    ) -> gathered.Judged:
         """Return what is to be kept of a row, and where, or the status by which it is refused."""
         logs.transaction_id.set(request.environ["HTTP_X_TRANS_ID"] or "-")
         try:
             place, row = self._row(request, object_in(request.path), has_room)
         except ApusError as problem:
             return translated(problem).status
-        return self._shelf.take(place.path), row
+        return broker_at(place.path), row
 
     def _make_for_rows(
         self,
