@@ -76,6 +76,8 @@ class Inflow:
     def finish(self) -> None:
         """Return when all of it is summed and written."""
         if self._filled and not self._offset and self._filled <= INLINE_BYTES_MAX:
+            # In this thread: the page cache takes it at once, a direct write would wait for the device.
+            self._is_direct = self._is_direct and _write_directly(self._descriptor, directly=False)
             self._store(self._piece[: self._filled], 0)
             self._filled = 0
         elif self._filled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import random
@@ -12,7 +13,7 @@ import pytest
 
 from apus.object.files import inflow
 from apus.object.files.blocks import BlockSums
-from apus.object.files.inflow import PIECE_BYTES, Inflow
+from apus.object.files.inflow import INLINE_BYTES_MAX, PIECE_BYTES, Inflow
 
 LENGTHS = (1, 4096, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 5000, 10 * PIECE_BYTES)
 
@@ -76,3 +77,20 @@ def test_a_device_that_fails_is_noticed(tmp_path: Path, monkeypatch: pytest.Monk
         incoming.close()
     finally:
         os.close(descriptor)
+
+
+def test_a_body_that_turns_out_to_be_small_waits_for_no_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written in the thread that all requests share, so never past the page cache."""
+    write, flags = inflow._write, []
+
+    def watched(descriptor: int, data: memoryview, offset: int) -> int:
+        if data:
+            flags.append(fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DIRECT)
+        return write(descriptor, data, offset)
+
+    monkeypatch.setattr(inflow, "_write", watched)
+    body = random.Random(1).randbytes(INLINE_BYTES_MAX)
+    assert stored(tmp_path / "o", body, random.Random(2)) == expected(body)
+    assert flags == [0]
