@@ -26,7 +26,8 @@ class ContainerProcess:
         self.conf.write_text(
             f"[DEFAULT]\ndevices = {folder}/srv\nswift_dir = {folder}\nmount_check = false\nfallocate_reserve = 0\n"
             f"bind_ip = 127.0.0.1\nbind_port = {self.port}\nworkers = 0\n"
-            "[pipeline:main]\npipeline = container-server\n[app:container-server]\nuse = egg:apus#container\n"
+            "[pipeline:main]\npipeline = metrics container-server\n[filter:metrics]\nuse = egg:apus#metrics\n"
+            "[app:container-server]\nuse = egg:apus#container\n"
         )
         self.process: subprocess.Popen[bytes] | None = None
 
