@@ -20,7 +20,7 @@ from .context import Context, Target
 from .files.metadata import Metadata
 from .files.names import META, TOMBSTONE
 from .files.store import Absent, Expired, StoredObject
-from .reading import absence, moment_of
+from .reading import absence, sees_expired
 from .request_keys import keys_of
 from .request_metadata import check, kept, system_metadata
 from .writing import requeue
@@ -29,15 +29,16 @@ from .writing import requeue
 def post(context: Context, request: Request) -> Answer:
     """Answer a POST."""
     moment = request.timestamp()
+    judged_at = None if sees_expired(request) else moment
     delete_at = expiry.delete_at_of(
-        request.environ.get("HTTP_X_DELETE_AT"), float(moment), past_is_fine=moment_of(request) is None
+        request.environ.get("HTTP_X_DELETE_AT"), float(moment), past_is_fine=judged_at is None
     )
     keys = keys_of(tuple(request.environ), context.allowed_keys)
     check(request, keys, context.cluster.constraints)
     type_moment = _type_moment(request, moment)
     target = context.target(request)
     try:
-        stored = context.store.open(target.location, now=lambda: moment_of(request))
+        stored = context.store.open(target.location, now=lambda: judged_at)
     except Absent as absent:
         return absence(absent)
     stored.close()

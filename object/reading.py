@@ -42,10 +42,15 @@ def get(context: Context, request: Request) -> Answer:
 
 def moment_of(request: Request) -> Timestamp | None:
     """Return the moment at which expiry is judged; None for those who may see expired objects."""
-    if flag(request, "HTTP_X_BACKEND_OPEN_EXPIRED") or flag(request, "HTTP_X_BACKEND_REPLICATION"):
+    if sees_expired(request):
         return None
     text = request.environ.get("HTTP_X_TIMESTAMP")
     return request.timestamp() if text else now()
+
+
+def sees_expired(request: Request) -> bool:
+    """Whether the object is shown even if it has expired."""
+    return flag(request, "HTTP_X_BACKEND_OPEN_EXPIRED") or flag(request, "HTTP_X_BACKEND_REPLICATION")
 
 
 def absence(absent: Absent, status: int = 404) -> Answer:
