@@ -81,7 +81,7 @@ class Partner:
         self._is_busy = False
         if self._at_end is not None:
             self._end()
-        if self._waiter is not None:
+        elif self._waiter is not None:
             self._waiter.switch()
 
     def _serve(self) -> None:

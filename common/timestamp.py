@@ -93,8 +93,10 @@ class Timestamp:
     @property
     def http_date(self) -> str:
         """The RFC 7231 date of `ceil_seconds`."""
-        minutes, second = divmod(self.ceil_seconds, 60)
-        return f"{_http_minute(minutes)}{_TWO_DIGITS[second]} GMT"
+        days, second = divmod(self.ceil_seconds, 86400)
+        hour, second = divmod(second, 3600)
+        two = _TWO_DIGITS
+        return f"{_http_day(days)} {two[hour]}:{two[second // 60]}:{two[second % 60]} GMT"
 
     def later(self, ticks: int) -> Timestamp:
         """Return the moment `ticks` after this one (before it when negative), without offset."""
@@ -125,11 +127,11 @@ _set_ticks = Timestamp.__dict__["ticks"].__set__
 _set_offset = Timestamp.__dict__["offset"].__set__
 
 
-@functools.lru_cache(maxsize=1024)
-def _http_minute(minutes: int) -> str:
-    """Return the beginning of an HTTP date, so many minutes after the epoch: all but its second."""
-    year, month, day, hour, minute, _, weekday, *_ = time.gmtime(minutes * 60)
-    return f"{_WEEKDAYS[weekday]}, {day:02d} {_MONTHS[month - 1]} {year:04d} {hour:02d}:{minute:02d}:"
+@functools.lru_cache(maxsize=256)
+def _http_day(days: int) -> str:
+    """Return the beginning of an HTTP date, so many days after the epoch."""
+    year, month, day, _, _, _, weekday, *_ = time.gmtime(days * 86400)
+    return f"{_WEEKDAYS[weekday]}, {day:02d} {_MONTHS[month - 1]} {year:04d}"
 
 
 ZERO = Timestamp(0)

@@ -153,13 +153,13 @@ class Backend:
 
     def is_limited(self, device: Device) -> bool:
         """Tell whether the device is being left alone."""
-        return self._limits.has_any and self._limits.is_limited(_key(device), self._clock())
+        return bool(self._limits.records) and self._limits.is_limited(_key(device), self._clock())
 
     def is_limited_for_uploads(self, device: Device) -> bool:
         """Tell whether the device is being left alone, or has no room."""
-        if self.is_limited(device):
+        if self._limits.records and self.is_limited(device):
             return True
-        return self._full.has_any and self._full.is_limited(_key(device), self._clock())
+        return bool(self._full.records) and self._full.is_limited(_key(device), self._clock())
 
     def candidates(
         self, ordered: Iterable[Candidate], count: int, *, uploading: bool = False

@@ -105,7 +105,10 @@ def _is_valid_path(path: str, environ: Environ) -> bool:
 
 def _pieces(path: str) -> tuple[str, str | None, str | None, str | None]:
     """Return version, account, container and object name; a trailing slash names no level."""
-    pieces: list[str | None] = list(path.split("/", 4))
+    parts = path.split("/", 4)
+    if len(parts) == 5 and not parts[0] and all(parts[1:]):
+        return parts[1], parts[2], parts[3], parts[4]  # An object, as nearly always.
+    pieces: list[str | None] = list(parts)
     if len(pieces) < 2 or pieces[0] != "" or not pieces[1]:
         raise Refused(f"Invalid path: {path}", 404)
     if pieces[-1] == "":

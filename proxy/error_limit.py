@@ -23,30 +23,26 @@ class ErrorLimit:
 
     rest_seconds: float = 60.0
     errors_max: int = 10
-    _records: dict[tuple[str, int, str], _Record] = field(default_factory=dict, init=False)
-
-    @property
-    def has_any(self) -> bool:
-        """Whether any device has failed lately; nearly always none has."""
-        return bool(self._records)
+    records: dict[tuple[str, int, str], _Record] = field(default_factory=dict, init=False)
+    """Of devices that failed lately; nearly always there are none."""
 
     def is_limited(self, key: tuple[str, int, str], now: float) -> bool:
         """Tell whether the device (ip, port, name) is resting."""
-        record = self._records.get(key)
+        record = self.records.get(key)
         if record is None:
             return False
         if now - record.last_at > self.rest_seconds:
-            del self._records[key]
+            del self.records[key]
             return False
         return record.errors > self.errors_max
 
     def count(self, key: tuple[str, int, str], now: float) -> bool:
         """Count one failure; True if the device has just been given a rest."""
-        record = self._records.setdefault(key, _Record())
+        record = self.records.setdefault(key, _Record())
         record.errors += 1
         record.last_at = now
         return record.errors == self.errors_max + 1
 
     def limit(self, key: tuple[str, int, str], now: float) -> None:
         """Give the device a rest at once."""
-        self._records[key] = _Record(errors=self.errors_max + 1, last_at=now)
+        self.records[key] = _Record(errors=self.errors_max + 1, last_at=now)

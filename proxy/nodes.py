@@ -12,11 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 from ..common.errors import Refused
 from ..ring.device import Device
+
+Item = TypeVar("Item")
 
 FARTHEST: Final = 2**31
 """Rank of a device that no read_affinity rule names."""
@@ -30,7 +33,7 @@ _TIMES_REPLICAS = re.compile(r"(\d+)\s*\*\s*replicas")
 class Candidate:
     """A device to ask, and whether the partition is at home there.
 
-    Made for every request, so not frozen: that would cost three times as much.
+    Made often, so not frozen: that would cost three times as much.
     """
 
     device: Device
@@ -131,16 +134,25 @@ def order_for_reading(
 
     Shuffled first, so that equals share the load; the sorts below are stable.
     """
-    ordered = list(primaries)
-    if len(ordered) > 1:
-        for last in range(len(ordered) - 1, 0, -1):
-            other = int(dice.random() * (last + 1))
-            ordered[last], ordered[other] = ordered[other], ordered[last]
+    ordered = shuffled(primaries, dice)
     if timings is not None:
         ordered.sort(key=lambda device: timings.get(device.ip, -1.0))
     elif affinity is not None:
         ordered.sort(key=affinity.rank)
     return ordered
+
+
+def shuffled(items: Sequence[Item], dice: Random) -> list[Item]:
+    """Return them in an order that the dice choose, for so few as replicas are by one throw."""
+    if len(items) < len(_ORDERS):
+        orders = _ORDERS[len(items)]
+        return [items[place] for place in orders[int(dice.random() * len(orders))]]
+    ordered = list(items)
+    dice.shuffle(ordered)
+    return ordered
+
+
+_ORDERS = [tuple(permutations(range(count))) for count in range(5)]
 
 
 def order_for_writing(

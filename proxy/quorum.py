@@ -10,7 +10,7 @@
 No socket and no clock here: whoever drives this reports a replica that fell silent as SILENT.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 SILENT = 503
 """Status that stands for a replica that gave no usable answer."""
@@ -76,7 +76,10 @@ def _is_kept(heard: Sequence[int], replicas: int) -> bool:
 
     A single 409 is no quorum: the one disk that holds something newer may be lost, and the write with it.
     """
-    return sum(1 for status in heard if status // 100 == 2 or status == 409) >= quorum_size(replicas)
+    quorum = quorum_size(replicas)
+    if len(heard) < quorum:
+        return False
+    return len([status for status in heard if status // 100 == 2 or status == 409]) >= quorum
 
 
 def post_verdict(heard: Sequence[int], *, replicas: int) -> int:
@@ -85,11 +88,11 @@ def post_verdict(heard: Sequence[int], *, replicas: int) -> int:
     return SILENT if status == 404 and 202 in heard else status
 
 
-def listing_pending(rows: Collection[bool | None], *, container_replicas: int) -> bool:
+def listing_pending(rows: Sequence[bool | None], *, container_replicas: int) -> bool:
     """Tell whether too few container replicas are known to hold the row of an acknowledged write.
 
     True and False are replicas' words; None means a storage server that does not report.
     """
-    missing = sum(1 for row in rows if row is False)
+    missing = rows.count(False)
     possible = len(rows) - missing
     return missing > 0 and possible < quorum_size(container_replicas)

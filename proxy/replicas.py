@@ -19,7 +19,7 @@ from ..common.http.answer import Answer
 from ..common.http.client import Sendable
 from .backend import Backend, Question
 from .fanout import Replies, fan_out, has_quorum
-from .nodes import Candidate, NodeCount, at_home_first, order_for_reading, order_for_writing
+from .nodes import Candidate, NodeCount, at_home_first, order_for_reading, order_for_writing, shuffled
 from .reading import read, reading_of
 from .rings import Home, Rings
 from .settings import ProxySettings
@@ -37,6 +37,11 @@ class Replicas:
         self._grace = Countdown(settings.post_quorum_timeout)
         self._node_count = NodeCount.parse(settings.request_node_count)
         self._affinity = {index: settings.of_policy(index).nearest() for index in (None, *settings.policies)}
+        self._unsorted = {
+            index
+            for index, affinity in self._affinity.items()
+            if affinity is None and settings.of_policy(index).sorting_method != "timing"
+        }
         self._local = {index: settings.of_policy(index).local() for index in (None, *settings.policies)}
 
     def head(self, headers: dict[str, str], account: str, container: str | None = None) -> Answer:
@@ -95,6 +100,9 @@ class Replicas:
         self, home: Home, policy_index: int | None = None, *, uploading: bool = False
     ) -> Iterator[Candidate]:
         """Yield the devices that a read tries, nearest or fastest first, then handoffs."""
+        if (policy_index if policy_index in self._affinity else None) in self._unsorted:
+            in_any_order = shuffled(home.at_home, self._dice)
+            return self._tried(chain(in_any_order, home.stand_ins()), home, uploading=uploading)
         how = self.settings.of_policy(policy_index)
         ordered = order_for_reading(
             home.primaries,

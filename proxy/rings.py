@@ -8,7 +8,7 @@ Ring files are watched and re-read when they change; a request keeps the ring it
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..common.cluster import ClusterConf
@@ -16,6 +16,7 @@ from ..common.errors import Unavailable
 from ..ring.device import Device
 from ..ring.table import Ring
 from ..ring.watch import WatchedRing
+from .nodes import Candidate
 
 CHECK_SECONDS = 15.0
 """How often a ring file's age is looked at; stock Swift's habit."""
@@ -32,6 +33,13 @@ class Home:
     ring: Ring
     partition: int
     primaries: list[Device]
+    at_home: tuple[Candidate, ...] = field(init=False, repr=False, compare=False)
+    """The primaries, ready to be asked."""
+
+    def __post_init__(self) -> None:
+        """Make the candidates once, not for every request."""
+        at_home = tuple(Candidate(device, primary=True) for device in self.primaries)
+        object.__setattr__(self, "at_home", at_home)
 
     @property
     def replicas(self) -> int:
@@ -41,6 +49,11 @@ class Home:
     def handoffs(self) -> Iterator[Device]:
         """Yield the devices that stand in, in the order all proxies agree on."""
         return iter(self.ring.handoffs(self.partition))
+
+    def stand_ins(self) -> Iterator[Candidate]:
+        """Yield the same, ready to be asked."""
+        for device in self.handoffs():
+            yield Candidate(device, primary=False)
 
 
 class Homes:

@@ -367,7 +367,10 @@ class WholeBody(Body):
 
     def read(self, size: int | None = -1) -> bytes:
         """Return so many bytes, or all that are left when there are fewer or size is negative."""
-        return self.take_ahead() if size is None or size < 0 else self.piece(size)
+        if size is None or size < 0:
+            ahead, self._ahead = self._ahead, b""
+            return ahead
+        return super().read(size)
 
     def _more(self, limit: int) -> bytes:
         del limit

@@ -25,11 +25,14 @@ _is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 class Layout:
     """Names of headers, in their order; no two of them are the same."""
 
-    __slots__ = ("names", "positions")
+    __slots__ = ("length_at", "names", "positions", "says_only_length")
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = names  # As they were sent.
-        self.positions = {_folded(name): position for position, name in enumerate(names)}
+        positions = self.positions = {_folded(name): position for position, name in enumerate(names)}
+        self.length_at = positions.get("content-length")
+        # Nothing about the body and the connection but, perhaps, how long the body is.
+        self.says_only_length = "transfer-encoding" not in positions and "connection" not in positions
 
 
 class Headers(Mapping[str, str]):

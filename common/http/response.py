@@ -25,6 +25,19 @@ T = TypeVar("T")
 SPLICE_BYTES_MIN = 32768  # Below this two copies cost less than a pipe's system calls.
 
 
+def _framing(status: int, method: str, minor: int, headers: Headers) -> tuple[int, bool]:
+    """Return the length of an answer's body, or CHUNKED or UNTIL_CLOSE, and if the connection outlives it."""
+    layout = headers.layout
+    if layout.says_only_length:  # As nearly all answers do.
+        at = layout.length_at
+        text = None if at is None else headers.values_in_order[at]
+        length = framing.answer_body(status, method, text, None)
+        return length, minor > 0 and length != framing.UNTIL_CLOSE
+    get = headers.get
+    length = framing.answer_body(status, method, get("content-length"), get("transfer-encoding"))
+    return length, length != framing.UNTIL_CLOSE and framing.keeps_alive(get("connection"), minor)
+
+
 class PeerSource:
     """The wire to a peer, watched."""
 
@@ -98,17 +111,16 @@ class Response:
         self._release = release
         self._address = address
         self.status, self.reason, minor, self.headers = head
-        get = self.headers.get
-        length = framing.answer_body(self.status, method, get("content-length"), get("transfer-encoding"))
-        self._keep = (
-            release is not None
-            and length != framing.UNTIL_CLOSE
-            and framing.keeps_alive(get("connection"), minor)
-        )
+        length, keeps = _framing(self.status, method, minor, self.headers)
         if length == len(data):  # It has come whole, as small ones do.
             self._body: Body = WholeBody(data) if data else NO_BODY
-            self._settle()
+            self._done = True
+            if keeps and release is not None:
+                release(address, wire)
+            else:
+                wire.close()
             return
+        self._keep = keeps and release is not None
         self._done = False
         self._source = PeerSource(wire, timeout_seconds)
         self._body = self._choose_body(length, data)

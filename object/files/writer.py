@@ -25,7 +25,6 @@ from typing import Self
 from ...common.body_sums import BodySums
 from ...common.durability import GroupCommitter
 from ...common.errors import Corrupt, OutOfSpace
-from ...common.hashing import short_md5
 from ...common.timestamp import Timestamp
 from . import hashes, metadata, names
 from .blocks import ATTRIBUTE, BlockSums
@@ -66,8 +65,7 @@ class Writer:
         self._written = 0
         self._inflow: Inflow | None = None
         self._is_new = is_new  # Nothing old can be in a folder that we made.
-        # Nobody asks for the MD5 of a .meta or a tombstone, whose bodies are empty.
-        self._digest = hashlib.md5(usedforsecurity=False) if extension == names.DATA else short_md5(b"")
+        self._digest = hashlib.md5(usedforsecurity=False)
         self._told_etag = ""
         self._sums = BlockSums()
 

@@ -298,8 +298,7 @@ class ObjectController:
             raise
 
     def _is_settled(self, replies: Replies, target: Target) -> bool:
-        heard = statuses(replies)
-        if not put_is_settled(heard, replicas=target.home.replicas):
+        if not put_is_settled(statuses(replies), replicas=target.home.replicas):
             return False
         return not listing_pending(_rows(replies), container_replicas=target.container_replicas)
 
@@ -392,11 +391,14 @@ def _rows(replies: Replies) -> list[bool | None]:
 
     A DELETE that found nothing says 404, and has left a tombstone and a row all the same.
     """
-    return [
-        _WORDS.get(reply.headers.get(LISTING_UPDATED, "").lower())
-        for reply in replies
-        if reply.status // 100 == 2 or LISTING_UPDATED in reply.headers
-    ]
+    rows = []
+    for reply in replies:
+        word = reply.headers.get(LISTING_UPDATED)
+        if word is not None:
+            rows.append(_WORDS.get(word.lower()))
+        elif reply.status // 100 == 2:
+            rows.append(None)
+    return rows
 
 
 def _is_decided_early(stream: Stream, quorum: int) -> bool:

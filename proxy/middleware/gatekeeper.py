@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from ...common.config import parse, setting
@@ -37,6 +38,7 @@ INTERNAL_NAMES = frozenset(
 )
 _INBOUND_PREFIXES = tuple("HTTP_" + prefix.upper().replace("-", "_") for prefix in INTERNAL_PREFIXES)
 _INBOUND_KEYS = frozenset("HTTP_" + name.upper().replace("-", "_") for name in INTERNAL_NAMES)
+_name = itemgetter(0)
 _KNOWN_NAMES_MAX = 1024  # Metadata names are the clients' invention; the memos must not follow it.
 
 
@@ -94,8 +96,9 @@ class Gatekeeper:
         visible = self._visible
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            shown = [pair for pair in headers if pair[0] in visible or self._shows(pair[0])]
-            return start_response(status, shown, exc_info)
+            if not visible.issuperset(map(_name, headers)):
+                headers = [pair for pair in headers if pair[0] in visible or self._shows(pair[0])]
+            return start_response(status, headers, exc_info)
 
         return self.app(environ, start)
 

@@ -167,7 +167,7 @@ class Exchange:
             "end_time": int(self.ended * 1e6) / 1e6,
             "client_ip": remote,
         }
-        if not _OPTIONAL.isdisjoint(environ):
+        if not environ.keys().isdisjoint(_OPTIONAL):
             _add_optional(fields, environ, config.reveal_sensitive_prefix)
         if self.policy:
             fields["policy_index"] = self.policy
@@ -178,7 +178,7 @@ class Exchange:
     def text(self) -> str | None:
         """Return the same as text, where nothing is in it that is seldom: 15,000 instructions, not 62,000."""
         environ, config = self.environ, self.filter.config
-        if self.query or config.access_log_headers or not _SELDOM.isdisjoint(environ):
+        if self.query or config.access_log_headers or not environ.keys().isdisjoint(_SELDOM):
             return None
         get, method = environ.get, self.method
         remote, path = get("REMOTE_ADDR", "-"), get("RAW_PATH_INFO", "")
@@ -214,8 +214,8 @@ def short_time(seconds: float) -> str:
 
 def exact_time(moment: float) -> str:
     """Return `repr(int(moment * 1e6) / 1e6)` of a moment in this century, at a third of what that costs."""
-    ticks = int(moment * 1e6)
-    text = f"{ticks // 1_000_000}.{ticks % 1_000_000:06d}"
+    digits = str(int(moment * 1e6))
+    text = f"{digits[:-6]}.{digits[-6:]}"
     if text[-1] != "0":
         return text
     text = text.rstrip("0")

@@ -33,11 +33,13 @@ from .users import User, users_from_options
 
 log = logging.getLogger(__name__)
 
+_Facts = tuple[str, str, bool, bool, frozenset[str], str, str | None]
 AccountAclLookup = Callable[[Environ, WSGIApp], str | None]
 
 TOKEN_MARK = "tk"  # noqa: S105 - after the reseller prefix, as in every Swift token.
 SALT_BYTES_ENOUGH = 16
 GENUINE_MAX = 4096  # Tokens that a worker remembers to be genuine; forged ones are never remembered.
+VERDICTS_MAX = 4096  # Of judge(), for so many people, accounts and lists.
 ACL_HEADER = "HTTP_X_ACCOUNT_ACCESS_CONTROL"
 ACL_SYSMETA = "HTTP_X_ACCOUNT_SYSMETA_CORE_ACCESS_CONTROL"
 _ABSENT_KEY = "no user has this key, and comparing with it takes as long"
@@ -127,6 +129,7 @@ class TempAuth:
         self.reseller_prefix = realm.resellers.token_prefix
         self.token_prefix = self.reseller_prefix + TOKEN_MARK
         self._genuine: dict[str, tuple[int, Caller]] = {}
+        self._verdicts: dict[_Facts, Verdict] = {}
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -212,30 +215,46 @@ class TempAuth:
         account = (parts[2] or None) if depth > 2 else None
         container = (parts[3] or None) if depth > 3 else None
         obj = (parts[4] or None) if depth > 4 else None
-        if account is None or self.resellers.prefix_of(account) is None:
+        if account is None:
+            return self.deny(environ)
+        method, groups = environ["REQUEST_METHOD"], environ.get("apus.groups", NOBODYS_GROUPS)
+        acl, referrer = from_wsgi(environ.get("apus.acl") or ""), environ.get("HTTP_REFERER")
+        # All that judge() looks at: the same people do the same things to the same accounts all day.
+        facts = (method, account, container is None, obj is None, groups, acl, referrer)
+        verdict = self._verdicts.get(facts)
+        if verdict is None and self.resellers.prefix_of(account) is None:
             return self.deny(environ)
         if ACL_HEADER in environ:
             refusal = _take_account_acl(environ)
             if refusal is not None:
                 return refusal
-        question = Question(
-            method=environ["REQUEST_METHOD"],
-            account=account,
-            container=container,
-            obj=obj,
-            groups=environ.get("apus.groups", NOBODYS_GROUPS),
-            acl=from_wsgi(environ.get("apus.acl") or ""),
-            referrer=environ.get("HTTP_REFERER"),
-        )
-        verdict = judge(question, self.resellers)
-        if verdict is Verdict.UNDECIDED:
-            acl = AccountAcl.parse(self.account_acl(environ, self.app))
-            verdict = judge_by_account_acl(question, acl)
+        if verdict is None or verdict is Verdict.UNDECIDED:
+            question = Question(
+                method=method,
+                account=account,
+                container=container,
+                obj=obj,
+                groups=groups,
+                acl=acl,
+                referrer=referrer,
+            )
+            verdict = self._judged(question, facts)
+            if verdict is Verdict.UNDECIDED:
+                account_acl = AccountAcl.parse(self.account_acl(environ, self.app))
+                verdict = judge_by_account_acl(question, account_acl)
         if verdict is Verdict.DENIED:
             return self.deny(environ)
         if verdict is Verdict.OWNER:
             environ["apus.owner"] = environ["swift_owner"] = True
         return None
+
+    def _judged(self, question: Question, facts: _Facts) -> Verdict:
+        """Return what groups and the container's list say, and remember it."""
+        verdict = judge(question, self.resellers)
+        if len(self._verdicts) >= VERDICTS_MAX:
+            self._verdicts.clear()
+        self._verdicts[facts] = verdict
+        return verdict
 
     def deny(self, environ: Environ) -> Answer:
         """Return the refusal: 403 to somebody known, 401 to anybody else."""

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from apus.common import partner as module
-from apus.common.concurrency import original, sleep, spawn, timeout
+from apus.common.concurrency import original, sleep, spawn
 from apus.common.errors import Unavailable
 from apus.common.partner import Partner
 
@@ -96,14 +96,3 @@ def test_where_no_thread_can_be_started_nothing_is_left(monkeypatch: pytest.Monk
     with pytest.raises(Unavailable):
         Partner()
     assert len(os.listdir("/proc/self/fd")) == before
-
-
-def test_who_waits_goes_on_though_another_closes_it() -> None:
-    """Nobody is left behind."""
-    partner = Partner()
-    partner.begin(lambda: original("time").sleep(0.05))
-    waiter = spawn(partner.wait)
-    sleep(0)
-    partner.close()
-    with timeout(5):
-        waiter.wait()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -19,6 +21,7 @@ from apus.proxy.nodes import (
     candidates,
     order_for_reading,
     order_for_writing,
+    shuffled,
 )
 from apus.ring.device import Device
 
@@ -39,6 +42,15 @@ def test_reading_order_loses_nobody(known: list[Device], seed: int) -> None:
     """Every primary is asked once, in whatever order."""
     ordered = order_for_reading(known, dice=random.Random(seed))
     assert sorted(each.id for each in ordered) == [each.id for each in known]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_equals_share_the_load(count: int) -> None:
+    """Every order comes up about as often as any other."""
+    dice, tries = random.Random(count), 300 * math.factorial(count)
+    orders = Counter(tuple(shuffled(range(count), dice)) for _ in range(tries))
+    assert len(orders) == math.factorial(count)
+    assert all(200 < times < 400 for times in orders.values())
 
 
 @given(devices(), st.integers())

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from one_request import Environ, FixedApp, Reply, ask
 
 from apus.common import info
@@ -523,3 +525,27 @@ def test_the_secret_may_come_from_the_cluster(tmp_path: Path, caplog: pytest.Log
     assert not caplog.records
     tempauth.filter_factory({"swift_dir": write_conf(tmp_path, "saio")}, **USERS)
     assert "guessable" in caplog.text
+
+
+REQUESTS = st.fixed_dictionaries(
+    {
+        "REQUEST_METHOD": st.sampled_from(["GET", "PUT", "DELETE"]),
+        "PATH_INFO": st.sampled_from(
+            ["/v1/AUTH_a", "/v1/AUTH_a/c", "/v1/AUTH_a/c/o", "/v1/AUTH_b/c/o", "/v1/x/c"]
+        ),
+        "apus.groups": st.sampled_from([frozenset(), frozenset({"AUTH_a"}), frozenset({".reseller_admin"})]),
+        "apus.acl": st.sampled_from([None, ".r:*", ".r:.example", "AUTH_a", ".r:*,.rlistings"]),
+    },
+    optional={"HTTP_REFERER": st.sampled_from(["http://www.example/", "http://elsewhere/"])},
+)
+
+
+@given(st.lists(REQUESTS, max_size=8))
+def test_what_was_judged_before_changes_nothing(requests: list[Environ]) -> None:
+    """A filter that remembers its verdicts says what one says that has seen nobody."""
+    experienced = auth()
+    for environ in requests:
+        first, second = dict(environ), dict(environ)
+        remembered, judged = experienced.authorize(first), auth().authorize(second)
+        assert (remembered and remembered.status) == (judged and judged.status)
+        assert first.get("apus.owner") == second.get("apus.owner")
