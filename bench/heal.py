@@ -89,7 +89,13 @@ def measures(objects: int, seconds: float, servers: float, replicators: float) -
 def _run_all(commands: Sequence[Sequence[str]], log: Path) -> None:
     with log.open("ab") as output:
         running = [subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT) for command in commands]
-        codes = [process.wait() for process in running]
+        try:
+            codes = [process.wait() for process in running]
+        except BaseException:
+            for process in running:
+                process.kill()  # They would go on filling a folder that is being removed.
+                process.wait()
+            raise
     if any(codes):
         raise Unfit(f"a replicator failed: {log.read_text()[-2000:]}")
 
