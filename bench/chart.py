@@ -2,8 +2,8 @@
 
     records of runs ──▶ the newest beside each peer ──▶ bars() ──▶ svg()
 
-Plain SVG with two sets of colours, so that it can be read on a light page and on a dark one. Bars are what was
-measured, as in the table beside it: Apus's in the run beside stock Swift, RGW's in a run of its own.
+Plain SVG with two sets of colours, so that it can be read on a light page and on a dark one. Bars are what
+was measured, as in the table beside it: Apus's in the run beside stock Swift, RGW's in a run of its own.
 """
 
 from __future__ import annotations
