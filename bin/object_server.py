@@ -12,10 +12,12 @@ patch()
 import sys
 
 from ..common.http.service import run_server
+from ..object.files.removal import remove_later
 
 
 def main(argv: list[str] | None = None) -> int:
     """Serve until told to stop."""
+    remove_later()
     return run_server(sys.argv[1:] if argv is None else argv, "object-server")
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from ...common import restricted_pickle
 from ...common.durability import write_beside
 from ...common.errors import Corrupt
-from . import names
+from . import names, removal, remover
 from .invalidation import INVALID_FILE
 from .invalidation import invalidate as invalidate
 from .locks import locked
@@ -228,7 +228,7 @@ def tidy(hash_directory: str, reclaim: Reclaim | None) -> tuple[Selection, list[
             doomed.append(selection.tombstone)
             selection = names.Selection(unexpected=selection.unexpected)
     for file in doomed:
-        _remove(f"{hash_directory}/{file.name}")
+        remover.remove(f"{hash_directory}/{file.name}")
         files.remove(file.name)
     if not files:
         try:
@@ -240,9 +240,9 @@ def tidy(hash_directory: str, reclaim: Reclaim | None) -> tuple[Selection, list[
 
 
 def remove_replaced(hash_directory: str, newest: names.FileName) -> None:
-    """Remove what became obsolete when this file got its name."""
+    """Remove what became obsolete when this file got its name, now or soon."""
     for name in names.replaced(os.listdir(hash_directory), newest):
-        _remove(f"{hash_directory}/{name}")
+        removal.remove(f"{hash_directory}/{name}")
 
 
 def hash_dirs(suffix_path: str) -> Iterator[tuple[str, list[str]]]:
@@ -288,10 +288,3 @@ def describe(selection: Selection) -> dict[str, str]:
         assert selection.content_type.content_type is not None
         described["ctype"] = selection.content_type.content_type.internal
     return described
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
