@@ -280,7 +280,11 @@ def _proxy(cluster: AllInOne) -> Subject:
     token = f"X-Auth-Token: {client.headers['X-Auth-Token']}\r\n"
 
     def ask(method: str, body: bytes = b"") -> Callable[[int], bytes]:
-        return lambda number: _message(method, client.path("count", f"object-{number}"), token, body)
+        def request(number: int) -> bytes:
+            path = client.path("count", f"object-{number}")
+            return f"{method} {path} HTTP/1.1\r\nHost: count\r\n{token}{_length(body)}\r\n".encode() + body
+
+        return request
 
     return Subject(
         "proxy-server",
@@ -303,11 +307,13 @@ def _container_put(device: str, moment: float) -> Callable[[int], bytes]:
 
 
 def _message(method: str, path: str, headers: str = "", body: bytes = b"") -> bytes:
-    common = (
-        "Host: count\r\nX-Trans-Id: tx0-count\r\nX-Backend-Storage-Policy-Index: 0\r\n"
-        f"Content-Length: {len(body)}\r\n"
-    )
+    """Return a request as it comes from inside the cluster."""
+    common = "Host: count\r\nX-Trans-Id: tx0-count\r\nX-Backend-Storage-Policy-Index: 0\r\n" + _length(body)
     return f"{method} {path} HTTP/1.1\r\n{common}{headers}\r\n".encode() + body
+
+
+def _length(body: bytes) -> str:
+    return f"Content-Length: {len(body)}\r\n"
 
 
 def _servers(cluster: AllInOne, role: str) -> list[dict[str, Any]]:
