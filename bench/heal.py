@@ -57,6 +57,7 @@ def measure(run: Run) -> Iterator[Reading]:
 
 def heal(world: HealWorld, peer: str, loss: Loss) -> Reading:
     """Start the peer's servers and let its replicators heal the wiped device."""
+    world.read_sources()
     with world.running(peer) as pids:
         roots = {Role.OBJECT: pids}
         servers, replicators = accounting.cpu_seconds(roots)[Role.OBJECT], _children_cpu_seconds()
