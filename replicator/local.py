@@ -32,6 +32,7 @@ from ..object.files import blocks, hashes, metadata, names
 from ..object.files.blocks import Blocks
 from ..object.files.invalidation import INVALID_FILE, invalidate
 from ..object.files.quarantine import quarantine
+from ..object.files.store import block_sums
 from ..object.parcel import BODY_BYTES_MAX, Piece
 from .inventory import version_of
 from .plan import Version
@@ -160,13 +161,8 @@ class OpenCopy:
         os.close(self._descriptor)
 
     def _read_blocks(self) -> Blocks | None:
-        try:
-            value = os.getxattr(self._descriptor, blocks.ATTRIBUTE)
-        except OSError as problem:
-            if problem.errno in (errno.ENODATA, errno.ENOTSUP):
-                return None
-            raise
-        return blocks.decode(value, self.length)
+        value = block_sums(self._descriptor, self.metadata)
+        return None if value is None else blocks.decode(value, self.length)
 
     def _checked_blocks(self, sums: Blocks) -> Iterator[bytes]:
         for index in sums.cover(0, self.length):

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..common.errors import Corrupt, Missing
+from ..object.files.blocks import KEY
 from .local import CONTENT_TYPE, Copy, OpenCopy
 from .peer import PeerClient, Place, Unmounted
 from .plan import Need, confirms
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 JOINED_BYTES_MAX = 64 << 10
 """Bodies up to here go out with their headers in one send: less than asking first costs."""
-_CARRIED = frozenset(("x-timestamp", "content-type", "content-length", "etag", "name"))
+_CARRIED = frozenset(("x-timestamp", "content-type", "content-length", "etag", "name", KEY.lower()))
 
 
 class Outcome(enum.Enum):

@@ -9,16 +9,14 @@ What both share is how an arrival becomes a file. It does not know what gives a 
 from __future__ import annotations
 
 import enum
-import errno
-import os
 from dataclasses import dataclass
 from posix import write as write_file  # The hub library replaces os.write by one that costs twice as much.
 from typing import NamedTuple
 
 from ...common.timestamp import Timestamp
 from . import metadata, names
-from .blocks import ATTRIBUTE, encode_small
-from .device import NO_SPACE
+from .blocks import KEY, encode_small
+from .writer import add_sums
 
 TURN = 16
 """Files written before other requests of the server get their turn: about two milliseconds."""
@@ -73,9 +71,5 @@ def fill(descriptor: int, arrival: Arrival) -> None:
     while written < len(body):
         written += write_file(descriptor, body[written:])
     metadata.write_encoded(descriptor, arrival.described)
-    try:
-        os.setxattr(descriptor, ATTRIBUTE, encode_small(body))
-    except OSError as problem:
-        # As in the writer: metadata may fill what the file system allows; the ETag still guards the body.
-        if problem.errno not in (*NO_SPACE, errno.E2BIG, errno.ERANGE, errno.ENOTSUP):
-            raise
+    if KEY.encode() not in arrival.described:  # Stock Swift wrote it, or an Apus that kept them beside it.
+        add_sums(descriptor, encode_small(body))

@@ -1,12 +1,13 @@
 """A checksum per block, so that a part of an object can be trusted without reading the whole.
 
-    body ──update()──▶ BlockSums ──encode()──▶ attribute user.apus.blocks: version, block size, CRC32Cs
+    body ──update()──▶ BlockSums ──encode()──▶ version, block size, length, CRC32Cs
                                                         │
     some blocks of the body ──Blocks.check()────────────┘──▶ True: as written
 
-Blocks start at 64 KiB and double until 512 of them cover the body, so the attribute stays under 2 KiB
-and fits, beside the metadata, in what ext4 allows. Two neighbours' checksums combine into the one of
-both, so the body need not be read again when blocks double, and its length need not be known before.
+Blocks start at 64 KiB and double until 512 of them cover the body, so they stay under 2 KiB and fit, beside
+the metadata, in what ext4 allows. Two neighbours' checksums combine into the one of both, so the body need
+not be read again when blocks double, and its length need not be known before. Those of one block at most
+lie in the metadata under KEY, in hex, all others in an attribute of their own.
 
 It does not know files: it is told bytes.
 """
@@ -22,11 +23,14 @@ from ...common.crc32c import combine, extend
 from ...common.errors import Corrupt
 
 ATTRIBUTE = "user.apus.blocks"
+KEY = "Apus-Blocks"
+"""In the metadata, of which stock Swift shows nobody what it does not know."""
 BLOCK_BYTES_MIN = 64 << 10
 BLOCKS_MAX = 512
 _VERSION = 1
 _HEAD = struct.Struct(">BBQ")  # Version, binary logarithm of the block size, length of the body.
 _ONE_BLOCK = struct.Struct(">BBQI")  # The same, and one checksum.
+ONE_BLOCK_BYTES = _ONE_BLOCK.size
 _EXPONENT_MIN = BLOCK_BYTES_MIN.bit_length() - 1
 
 

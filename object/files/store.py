@@ -109,14 +109,8 @@ class StoredObject:
         return None if value is None else blocks.decode(value, self.length)
 
     def block_attribute(self) -> bytes | None:
-        """Return the attribute that holds them as it is; one of a later version says nothing to us."""
-        try:
-            value = os.getxattr(self.descriptor, blocks.ATTRIBUTE)
-        except OSError as problem:
-            if problem.errno in (errno.ENODATA, errno.ENOTSUP):
-                return None
-            raise
-        return None if value and value[0] in _LATER_VERSIONS else value
+        """Return them as they are stored."""
+        return block_sums(self.descriptor, self.data_metadata)
 
     def take_descriptor(self) -> int:
         """Hand the open file on: who takes it closes it."""
@@ -220,6 +214,26 @@ class FileStore:
             raise quarantined(
                 location.hash_directory, f"Content-Length is {length}, the file has {stored.length}"
             )
+
+
+def block_sums(descriptor: int, content: Metadata) -> bytes | None:
+    """Return an open file's encoded block checksums, None where it has none that we know.
+
+    Those of a later version say nothing to us.
+
+    Raises:
+        Corrupt: when the metadata holds something else in their place.
+    """
+    try:
+        kept = content.get(blocks.KEY)
+        value = os.getxattr(descriptor, blocks.ATTRIBUTE) if kept is None else bytes.fromhex(kept)
+    except ValueError as problem:
+        raise Corrupt("block checksums are not in hex") from problem
+    except OSError as problem:
+        if problem.errno in (errno.ENODATA, errno.ENOTSUP):
+            return None
+        raise
+    return None if value and value[0] in _LATER_VERSIONS else value
 
 
 def quarantined(hash_directory: str, reason: str) -> Absent:

@@ -24,10 +24,10 @@ from typing import Self
 
 from ...common.body_sums import BodySums
 from ...common.durability import GroupCommitter
-from ...common.errors import Corrupt, OutOfSpace
+from ...common.errors import Corrupt, OutOfSpace, Refused
 from ...common.timestamp import Timestamp
 from . import hashes, metadata, names
-from .blocks import ATTRIBUTE, BlockSums
+from .blocks import ATTRIBUTE, KEY, ONE_BLOCK_BYTES, BlockSums
 from .device import NO_SPACE, Reserve, require_space, translate
 from .inflow import Inflow
 from .invalidation import invalidate
@@ -188,9 +188,10 @@ class Writer:
         target = f"{self._hash_directory}/{name}"
         suffix_directory = self._hash_directory.rpartition("/")[0]
         try:
-            metadata.write(self._descriptor, content)
             if self._extension == names.DATA:
-                self._write_sums()
+                self._write_with_sums(content)
+            else:
+                metadata.write(self._descriptor, content)
             if self._extension != names.TOMBSTONE:
                 # A tombstone is all in its name; the others must not be found before what they hold.
                 self._committer.sync(self._ticket)
@@ -211,13 +212,22 @@ class Writer:
         except OSError as problem:
             log.warning("left-over files stay", extra={"path": self._hash_directory, "problem": str(problem)})
 
-    def _write_sums(self) -> None:
-        try:
-            os.setxattr(self._descriptor, ATTRIBUTE, self._sums.encode())
-        except OSError as problem:
-            # The metadata of this object fills what the file system allows; the ETag still guards it.
-            if problem.errno not in (*NO_SPACE, errno.E2BIG, errno.ERANGE, errno.ENOTSUP):
-                raise
+    def _write_with_sums(self, content: Metadata) -> None:
+        """Write metadata and block checksums: few ones into the metadata, many beside it.
+
+        A second attribute for few of them would cost as much as the metadata. And ext4 lets files share the
+        block that their attributes fill if it holds the same, as it does for replicas on one file system;
+        it finds out after the last attribute, and giving the spare block back waits for the device.
+        """
+        sums = self._sums.encode()
+        if len(sums) <= ONE_BLOCK_BYTES:
+            try:
+                metadata.write(self._descriptor, {**content, KEY: sums.hex()})
+            except Refused:  # It fills what the file system allows; the ETag still guards the body.
+                metadata.write(self._descriptor, content)
+            return
+        metadata.write(self._descriptor, content)
+        add_sums(self._descriptor, sums)
 
     def _open_nameless(self) -> int:
         for _ in range(_ATTEMPTS):
@@ -283,6 +293,18 @@ class Writer:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def add_sums(descriptor: int, sums: bytes) -> None:
+    """Give a file its block checksums as an attribute.
+
+    Where its metadata fills what the file system allows it goes without: the ETag still guards the body.
+    """
+    try:
+        os.setxattr(descriptor, ATTRIBUTE, sums)
+    except OSError as problem:
+        if problem.errno not in (*NO_SPACE, errno.E2BIG, errno.ERANGE, errno.ENOTSUP):
+            raise
 
 
 def make_directory(path: str) -> bool:

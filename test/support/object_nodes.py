@@ -26,6 +26,7 @@ from processes import kill_and_wait
 
 from apus.common.cluster import ClusterConf
 from apus.common.timestamp import Timestamp
+from apus.object.files import names
 from apus.replicator.object import ObjectReplicator, ReplicatorConfig
 from apus.ring.device import Device
 from apus.ring.file import RingData, write_ring_file
@@ -232,9 +233,14 @@ class ObjectNodes:
         return self.device(node) / "objects" / str(self.partition(name)) / digest[-3:] / digest
 
     def files(self, name: str, node: int) -> list[str]:
-        """The names of the object's files on a node."""
+        """The names of the object's files on a node; what a server replaced goes a moment later."""
         directory = self.directory(name, node)
-        return sorted(os.listdir(directory)) if directory.is_dir() else []
+        deadline = time.monotonic() + 10
+        while True:
+            found = sorted(os.listdir(directory)) if directory.is_dir() else []
+            if not names.select(found).obsolete or time.monotonic() > deadline:
+                return found
+            time.sleep(0.01)
 
     def holders(self, name: str) -> list[int]:
         """The nodes that have data of the object."""
