@@ -62,9 +62,11 @@ def _store_some(place: Place, arrivals: Sequence[Arrival], reserve: Reserve) -> 
             fates.append(fate)
         if written:
             committer.sync(ticket)
-            for descriptor, arrival in written.items():
-                _link(descriptor, _directory(place.directory, arrival), arrival.name)
-            invalidate_all(place.directory, {arrival.suffix for arrival in written.values()})
+            try:
+                for descriptor, arrival in written.items():
+                    _link(descriptor, _directory(place.directory, arrival), arrival.name)
+            finally:  # Whatever stopped us, the hashes are to tell of those that have their names.
+                invalidate_all(place.directory, {arrival.suffix for arrival in written.values()})
             committer.sync(ticket)
     finally:
         for descriptor in written:

@@ -145,20 +145,29 @@ def _move(site: str, directory: str, arrivals: Sequence[Arrival]) -> list[Fate]:
 
 def _join(site: str, directory: str, arrivals: Sequence[Arrival]) -> list[Fate]:
     """Move object by object; who has a folder there is left to an ordinary PUT, which knows what is newer."""
-    fates = []
-    for arrival in arrivals:
+    try:
+        return [_joined(site, directory, arrival) for arrival in arrivals]
+    finally:  # Whatever stopped us, the hashes are to tell of those that were moved.
+        invalidate_all(directory, {arrival.suffix for arrival in arrivals})
+
+
+def _joined(site: str, directory: str, arrival: Arrival) -> Fate:
+    """Move one object's folder to its suffix; a hasher that comes by may take an empty suffix away once."""
+    place = f"{arrival.suffix}/{arrival.digest}"
+    for is_last in (False, True):
         os.makedirs(f"{directory}/{arrival.suffix}", exist_ok=True)
-        place = f"{arrival.suffix}/{arrival.digest}"
         try:
             os.rename(f"{site}/{place}", f"{directory}/{place}")
+        except FileNotFoundError:
+            if is_last:
+                raise
         except OSError as problem:
             if problem.errno not in _IS_THERE:
                 raise
-            fates.append(Fate.LEFT)
+            return Fate.LEFT
         else:
-            fates.append(Fate.STORED)
-    invalidate_all(directory, {arrival.suffix for arrival in arrivals})
-    return fates
+            break
+    return Fate.STORED
 
 
 def _let_go(claim: int, site: str) -> None:

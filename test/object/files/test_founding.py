@@ -191,3 +191,41 @@ def test_a_device_that_fails_acknowledges_nothing(
         found_partition(place(tmp_path), [arrival(digest(1))], RESERVE)
     assert data(tmp_path) == remaining
     assert not site(tmp_path).exists()
+
+
+@pytest.mark.parametrize("problem", [errno.ENOENT, errno.EIO])
+def test_whatever_was_moved_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: Committer, problem: int
+) -> None:
+    """A suffix may vanish under us, for good if need be; those that moved before are in the hashes then."""
+    rounds.rounds.append(lambda: (tmp_path / "objects/7/005").mkdir(parents=True))
+    rename = os.rename
+
+    def fail_with_the_second(source: str, target: str) -> None:
+        if target.endswith(digest(2)):
+            raise OSError(problem, "not now")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", fail_with_the_second)
+    with pytest.raises(OSError, match="not now"):
+        found_partition(place(tmp_path), [arrival(digest(1)), arrival(digest(2))], RESERVE)
+    assert data(tmp_path) == [digest(1)]
+    assert "001" in (tmp_path / "objects/7/hashes.invalid").read_text().split()
+
+
+def test_a_suffix_that_a_hasher_takes_away_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: Committer
+) -> None:
+    """An empty suffix is removed by whoever hashes it."""
+    rounds.rounds.append(lambda: (tmp_path / "objects/7/005").mkdir(parents=True))
+    rename = os.rename
+    vanishing = [tmp_path / "objects/7/001"]
+
+    def rename_too_late(source: str, target: str) -> None:
+        while vanishing and target.endswith(digest(1)):
+            vanishing.pop().rmdir()
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", rename_too_late)
+    assert found_partition(place(tmp_path), [arrival(digest(1))], RESERVE) == [Fate.STORED]
+    assert data(tmp_path) == [digest(1)]
