@@ -19,9 +19,8 @@ from ..common.hashing import short_md5
 from . import schema
 from .rows import ObjectRow, joined
 
-MERGED_TOGETHER = (
-    400  # Rows whose pages SQLite's cache, of 500 by default, still holds when they are written.
-)
+MERGED_TOGETHER = 400
+"""Rows whose pages SQLite's cache, of 500 by default, still holds when they are written."""
 INSERTED_TOGETHER = 100  # Of seven values each: some builds of SQLite take 999 at once.
 MANY = 64  # Dropping the triggers and making them again takes as long as they take for 30 rows.
 _COLUMNS = "name, created_at, size, content_type, etag, deleted, storage_policy_index"
