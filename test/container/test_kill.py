@@ -12,18 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from container_process import ContainerProcess, write_rows
+from container_process import ContainerProcess, running, write_rows
 
 WRITERS = 4
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ContainerProcess]:
-    made = ContainerProcess(tmp_path)
-    made.start()
-    yield made
-    if made.process is not None and made.process.poll() is None:
-        made.kill()
+    with running(tmp_path) as made:
+        yield made
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from container_process import ContainerProcess
+from container_process import ContainerProcess, running
 from object_server import ObjectNode
 
 from apus.common.concurrency import sleep, spawn
@@ -20,11 +20,8 @@ PUTS = 240
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ContainerProcess]:
-    made = ContainerProcess(tmp_path)
-    made.start()
-    yield made
-    if made.process is not None and made.process.poll() is None:
-        made.kill()
+    with running(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

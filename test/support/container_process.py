@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -59,6 +61,18 @@ class ContainerProcess:
         answer = connection.getresponse()
         answer.read()
         return answer.status
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[ContainerProcess]:
+    """Give a started one that is gone afterwards."""
+    made = ContainerProcess(folder)
+    made.start()
+    try:
+        yield made
+    finally:
+        if made.process is not None and made.process.poll() is None:
+            made.kill()
 
 
 def write_rows(
