@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from posix import write as write_file  # The hub library replaces os.write by one that costs twice as much.
 from typing import NamedTuple
 
 from ...common.timestamp import Timestamp
 from . import metadata, names
 from .blocks import KEY, encode_small
-from .writer import add_sums
+from .writer import add_sums, write_all
 
 TURN = 16
 """Files written before other requests of the server get their turn: about two milliseconds."""
@@ -66,10 +65,7 @@ class Arrival(NamedTuple):
 
 def fill(descriptor: int, arrival: Arrival) -> None:
     """Write body, metadata and block checksums into an open file."""
-    body = arrival.body
-    written = write_file(descriptor, body)
-    while written < len(body):
-        written += write_file(descriptor, body[written:])
+    write_all(descriptor, arrival.body)
     metadata.write_encoded(descriptor, arrival.described)
     if KEY.encode() not in arrival.described:  # Stock Swift wrote it, or an Apus that kept them beside it.
-        add_sums(descriptor, encode_small(body))
+        add_sums(descriptor, encode_small(arrival.body))

@@ -11,7 +11,6 @@ partition come up by another way meanwhile, the objects join it one by one.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -25,7 +24,7 @@ from .arrival import TURN, Arrival, Fate, Place, fill
 from .device import Reserve, require_space
 from .hashes import HASH_FILE
 from .invalidation import invalidate_all
-from .locks import LockTimeout
+from .locks import LockTimeout, try_lock
 
 ENDING = ".founding"
 PATIENCE_SECONDS = 30.0  # A parcel's two rounds on a busy disk; the peer waits for its answer for a minute.
@@ -69,7 +68,7 @@ def _claim(site: str, directory: str) -> int:
             claim = os.open(site, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             continue  # Whoever held it is ready in this moment.
-        if not _is_locked_by_us(claim):
+        if not try_lock(claim):
             os.close(claim)
             if time.monotonic() > deadline:
                 raise LockTimeout(f"{site} stayed locked for {PATIENCE_SECONDS} seconds")
@@ -79,14 +78,6 @@ def _claim(site: str, directory: str) -> int:
         else:
             _let_go(claim, site)
     return -1
-
-
-def _is_locked_by_us(claim: int) -> bool:
-    try:
-        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _is_at(claim: int, site: str) -> bool:

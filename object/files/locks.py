@@ -49,11 +49,11 @@ class locked:  # noqa: N801 - used as the statement `with locked(folder):`, half
         first = open_file(self._path, _HOW, 0o644)
         self._descriptors.append(first)
         try:
-            if _try(first):
+            if try_lock(first):
                 return  # As nearly always.
             for index in range(1, self._holders):
                 self._descriptors.append(open_file(f"{self._path}-{index}", _HOW, 0o644))
-            if not any(map(_try, self._descriptors[1:])):
+            if not any(map(try_lock, self._descriptors[1:])):
                 self._wait()
         except BaseException:
             self._let_go()
@@ -66,7 +66,7 @@ class locked:  # noqa: N801 - used as the statement `with locked(folder):`, half
         deadline = time.monotonic() + self._timeout_seconds
         while True:
             concurrency.sleep(_POLL_SECONDS)
-            if any(map(_try, self._descriptors)):
+            if any(map(try_lock, self._descriptors)):
                 return
             if time.monotonic() > deadline:
                 raise LockTimeout(f"{self._path} stayed locked for {self._timeout_seconds} seconds")
@@ -91,7 +91,8 @@ def is_locked(folder: str, name: str) -> bool:
     return False
 
 
-def _try(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file or folder unless that means to wait; return whether it is ours now."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

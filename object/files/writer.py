@@ -159,10 +159,8 @@ class Writer:
         self._digest.update(data)
         self._sums.update(data)
         try:
-            written = write_file(self._descriptor, data)
-            while written < len(data):
-                written += write_file(self._descriptor, data[written:])
-            self._written += written
+            write_all(self._descriptor, data)
+            self._written += len(data)
         except OSError as problem:
             self._refuse(problem)
 
@@ -293,6 +291,13 @@ class Writer:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all of it; the kernel may take less at a time."""
+    written = write_file(descriptor, data)
+    while written < len(data):
+        written += write_file(descriptor, data[written:])
 
 
 def add_sums(descriptor: int, sums: bytes) -> None:
