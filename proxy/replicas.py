@@ -125,6 +125,14 @@ class Replicas:
         )
         return self._tried(ordered, home, uploading=True)
 
+    def in_founding_order(self, home: Home) -> Iterator[Candidate]:
+        """Yield the primaries, even those that are left alone for a while, then handoffs.
+
+        A container that is made without a primary has it refuse rows until a replicator has been there: for
+        that long, a single further failure makes listings lag.
+        """
+        return chain(home.at_home, self._tried(home.stand_ins(), home))
+
     def for_deletion(self, home: Home, policy_index: int) -> tuple[Iterator[Candidate], int]:
         """Return the devices that a DELETE visits, and how many it must: local stand-ins too."""
         affinity = self._local.get(policy_index, self._local[None])

@@ -181,7 +181,7 @@ class ContainerController:
         replies = self._replicas.change(
             self._replicas.question(call.method, call.path, home),
             requests,
-            self._replicas.in_reading_order(home),
+            self._replicas.in_founding_order(home),
             replicas=home.replicas,
         )
         infos.forget(call.environ, call.account, call.container)

@@ -3,10 +3,11 @@
     call ──▶ first good replica's listing ──▶ its X-Backend-Row-Hash
                  └─▶ HEAD to others, up to a read quorum ──▶ the same hash: serve the first as it is
                                                        ├──▶ another: fetch rows of all, merge.py
-                                                       └──▶ nobody: serve it, X-Listing-Pending: true
+                                                       └──▶ too few: the same, X-Listing-Pending: true
 
 A write is acknowledged when a quorum of container replicas has its row, so a listing that a read quorum
-agrees on shows every acknowledged write. Stock container servers give no hash; theirs is served as is.
+agrees on shows every acknowledged write. Rows are sent to primaries only: what a handoff has is shown, but
+it is no part of a quorum. Stock container servers give no hash; theirs is served as is.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from ..call import Call
 from ..fanout import ask_in_turn
 from ..nodes import Candidate
 from ..quorum import read_quorum_size
-from ..reading import Source, answer_to, find, reading_of
+from ..reading import Source, answer_to, find, passed_on, reading_of
 from ..rings import Home
 from ..services import Services
 from .merge import PAGE_MIN, ListingQuery, Page, merged_listing
@@ -48,16 +49,24 @@ def read_listing(services: Services, call: Call) -> Answer:
     newest = call.says_yes("X_NEWEST")
     nodes = replicas.in_reading_order(home)
     reading = reading_of(replicas.settings.of_policy(None), question, headers, home.replicas, newest=newest)
-    survey = find(replicas.backend, reading, nodes)
-    answer = answer_to(replicas.backend, reading, nodes, survey)
-    first = survey.chosen
-    if call.method == "HEAD" or not isinstance(first, Source) or answer.status // 100 != 2:
-        return answer
+    first = None
+    while first is None:
+        survey = find(replicas.backend, reading, nodes)
+        chosen = survey.chosen
+        if call.method == "HEAD" or not isinstance(chosen, Source):
+            return answer_to(replicas.backend, reading, nodes, survey)
+        try:
+            answer = Answer(chosen.status, passed_on(chosen.response.headers), chosen.response.read())
+            first = chosen.candidate
+        except Unavailable as problem:
+            replicas.backend.failed(chosen.candidate.device, "GET", str(problem))
     row_hash = answer.headers.get(ROW_HASH)
-    if row_hash is None or call.header("X_BACKEND_RECORD_TYPE") == "shard":
+    if answer.status // 100 != 2 or row_hash is None or call.header("X_BACKEND_RECORD_TYPE") == "shard":
         return answer
+    if reading.concurrency > 1:  # Some that were asked have not been listened to.
+        nodes = (each for each in replicas.in_reading_order(home) if each.device is not first.device)
     quorum = _Quorum(services, home, call.path, headers)
-    return quorum.settle(answer, first.candidate, row_hash, nodes, call.query_string)
+    return quorum.settle(answer, first, row_hash, nodes, call.query_string)
 
 
 @dataclass(slots=True)
@@ -73,10 +82,10 @@ class _Quorum:
         self, answer: Answer, first: Candidate, row_hash: str, nodes: Iterator[Candidate], query: str
     ) -> Answer:
         """Return the first replica's answer, corrected by the others' where they differ."""
-        others = self._others(nodes)
-        if len(others) + 1 < read_quorum_size(self.home.replicas):
+        wanted = read_quorum_size(self.home.replicas) - first.primary
+        others = self._others(nodes, wanted)
+        if sum(candidate.primary for candidate, _ in others) < wanted:
             answer.headers[PENDING] = "true"
-            return answer
         differing = [candidate for candidate, other_hash in others if other_hash != row_hash]
         if not differing:
             return answer
@@ -87,18 +96,18 @@ class _Quorum:
             answer.headers[PENDING] = "true"
         return answer
 
-    def _others(self, nodes: Iterator[Candidate]) -> list[tuple[Candidate, str]]:
-        """Return further replicas with their row hashes, as many as a read quorum lacks."""
-        wanted = read_quorum_size(self.home.replicas) - 1
+    def _others(self, nodes: Iterator[Candidate], wanted: int) -> list[tuple[Candidate, str]]:
+        """Return further replicas with their row hashes, among them so many primaries as are wanted."""
         question = self._question("HEAD", "")
         found: list[tuple[Candidate, str]] = []
-        while len(found) < wanted:
+        while wanted > 0:
             reply = ask_in_turn(self.services.replicas.backend, question, self.headers, nodes)
             if reply is None:
                 break
             row_hash = reply.headers.get(ROW_HASH)
             if reply.status // 100 == 2 and row_hash is not None and reply.candidate is not None:
                 found.append((reply.candidate, row_hash))
+                wanted -= reply.candidate.primary
         return found
 
     def _correct(self, answer: Answer, candidates: Sequence[Candidate], query: str) -> None:

@@ -153,6 +153,19 @@ def test_agreeing_replicas_are_served_as_they_are(cluster: DoubledCluster) -> No
     assert between > before
 
 
+def test_a_container_is_made_where_it_is_at_home(cluster: DoubledCluster) -> None:
+    """A primary that is being left alone is asked all the same: made elsewhere, it would refuse rows."""
+    ask(cluster.proxy, "PUT", "/v1/AUTH_t")
+    recovered = homes(cluster)[0]
+    recovered.misbehaviour = lambda request, _node: Answer(503) if request.path.endswith(NAME) else None
+    for _ in range(cluster.settings.error_suppression_limit + 1):
+        assert ask(cluster.proxy, "PUT", URL).status // 100 == 2
+    assert sum(NAME in node.databases for node in cluster.nodes) == 3
+    recovered.misbehaviour = None
+    assert ask(cluster.proxy, "PUT", URL).status == 202
+    assert all(NAME in node.databases for node in homes(cluster))
+
+
 def test_a_listing_shows_every_acknowledged_write(cluster: DoubledCluster) -> None:
     """Rows and deletions that any quorum has are seen, whichever replica is asked first."""
     old = [row("a", 1), row("gone", 1)]
@@ -183,6 +196,61 @@ def test_a_lonely_replica_says_that_its_listing_may_lag(cluster: DoubledCluster)
     outsider = next(node for node in cluster.nodes if node not in nodes)
     outsider.misbehaviour = lambda _request, _node: Answer(503)
     reply = ask(cluster.proxy, "GET", URL)
+    assert names(reply.body) == ["a"]
+    assert reply.headers["x-listing-pending"] == "true"
+
+
+def test_replicas_that_have_been_asked_already_make_up_a_quorum(cluster: DoubledCluster) -> None:
+    """X-Newest asks all for their listings and takes one; the others are there to be asked for their hash."""
+    old, new = [row("a", 1)], [row("a", 1), row("b", 2)]
+    fill(cluster, old, new, new)
+    for _ in range(5):
+        reply = ask(cluster.proxy, "GET", URL, headers={"X-Newest": "true"})
+        assert names(reply.body) == ["a", "b"]
+        assert "x-listing-pending" not in reply.headers
+
+
+def test_a_handoff_is_no_part_of_a_read_quorum(cluster: DoubledCluster) -> None:
+    """The one primary that can be asked missed a row that both others have: no handoff's word hides that."""
+    nodes = fill(cluster, [row("a", 1)], [row("a", 1), row("b", 2)], [row("a", 1), row("b", 2)])
+    outsider = next(node for node in cluster.nodes if node not in nodes)
+    outsider.databases[NAME] = {}
+    outsider.rows[NAME] = [row("a", 1), row("of old", 1)]
+    ask(cluster.proxy, "HEAD", "/v1/AUTH_t")
+    for node in nodes[1:]:
+        node.misbehaviour = lambda _request, _node: Answer(503)
+    reply = ask(cluster.proxy, "GET", URL)
+    assert names(reply.body) == ["a", "of old"]
+    assert reply.headers["x-listing-pending"] == "true"
+    nodes[1].misbehaviour = None
+    for _ in range(10):
+        reply = ask(cluster.proxy, "GET", URL)
+        assert {"a", "b"} <= set(names(reply.body))
+        assert "x-listing-pending" not in reply.headers
+
+
+def test_a_listing_that_breaks_off_is_settled_between_the_others(cluster: DoubledCluster) -> None:
+    """Who answers instead is asked as if it were the first; without a quorum of whole answers it may lag."""
+    nodes = fill(cluster, [row("a", 1)], [row("a", 1), row("b", 2)], [row("a", 1), row("b", 2)])
+    ask(cluster.proxy, "HEAD", "/v1/AUTH_t")
+
+    def breaks_off(request: Any, node: StorageNode) -> Answer | None:
+        answer = node.honest(request)
+        if request.method == "GET" and request.path.endswith(NAME):
+            assert isinstance(answer.body, bytes)
+            answer.headers["Content-Length"] = str(len(answer.body))
+            answer.body = iter([answer.body[:5]])
+        return answer
+
+    nodes[1].misbehaviour = breaks_off
+    for _ in range(8):
+        reply = ask(cluster.proxy, "GET", URL)
+        assert "b" in names(reply.body) or "x-listing-pending" in reply.headers
+    nodes[2].misbehaviour = breaks_off
+    outsider = next(node for node in cluster.nodes if node not in nodes)
+    outsider.databases[NAME] = {}
+    outsider.rows[NAME] = [row("a", 1)]
+    reply = ask(cluster.again(), "GET", URL)
     assert names(reply.body) == ["a"]
     assert reply.headers["x-listing-pending"] == "true"
 
