@@ -151,7 +151,7 @@ class ContainerBroker(Replica):
 
     def put_object(self, row: ObjectRow) -> None:
         """Keep an object's row, or its tombstone, for certain."""
-        self.put(entry_of(row))
+        self.put(row)
 
     def info(self) -> ContainerInfo:
         """Return the summary, with every acknowledged row in it."""
@@ -285,6 +285,9 @@ class ContainerBroker(Replica):
 
     def _merge_entries(self, database: sqlite3.Connection, entries: Sequence[Entry]) -> None:
         merge(database, readable(entries, from_entry))
+
+    def _entry(self, row: Entry) -> Entry:
+        return entry_of(row)
 
     def _merge_items(self, database: sqlite3.Connection, items: Sequence[Item]) -> None:
         merge(database, [from_item(item) for item in items])

@@ -12,13 +12,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ..common import metrics
-from ..common.database import pending
 from ..common.database.batch import keep_all
 from ..common.database.service import translated
 from ..common.errors import ApusError, Missing
 from ..common.gathered_rows import ALONE
 from .broker import ContainerBroker
-from .rows import ObjectRow, entry_of
+from .rows import ObjectRow
 
 ROWS = metrics.counter(
     "apus_gathered_rows_total", "Rows of objects that came to a container server many at a time.", "status"
@@ -36,10 +35,7 @@ def keep(judged: Sequence[Judged]) -> list[int]:
             statuses[number] = each
         else:
             arrivals.setdefault(each[0], []).append((number, each[1]))
-    appends = {
-        broker: pending.entries_of([entry_of(row) for _, row in theirs])
-        for broker, theirs in arrivals.items()
-    }
+    appends = {broker: [row for _, row in theirs] for broker, theirs in arrivals.items()}
     for broker, problem in keep_all(appends).items():
         for number, row in arrivals[broker]:
             statuses[number] = _status(row, problem)

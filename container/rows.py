@@ -49,6 +49,8 @@ def tombstone(name: str, timestamp: str, policy_index: int) -> ObjectRow:
 
 def from_entry(entry: tuple[Any, ...]) -> ObjectRow:
     """Return the row in a pending entry of any release: later ones added policy and the extra moments."""
+    if type(entry) is ObjectRow:
+        return entry
     if len(entry) == 9 and entry[7] is entry[8] is None and type(entry[2]) is type(entry[5]) is int:
         return ObjectRow._make(entry[:7])  # What nearly all are, made in a third of the time.
     name, created_at, size, content_type, etag, deleted = entry[:6]
@@ -75,7 +77,7 @@ def from_item(item: Mapping[str, Any]) -> ObjectRow:
     return with_moments(row, item.get("ctype_timestamp"), item.get("meta_timestamp"))
 
 
-def entry_of(row: ObjectRow) -> tuple[Any, ...]:
+def entry_of(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the row in its pending form, as stock Swift reads it."""
     return (*row, None, None)
 

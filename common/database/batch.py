@@ -1,6 +1,6 @@
 """Rows of several databases, kept for one wait.
 
-    {broker: encoded rows, …} ──▶ keep_all() ──▶ one append to each .pending ──▶ one round of each device
+    {broker: rows, …} ──▶ keep_all() ──▶ one append to each .pending ──▶ one round of each device
                                         └──▶ {broker: None, or why not}; who is absent would have had to wait
 
 What becomes of one database is nothing to the others: a busy one is left out, a broken one has its own
@@ -9,30 +9,31 @@ error. It does not know what the rows say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from .. import concurrency
 from ..durability import GroupCommitter
 from ..errors import ApusError, OutOfSpace, Unavailable
 from .broker import Broker
+from .pending import Entry
 
 B = TypeVar("B", bound=Broker)
 PATIENCE_SECONDS = 0.5
 """With a round, so that a stalled device is known as such while writers still wait for the other rows."""
 
 
-def keep_all(appends: Mapping[B, bytes]) -> dict[B, ApusError | None]:
+def keep_all(appends: Mapping[B, Sequence[Entry]]) -> dict[B, ApusError | None]:
     """Append to each database, unless that means to wait for somebody; on return it survives a power loss."""
     outcomes: dict[B, ApusError | None] = {}
     rounds: dict[GroupCommitter, tuple[int, list[B]]] = {}
     begun: list[GroupCommitter] = []
     try:
-        for broker, data in appends.items():
+        for broker, rows in appends.items():
             try:
                 committer, ticket = broker.begin()
                 begun.append(committer)
-                if broker.append_at_once(data):
+                if broker.append_at_once(rows):
                     # All begin before the hub runs again, so the first one's ticket is everybody's.
                     rounds.setdefault(committer, (ticket, []))[1].append(broker)
             except ApusError as problem:

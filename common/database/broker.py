@@ -71,7 +71,11 @@ class Broker(ABC):
 
     @abstractmethod
     def _merge_entries(self, database: sqlite3.Connection, entries: Sequence[pending.Entry]) -> None:
-        """Merge rows in their pending form into the tables."""
+        """Merge rows, in their pending form or as they were put, into the tables."""
+
+    def _entry(self, row: pending.Entry) -> pending.Entry:
+        """Return a row in its pending form."""
+        return row
 
     # Life of the file.
 
@@ -140,7 +144,7 @@ class Broker(ABC):
 
     # Rows.
 
-    def put(self, entry: pending.Entry) -> None:
+    def put(self, row: pending.Entry) -> None:
         """Keep one row for certain: on return it survives a power loss.
 
         Raises:
@@ -148,11 +152,11 @@ class Broker(ABC):
             OutOfSpace: when the device is full; nothing was kept.
             Unavailable: when others hold the folder's lock for too long.
         """
-        data = pending.encode(entry)
+        encoded = self._encoded([row])
         for is_second in (False, True):
             committer, ticket = self.begin()
             try:
-                waiting = self._append(data)
+                waiting = self._append(encoded)
                 if is_second and os.stat(self.folder).st_dev == self._device_number:
                     # Nothing was replaced: some file systems (overlayfs) number files otherwise than folders.
                     self._device_number = self._pending.device
@@ -187,29 +191,33 @@ class Broker(ABC):
         except OSError as problem:
             raise Missing(f"{self.path} does not exist") from problem
 
-    def _append(self, data: bytes) -> int:
-        """Put a row behind the pending ones; return how many bytes wait before it."""
+    def _encoded(self, rows: Sequence[pending.Entry]) -> pending.Encoded:
+        return {pending.encode(self._entry(row)): row for row in rows}
+
+    def _append(self, rows: pending.Encoded) -> int:
+        """Put rows behind the pending ones; return how many bytes wait before them."""
         if self._is_open:
-            waiting = self._pending.append(data)
+            waiting = self._pending.append(rows)
             if waiting <= pending.MAX_BYTES:
                 return waiting
         with self._turn, self._lock:
             if not self.exists():
                 raise Missing(f"{self.path} does not exist")
-            waiting = self._pending.append(data)
+            waiting = self._pending.append(rows)
             if waiting > pending.MAX_BYTES:
                 self._refresh()
                 self._settle()
-                waiting = self._pending.append(data)
+                waiting = self._pending.append(rows)
             return waiting
 
-    def append_at_once(self, data: bytes) -> bool:
-        """Put encoded rows behind the pending ones unless that means to wait; they are not durable yet.
+    def append_at_once(self, rows: Sequence[pending.Entry]) -> bool:
+        """Put rows behind the pending ones unless that means to wait; they are not durable yet.
 
         No other green thread runs meanwhile. Raises what `put` raises, and OSError.
         """
+        encoded = self._encoded(rows)
         if self._is_open:
-            waiting = self._pending.append(data)
+            waiting = self._pending.append(encoded)
         elif self._turn.locked():
             return False
         else:
@@ -220,7 +228,7 @@ class Broker(ABC):
             try:
                 if not self.exists():
                     raise Missing(f"{self.path} does not exist")
-                waiting = self._pending.append(data)
+                waiting = self._pending.append(encoded)
             finally:
                 self._lock.release()
         if waiting > pending.MAX_BYTES or self._pending.device != self._device_number:

@@ -213,7 +213,7 @@ def test_rows_are_kept_where_files_have_another_device_number_than_folders(
     kept: list[int] = []
     append = pending.PendingFile.append
 
-    def counted(file: pending.PendingFile, data: bytes) -> int:
+    def counted(file: pending.PendingFile, data: pending.Encoded) -> int:
         kept.append(len(data))
         return append(file, data)
 
@@ -414,12 +414,9 @@ def test_a_copy_takes_the_place_with_all_rows(broker: ContainerBroker, tmp_path:
 def test_pending_entries_of_stock_are_merged(broker: ContainerBroker) -> None:
     """Rows that stock Swift's server left in the file are ours to merge."""
     entry = ("stock", Timestamp.of(5).internal, 3, "a/b", "e", 0, 0, None, Timestamp.of(7).internal)
-    nonsense = pending.encode(("too", "short")) + pending.encode(
-        ("o", "5", 3, "a/b", "e", 0, 0, "soon", None)
-    )
-    pending.PendingFile(broker.path).append(
-        nonsense + pending.encode(entry) + pending.encode(entry_of(row("ours")))
-    )
+    nonsense: list[pending.Entry] = [("too", "short"), ("o", "5", 3, "a/b", "e", 0, 0, "soon", None)]
+    entries = [*nonsense, entry, entry_of(row("ours"))]
+    pending.PendingFile(broker.path).append({pending.encode(each): each for each in entries})
     assert broker.info().object_count == 2
     (listed, *_) = broker.listing(Query(limit=10, prefix="stock"), 0)
     assert isinstance(listed, tuple)
