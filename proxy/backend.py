@@ -110,10 +110,11 @@ class Backend:
         device = candidate.device
         if self._timing_expiry_seconds is not None:
             return False
+        path = f"/{device.device}/{question.partition}{question.path}"
         asked = self.pool.begin(
-            device.address,
+            (device.ip, device.port),
             question.method,
-            question.target(device),
+            f"{path}?{question.query}" if question.query else path,
             headers,
             question.body,
             timeout_seconds=question.timeout_seconds,

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 
 from ..common.concurrency import Countdown, Empty, Queue, Waiter, spawn
@@ -114,10 +115,8 @@ class _Fan:
             self._take(None)
             return
 
-        def hear(asked: Asked) -> None:
-            self._hear(asked, candidate, headers)
-
-        if not self._backend.begin(self._question, candidate, headers, hear):
+        heard = partial(self._hear, candidate, headers)
+        if not self._backend.begin(self._question, candidate, headers, heard):
             spawn(self._deliver, candidate, headers)
 
     def gathered(self) -> Replies:
@@ -127,7 +126,7 @@ class _Fan:
             raise self._failure
         return list(self._replies)  # Late ones are not to change what is judged.
 
-    def _hear(self, asked: Asked, candidate: Candidate, headers: Sendable) -> None:
+    def _hear(self, candidate: Candidate, headers: Sendable, asked: Asked) -> None:
         """Take an answer, in the hub; hand all trouble to a green thread."""
         response = asked.response
         if response is not None and response.status < 500 and response.has_arrived:

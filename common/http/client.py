@@ -26,6 +26,10 @@ __all__ = ["Address", "Asked", "Exchange", "Headers", "Lines", "Pool", "PoolConf
 HEAD_PIECE_BYTES = 16384
 JOIN_BYTES_MAX = 65536
 CONTINUE = 100
+# Replicas answer a change with the very same bytes: to understand them once for all takes 25,000 of 30,000
+# instructions off each further answer. Few are kept: what another change is answered with mostly differs.
+BARE_ANSWERS_MAX = 64
+BARE_BYTES_MAX = 1024
 _HOST = frozenset(("Host", "host", "HOST"))
 _CONTENT_LENGTH = frozenset(("Content-Length", "content-length", "CONTENT-LENGTH"))
 _ALWAYS_MEASURED = frozenset(("PUT", "POST", "REPLICATE"))
@@ -57,6 +61,7 @@ class Pool:
         self._config = config
         self._more = _text_of(default_headers or {})
         self._idle = IdleWires(count_max=config.idle_connections_max, seconds_max=config.idle_seconds_max)
+        self._bare: dict[bytes, Response] = {}
 
     def request(
         self,
@@ -100,7 +105,8 @@ class Pool:
         wire = self._idle.take(address)
         if wire is None:
             return None
-        message = self._head_of(address, method, path, headers, body) + body
+        length = len(body) if body or method in _ALWAYS_MEASURED else None
+        message = request_head(address, method, path, headers, measure=length, more=self._more) + body
         try:
             sent = wire.socket.send(message)
         except OSError:
@@ -109,8 +115,25 @@ class Pool:
             wire.close()
             return None
         asked = Asked(self, wire, address, method, heard)
-        wire.listen(asked, self._patience(timeout_seconds))
+        wire.listen(
+            asked, self._config.response_timeout_seconds if timeout_seconds is None else timeout_seconds
+        )
         return asked
+
+    def recall(self, message: bytes, address: Address, wire: Wire) -> Response | None:
+        """Return the answer that this message is, if the very same has come lately; keep its connection."""
+        known = self._bare.get(message)
+        if known is not None:
+            wire.hush()
+            self._idle.put(address, wire)
+        return known
+
+    def remember(self, message: bytes, response: Response) -> None:
+        """Keep what a message was understood as; one without body may serve several requests."""
+        if len(message) <= BARE_BYTES_MAX and response.is_bare:
+            if len(self._bare) >= BARE_ANSWERS_MAX:
+                self._bare.clear()
+            self._bare[message] = response
 
     def _head_of(self, address: Address, method: str, path: str, headers: Sendable, body: bytes) -> bytes:
         """Return the head of a request whose whole body is at hand."""
@@ -300,12 +323,18 @@ class Asked:
             more = wire.recv(HEAD_PIECE_BYTES)
             if not more:
                 raise _gone(kept=not self._data)
-            data = self._data = self._data + more
+            message = data = self._data = self._data + more
+            if self._method != "HEAD":
+                self.response = pool.recall(message, self._address, wire)
+                if self.response is not None:
+                    return True
             while (end := head_end(data)) >= 0:
                 head, data = parse_head(data, end), data[end:]
                 if head[0] >= 200:
                     wire.hush()
                     self.response = pool.make_response(wire, self._address, self._method, head, data)
+                    if self._method != "HEAD":
+                        pool.remember(message, self.response)
                     return True
         except BlockingIOError:
             pass

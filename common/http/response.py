@@ -112,6 +112,7 @@ class Response:
         self._address = address
         self.status, self.reason, minor, self.headers = head
         length, keeps = _framing(self.status, method, minor, self.headers)
+        self._keep = keeps and release is not None
         if length == len(data):  # It has come whole, as small ones do.
             self._body: Body = WholeBody(data) if data else NO_BODY
             self._done = True
@@ -120,7 +121,6 @@ class Response:
             else:
                 wire.close()
             return
-        self._keep = keeps and release is not None
         self._done = False
         self._source = PeerSource(wire, timeout_seconds)
         self._body = self._choose_body(length, data)
@@ -146,6 +146,11 @@ class Response:
     def has_arrived(self) -> bool:
         """Whether nothing of it is still to come from the wire."""
         return self._done
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it is a head and nothing more, and its connection can be used again: all such are alike."""
+        return self._done and self._keep and self._body is NO_BODY
 
     def readinto(self, buffer: memoryview | bytearray) -> int:
         """Put what has arrived, at least one byte, into the buffer; return how much, 0 at the end."""

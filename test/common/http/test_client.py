@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from apus.common import concurrency
 from apus.common.errors import Unavailable
-from apus.common.http.client import Exchange, Pool, PoolConfig
+from apus.common.http.client import BARE_ANSWERS_MAX, Exchange, Pool, PoolConfig
 from apus.common.http.errors import ConnectFailed, PeerDisconnect, PeerTimeout
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -599,3 +599,61 @@ def test_any_body_round_trips(
                 exchange.send(piece)
             exchange.finish()
             assert b"".join(exchange.response().chunks(reading)) == whole
+
+
+BARE = b"HTTP/1.1 201 Created\r\nEtag: a\r\nContent-Length: 0\r\n\r\n"
+
+
+class TestBegun:
+    """Requests whose answers the hub hears."""
+
+    @staticmethod
+    def begun(pool: Pool, address: tuple[str, int], method: str = "PUT") -> tuple[int, str | None, bytes]:
+        """Begin a request on a kept connection; return status, Etag and body of what is heard."""
+        heard: concurrency.Queue = concurrency.Queue()
+        assert pool.begin(address, method, "/", {}, heard=heard.put) is not None
+        asked = heard.get(timeout=1)
+        assert asked.response is not None, asked.problem
+        return asked.response.status, asked.response.headers.get("etag"), asked.response.read()
+
+    def test_the_same_bytes_are_the_same_answer(self) -> None:
+        """Said again and again, with others between, each is heard as what it is."""
+        other = BARE.replace(b": a", b": b")
+        full = BARE.replace(b"h: 0", b"h: 3") + b"why"
+        said = [BARE, BARE, other, full, BARE, full, other]
+        expected = [(201, "a", b"")] * 2 + [(201, "b", b""), (201, "a", b"why"), (201, "a", b"")]
+        expected += [(201, "a", b"why"), (201, "b", b"")]
+        with scripted(lingers(OK, *said)) as address:
+            pool = Pool()
+            pool.request(address, "GET", "/", {}).read()
+            assert [self.begun(pool, address) for _ in said] == expected
+
+    def test_an_answer_to_head_is_none_to_anything_else(self) -> None:
+        """The very same head is followed by a body, or not."""
+        head, _, _ = OK.partition(b"hello")
+        with scripted(lingers(OK, head, OK, head)) as address:
+            pool = Pool()
+            pool.request(address, "GET", "/", {}).read()
+            assert self.begun(pool, address, "HEAD") == (200, None, b"")
+            assert self.begun(pool, address, "POST") == (200, None, b"hello")
+            assert self.begun(pool, address, "HEAD") == (200, None, b"")
+
+    def test_a_connection_is_not_kept_against_its_peer_s_word(self) -> None:
+        """Who says that it ends is believed, however often it has been said."""
+        last = BARE.replace(b"Etag", b"Connection: close\r\nEtag")
+        with scripted(lingers(OK, last)) as address:
+            pool = Pool()
+            for _ in range(3):
+                pool.request(address, "GET", "/", {}).read()
+                assert self.begun(pool, address) == (201, "a", b"")
+                assert pool.begin(address, "PUT", "/", {}, heard=lambda _: None) is None
+
+    def test_many_answers_are_not_all_remembered(self) -> None:
+        """What a worker keeps of them is bounded."""
+        said = [BARE.replace(b": a", b": %d" % number) for number in range(BARE_ANSWERS_MAX * 2 + 1)]
+        with scripted(lingers(OK, *said)) as address:
+            pool = Pool()
+            pool.request(address, "GET", "/", {}).read()
+            for number in range(len(said)):
+                assert self.begun(pool, address) == (201, str(number), b"")
+            assert len(pool._bare) <= BARE_ANSWERS_MAX
