@@ -31,12 +31,12 @@ def without_echoes(replies: Replies, *, timestamp: str, done: int) -> Replies:
     A request whose answer was lost with its connection is made again; the replica that had carried
     it out then finds its very own timestamp there.
     """
-    return [
-        replace(reply, status=done)
-        if reply.status == 409 and reply.headers.get("X-Backend-Timestamp") == timestamp
-        else reply
-        for reply in replies
-    ]
+    return [replace(reply, status=done) if is_echo(reply, timestamp) else reply for reply in replies]
+
+
+def is_echo(reply: Reply, timestamp: str) -> bool:
+    """Tell whether a request was refused because of itself."""
+    return reply.status == 409 and reply.headers.get("X-Backend-Timestamp") == timestamp
 
 
 def answer_of(replies: Replies, status: int) -> Answer:

@@ -9,17 +9,19 @@ The proxy's hot path: nothing here builds a request or response object that nobo
 
 from __future__ import annotations
 
+import logging
 import mimetypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ...common import metrics
 from ...common.constraints import check_metadata, check_object_name
 from ...common.errors import Refused
 from ...common.http.answer import Answer
 from ...common.http.client import Lines, Sendable
 from ...common.http.wsgi import Environ, from_wsgi
 from .. import backend_headers
-from ..answers import HTML, answer_of, http_date, plain, without_echoes
+from ..answers import HTML, answer_of, http_date, is_echo, plain, without_echoes
 from ..authorization import denial
 from ..call import Call
 from ..container_updates import UpdateTarget, deal_updates
@@ -39,6 +41,13 @@ from ..rings import Home
 from ..services import Services
 from ..writing import Stream, UploadLimits, read_body
 
+log = logging.getLogger(__name__)
+
+PENDING = metrics.counter(
+    "apus_proxy_listing_pending_total",
+    "Acknowledged changes of objects whose rows fewer than a quorum of container replicas are known to have.",
+    "method",
+)
 POLICY_INDEX = "X-Backend-Storage-Policy-Index"
 NO_TYPE = "application/octet-stream"
 
@@ -271,7 +280,7 @@ class ObjectController:
             requests,
             nodes,
             replicas=target.home.replicas,
-            is_enough=lambda replies: self._is_settled(replies, target),
+            is_enough=lambda replies: self._is_settled(call, replies, target),
         )
 
     def _put_large(
@@ -291,18 +300,19 @@ class ObjectController:
                 return stream.early
             stream.require_quorum(replicas)
             stream.send_all(call.environ["wsgi.input"], replicas=replicas)
-            late = stream.finish(is_enough=lambda replies: self._is_settled(replies, target))
+            late = stream.finish(is_enough=lambda replies: self._is_settled(call, replies, target))
             return [*stream.early, *late]
         except BaseException:
             stream.abort()
             raise
 
-    def _is_settled(self, replies: Replies, target: Target) -> bool:
+    def _is_settled(self, call: Call, replies: Replies, target: Target) -> bool:
         if not put_is_settled(statuses(replies), replicas=target.home.replicas):
             return False
-        return not listing_pending(_rows(replies), container_replicas=target.container_replicas)
+        return not listing_pending(_rows(call, replies), container_replicas=target.container_replicas)
 
     def _put_answer(self, call: Call, target: Target, replies: Replies, *, only_if_absent: bool) -> Answer:
+        rows = _rows(call, replies)
         replies = without_echoes(replies, timestamp=call.timestamp.internal, done=201)
         heard = statuses(replies)
         status = put_verdict(heard, replicas=target.home.replicas, only_if_absent=only_if_absent)
@@ -317,8 +327,7 @@ class ObjectController:
             raise Refused("The storage servers disagree about what they have received.", 500)
         if etags:
             headers["Etag"] = etags.pop()
-        _mark_pending(headers, replies, target)
-        return Answer(status, headers)
+        return _marked(call, Answer(status, headers), rows, target)
 
     # --- changing ----------------------------------------------------------------------------
 
@@ -347,9 +356,7 @@ class ObjectController:
             misses = [reply for reply in replies if reply.status == 404][len(accepted) :]
             replies = [reply for reply in replies if reply.status != 404] + accepted + misses
         status = post_verdict(statuses(replies), replicas=max(replicas, len(replies)))
-        answer = answer_of(replies, status)
-        _mark_pending(answer.headers, replies, target)
-        return answer
+        return _marked(call, answer_of(replies, status), _rows(call, replies), target)
 
     def delete(self, call: Call) -> Answer:
         """Remove an object."""
@@ -363,16 +370,21 @@ class ObjectController:
         requests = self._dealt(call, target, headers, count)
         question = self._replicas.question("DELETE", call.path, target.home)
         replies = self._replicas.change(question, requests, nodes, replicas=count)
+        rows = _rows(call, replies)
         replies = without_echoes(replies, timestamp=call.timestamp.internal, done=204)
         status = final_verdict(statuses(replies), replicas=count, overrides={404: 204})
-        answer = answer_of(replies, status)
-        _mark_pending(answer.headers, replies, target)
-        return answer
+        return _marked(call, answer_of(replies, status), rows, target)
 
 
-def _mark_pending(headers: dict[str, str], replies: Replies, target: Target) -> None:
-    if listing_pending(_rows(replies), container_replicas=target.container_replicas):
-        headers["X-Listing-Pending"] = "true"
+def _marked(call: Call, answer: Answer, rows: Sequence[bool | None], target: Target) -> Answer:
+    """Return the answer, which says so if listings may lack the change for a while."""
+    if listing_pending(rows, container_replicas=target.container_replicas):
+        answer.headers["X-Listing-Pending"] = "true"
+        if answer.status // 100 == 2:
+            PENDING.labels(call.method).inc()
+            fields = {"method": call.method, "path": call.path, "rows": rows}
+            log.info("acknowledged, but listings may lag", extra=fields)
+    return answer
 
 
 def _name_place(headers: dict[str, str], target: Target) -> None:
@@ -386,10 +398,11 @@ def _name_place(headers: dict[str, str], target: Target) -> None:
 _WORDS = {"true": True, "false": False}
 
 
-def _rows(replies: Replies) -> list[bool | None]:
+def _rows(call: Call, replies: Replies) -> list[bool | None]:
     """Return each replica's word on whether its container replica has the row.
 
-    A DELETE that found nothing says 404, and has left a tombstone and a row all the same.
+    A DELETE that found nothing says 404, and has left a tombstone and a row all the same. Who has carried out
+    this very request already may have been killed before it told of that.
     """
     rows = []
     for reply in replies:
@@ -398,6 +411,8 @@ def _rows(replies: Replies) -> list[bool | None]:
             rows.append(_WORDS.get(word.lower()))
         elif reply.status // 100 == 2:
             rows.append(None)
+        elif reply.status == 409 and is_echo(reply, call.timestamp.internal):
+            rows.append(False)
     return rows
 
 

@@ -264,6 +264,55 @@ def test_a_listing_that_lags_is_announced(cluster: DoubledCluster) -> None:
     assert reply.headers["x-listing-pending"] == "true"
 
 
+def test_who_has_stored_it_already_may_not_have_told_of_it(cluster: DoubledCluster) -> None:
+    """A PUT made again where its server was killed does not count as a row that anybody has."""
+
+    def was_killed_before_the_row(request: Request, node: StorageNode) -> Answer | None:
+        if request.method != "PUT":
+            return None
+        node.honest(request)
+        return Answer(409, {"X-Backend-Timestamp": request.header("X-Timestamp") or ""})
+
+    primaries, _ = cluster.home(PATH)
+    primaries[0].misbehaviour = was_killed_before_the_row
+    assert "x-listing-pending" not in put(cluster).headers
+    primaries[1].misbehaviour = was_killed_before_the_row
+    reply = put(cluster)
+    assert reply.status == 201
+    assert reply.headers["x-listing-pending"] == "true"
+
+
+def test_a_lagging_listing_is_logged_and_counted(
+    cluster: DoubledCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One info line and one count for each acknowledged change whose row is pending, by method."""
+
+    def queues_its_row(request: Request, node: StorageNode) -> Answer | None:
+        if request.path.count("/") < 5:
+            return None
+        answer = node.honest(request)
+        answer.headers["X-Backend-Listing-Updated"] = "false"
+        return answer
+
+    caplog.set_level("INFO")
+    assert put(cluster).status == 201
+    assert not lines_of_lag(caplog)
+    for node in cluster.home(PATH)[0]:
+        node.misbehaviour = queues_its_row
+    assert put(cluster).status == 201
+    assert ask(cluster.proxy, "POST", URL, headers={"X-Object-Meta-A": "b"}).status == 202
+    assert ask(cluster.proxy, "DELETE", URL).status == 204
+    lines = lines_of_lag(caplog)
+    assert [line["method"] for line in lines] == ["PUT", "POST", "DELETE"]
+    assert {line["path"] for line in lines} == {f"/{PATH}"}
+    assert all(line["rows"] == [False] * 3 for line in lines)
+
+
+def lines_of_lag(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    lines = [vars(record) for record in caplog.records]
+    return [line for line in lines if line["msg"] == "acknowledged, but listings may lag"]
+
+
 # --- reading ---------------------------------------------------------------------------------
 
 
