@@ -1,6 +1,6 @@
 """Rows of many objects in one request, as an Apus object server brings them to an Apus container server.
 
-    [line(row), …] ──▶ message() ──UPDATE /gathered-rows──▶ environs() ──▶ each row as if it had come alone
+    [line(row), …] ──▶ message() ──UPDATE /gathered-rows──▶ told() ──▶ each row, as if it had come alone
     statuses_in() ◀──────── X-Apus-Row-Statuses: 201,204 ◀── statuses_line()
 
 A line holds what the request for one row holds: verb, path and the headers that say something of the row, as
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -46,9 +46,29 @@ _SAYING = (
 _NAMES = frozenset((*_SAYING, "Referer", "User-Agent"))  # The last two are for logs of stock Swift's.
 _KEYS = ("REQUEST_METHOD", "PATH_INFO", *(f"HTTP_{name.upper().replace('-', '_')}" for name in _SAYING))
 _VERBS = ("PUT", "DELETE")
+_KINDS = {str, type(None)}
 _are_values = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch  # What a header's line could hold.
 _is_path = re.compile(r"/[\x00-\xff]+").fullmatch
 _are_statuses = re.compile(r"[0-9]{1,3}(?:,[0-9]{1,3})*", re.ASCII).fullmatch
+
+
+class Told(NamedTuple):
+    """What a line says: WSGI strings, None for a header that the request did not have."""
+
+    verb: str
+    path: str
+    timestamp: str | None
+    policy_index: str | None
+    size: str | None
+    content_type: str | None
+    etag: str | None
+    content_type_timestamp: str | None
+    meta_timestamp: str | None
+    transaction_id: str | None
+
+    def environ(self) -> Environ:
+        """Return the environ of the row's own request; what that lacks is None."""
+        return dict(zip(_KEYS, self, strict=True))
 
 
 def line(verb: str, path: str, headers: Mapping[str, str]) -> bytes | None:
@@ -65,8 +85,8 @@ def message(lines: Sequence[bytes]) -> bytes:
     return b"[%b]" % b",".join(lines)
 
 
-def environs(body: bytes) -> list[Environ]:
-    """Return the environ of each row's own request: what it lacks is None; raise Refused if malformed."""
+def told(body: bytes) -> list[Told]:
+    """Return what is said of each row; raise Refused if malformed."""
     try:
         rows: Any = orjson.loads(body)
     except orjson.JSONDecodeError as problem:
@@ -75,20 +95,18 @@ def environs(body: bytes) -> list[Environ]:
         raise Refused(f"expected 1 to {ROWS_MAX} rows")
     # JSON has control characters only behind a backslash: where there is none, none is to be looked for.
     is_plain = b"\\" not in body and b"\x7f" not in body and body.isascii()
-    return [_environ(row, is_plain=is_plain) for row in rows]
+    return [_told(row, is_plain=is_plain) for row in rows]
 
 
-def _environ(row: Any, *, is_plain: bool) -> Environ:
-    if type(row) is not list or len(row) != len(_KEYS):
-        raise Refused(f"a row has {len(_KEYS)} fields")
-    verb, path = row[:2]
-    try:
-        values = "".join([value for value in row[2:] if value is not None])
-        if verb in _VERBS and _is_path(path) and (is_plain or _are_values(values)):
-            return dict(zip(_KEYS, row, strict=True))
-    except TypeError as problem:
-        raise Refused(f"a row's fields are texts: {problem}") from problem
-    raise Refused("a row with a verb, path or value that it cannot have")
+def _told(row: Any, *, is_plain: bool) -> Told:
+    if type(row) is not list or len(row) != len(_KEYS) or not _KINDS.issuperset(map(type, row)):
+        raise Refused(f"a row has {len(_KEYS)} fields, which are texts")
+    said = Told._make(row)
+    if said.verb not in _VERBS or said.path is None or not _is_path(said.path):
+        raise Refused("a row with a verb or path that it cannot have")
+    if not is_plain and not _are_values("".join([value for value in row[2:] if value is not None])):
+        raise Refused("a row with a value that it cannot have")
+    return said
 
 
 def statuses_line(statuses: Iterable[int]) -> str:

@@ -15,8 +15,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from ..common import gathered_rows, listing_format, logs
 from ..common.cluster import ClusterConf
@@ -42,12 +41,12 @@ from ..common.database.service import (
 )
 from ..common.database.shelf import Shelf
 from ..common.errors import ApusError, Missing, OutOfSpace, Refused
-from ..common.gathered_rows import MESSAGE_BYTES_MAX, STATUSES, TAKEN, TAKEN_HEADER
+from ..common.gathered_rows import MESSAGE_BYTES_MAX, STATUSES, TAKEN, TAKEN_HEADER, Told
 from ..common.hashing import storage_directory
 from ..common.http.answer import Answer
 from ..common.http.client import Pool, PoolConfig
 from ..common.http.request import Request
-from ..common.http.wsgi import WSGIApp
+from ..common.http.wsgi import WSGIApp, from_wsgi
 from ..common.timestamp import Timestamp, now
 from . import account_update, gathered, headers, listing, row_request
 from .broker import ContainerBroker, ContainerInfo, PolicyConflict, claim_of
@@ -56,6 +55,7 @@ from .rows import ObjectRow, moments_of
 from .sync_target import SyncTargets
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 DATADIR = "containers"
 SHARDS_PREFIX = ".shards_"
@@ -164,28 +164,40 @@ class ContainerServer(DatabaseService):
 
     def _keep_gathered(self, request: Request) -> Answer:
         """Keep rows that an object server has gathered, each as if it had come alone."""
-        alone = list(map(Request, gathered_rows.environs(body_of(request, MESSAGE_BYTES_MAX))))
-        has_room, broker_at = cache(self._has_room), cache(self._shelf.take)  # Asked but once for all rows.
-        statuses = gathered.keep([self._judged(row, has_room, broker_at) for row in alone])
+        rows = gathered_rows.told(body_of(request, MESSAGE_BYTES_MAX))
+        rooms, brokers = _Asked(self._has_room), _Asked(self._shelf.take)
+        statuses = gathered.keep([self._judged(told, rooms, brokers) for told in rows])
         if self.settings.log_requests:
-            for row, status in zip(alone, statuses, strict=True):
-                logs.transaction_id.set(row.environ["HTTP_X_TRANS_ID"] or "-")
-                log.info("row", extra={"method": row.method, "path": row.path, "status": status})
+            for told, status in zip(rows, statuses, strict=True):
+                logs.transaction_id.set(told.transaction_id or "-")
+                log.info("row", extra={"method": told.verb, "path": from_wsgi(told.path), "status": status})
         return Answer(200, {STATUSES: gathered_rows.statuses_line(statuses)})
 
-    def _judged(
-        self,
-        request: Request,
-        has_room: Callable[[str], bool],
-        broker_at: Callable[[str], ContainerBroker],
-    ) -> gathered.Judged:
+    def _judged(self, told: Told, rooms: _Asked[bool], brokers: _Asked[ContainerBroker]) -> gathered.Judged:
         """Return what is to be kept of a row, and where, or the status by which it is refused."""
-        logs.transaction_id.set(request.environ["HTTP_X_TRANS_ID"] or "-")
-        try:
-            place, row = self._row(request, object_in(request.path), has_room)
-        except ApusError as problem:
-            return translated(problem).status
-        return broker_at(place.path), row
+        found = self._plain_row(told, rooms)
+        if found is None:
+            logs.transaction_id.set(told.transaction_id or "-")
+            try:
+                request = Request(told.environ())
+                found = self._row(request, object_in(request.path), rooms.__getitem__)
+            except ApusError as problem:
+                return translated(problem).status
+        place, row = found
+        return brokers[place.path], row
+
+    def _plain_row(self, told: Told, rooms: _Asked[bool]) -> tuple[Place, ObjectRow] | None:
+        """Return what `_row` would of a row such as nearly all are; None where that has to be asked."""
+        path = told.path
+        name = object_in(path)
+        place = self._places.get(path[: -len(name)])
+        policy_index = self._policy_indexes.get(told.policy_index or "")
+        if place is None or policy_index is None or not path.isascii() or not path.isprintable():
+            return None
+        if told.verb == "PUT" and not rooms[place.device_path]:
+            return None
+        row = row_request.plain(told, name, policy_index)
+        return None if row is None else (place, row)
 
     def _make_for_rows(
         self,
@@ -380,6 +392,21 @@ class ContainerServer(DatabaseService):
         path_hash = self.cluster.salt.path_hash(account, container)
         folder = storage_directory(DATADIR, int(partition), path_hash)
         return os.path.join(device_path, folder, f"{path_hash}.db")
+
+
+class _Asked(dict[str, T]):
+    """What was asked during one request, so that it is asked but once for all its rows."""
+
+    __slots__ = ("_ask",)
+
+    def __init__(self, ask: Callable[[str], T]) -> None:
+        super().__init__()
+        self._ask = ask
+
+    def __missing__(self, key: str) -> T:
+        """Ask, and remember."""
+        answer = self[key] = self._ask(key)
+        return answer
 
 
 class ContainerExchange(Exchange[ContainerBroker]):

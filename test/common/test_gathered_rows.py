@@ -39,7 +39,7 @@ def golden_lines() -> list[bytes | None]:
 def test_the_message_stays_as_it_is() -> None:
     """Servers of two releases work side by side."""
     assert gathered_rows.message([line for line in golden_lines() if line]) == GOLDEN
-    first, second = gathered_rows.environs(GOLDEN)
+    first, second = (told.environ() for told in gathered_rows.told(GOLDEN))
     assert first["PATH_INFO"] == "/d1/7/a/c/o"
     assert first["HTTP_X_SIZE"] == "5"
     assert first["HTTP_X_META_TIMESTAMP"] is None
@@ -50,8 +50,8 @@ def test_the_message_stays_as_it_is() -> None:
 def test_what_was_gathered_comes_out(rows: list[tuple[str, str, dict[str, str]]]) -> None:
     """Any bytes in a path, any that a header may hold, in order; what only stock's logs want is left out."""
     lines = [gathered_rows.line(verb, path, headers) for verb, path, headers in rows]
-    environs = gathered_rows.environs(gathered_rows.message([line for line in lines if line]))
-    for environ, (verb, path, headers) in zip(environs, rows, strict=True):
+    told = gathered_rows.told(gathered_rows.message([line for line in lines if line]))
+    for environ, (verb, path, headers) in zip((each.environ() for each in told), rows, strict=True):
         assert (environ["REQUEST_METHOD"], environ["PATH_INFO"]) == (verb, path)
         for name in ("X-Timestamp", "X-Size", "X-Content-Type", "X-Etag", "X-Trans-Id"):
             assert environ[f"HTTP_{name.upper().replace('-', '_')}"] == headers.get(name)
@@ -61,10 +61,10 @@ def test_what_was_gathered_comes_out(rows: list[tuple[str, str, dict[str, str]]]
 def test_any_bytes_are_rows_or_refused(message: bytes) -> None:
     """Nothing else comes of them, whatever they are."""
     try:
-        environs = gathered_rows.environs(message)
+        told = gathered_rows.told(message)
     except Refused:
         return
-    assert all(environ["REQUEST_METHOD"] in ("PUT", "DELETE") for environ in environs)
+    assert all(each.verb in ("PUT", "DELETE") for each in told)
 
 
 @given(st.integers(0, 9), st.sampled_from([5, [], {}, True, "a\nb", "a\0b", "\u0100", "a\x7f"]))
@@ -73,22 +73,22 @@ def test_a_field_that_cannot_be_is_refused(place: int, value: Any) -> None:
     row = json.loads(GOLDEN)[0]
     row[place] = value
     with pytest.raises(Refused):
-        gathered_rows.environs(orjson.dumps([row]))
+        gathered_rows.told(orjson.dumps([row]))
 
 
 @pytest.mark.parametrize("message", [b"", b"[]", b"{}", b"null", b"[[]]", b"[1]", b'[["PUT","/a"]]'])
 def test_other_forms_are_refused(message: bytes) -> None:
     """An array of whole rows, at least one."""
     with pytest.raises(Refused):
-        gathered_rows.environs(message)
+        gathered_rows.told(message)
 
 
 def test_everything_is_bounded() -> None:
     """Rows in a message, bytes in a row."""
     row = json.loads(GOLDEN)[0]
-    assert len(gathered_rows.environs(orjson.dumps([row] * ROWS_MAX))) == ROWS_MAX
+    assert len(gathered_rows.told(orjson.dumps([row] * ROWS_MAX))) == ROWS_MAX
     with pytest.raises(Refused):
-        gathered_rows.environs(orjson.dumps([row] * (ROWS_MAX + 1)))
+        gathered_rows.told(orjson.dumps([row] * (ROWS_MAX + 1)))
     assert gathered_rows.line("PUT", "/" + "x" * LINE_BYTES_MAX, {}) is None
     assert len(gathered_rows.message([b"x" * LINE_BYTES_MAX] * ROWS_MAX)) <= MESSAGE_BYTES_MAX
 

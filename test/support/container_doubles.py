@@ -56,7 +56,7 @@ class ContainerDoubles:
         return answer(environ, start_response)
 
     def _keep_gathered(self, request: Request) -> Answer:
-        rows = [Request(row) for row in gathered_rows.environs(request.body.read(1 << 20))]
+        rows = [Request(told.environ()) for told in gathered_rows.told(request.body.read(1 << 20))]
         self.gathered.append(len(rows))
         concurrency.sleep(self.pause_seconds)
         if self.instead is not None or not self.takes:
