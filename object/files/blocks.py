@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import google_crc32c
 
-from ...common.crc32c import combine, extend
+from ...common.crc32c import combine, extend, of_each
 from ...common.errors import Corrupt
 
 ATTRIBUTE = "user.apus.blocks"
@@ -45,6 +45,16 @@ class Blocks:
     def check(self, index: int, block: bytes | memoryview) -> bool:
         """Whether the bytes are those that were stored as this block."""
         return extend(0, block) == self.sums[index]
+
+    def first_damaged(self, index: int, piece: bytes | memoryview) -> int | None:
+        """Return the first of the blocks from `index` on whose bytes are not those that were stored."""
+        found = of_each(piece, self.block_bytes)
+        stored = self.sums[index : index + len(found)]
+        if tuple(found) == stored:
+            return None
+        return next(
+            at for at, pair in enumerate(zip(found, stored, strict=True), index) if pair[0] != pair[1]
+        )
 
     def cover(self, start: int, end: int) -> range:
         """Return the indices of the blocks that hold bytes [start, end)."""
@@ -73,9 +83,15 @@ class BlockSums:
             return
         rest = memoryview(data)
         while rest:
-            room = self._block_bytes - self._filled
-            self._take(rest[:room])
+            if self._filled or len(rest) < self._block_bytes:
+                room = self._block_bytes - self._filled
+                self._take(rest[:room])
+            else:
+                room = min(len(rest) // self._block_bytes, BLOCKS_MAX - len(self._sums)) * self._block_bytes
+                self._sums += of_each(rest[:room], self._block_bytes)
             rest = rest[room:]
+            if len(self._sums) == BLOCKS_MAX:
+                self._double()
 
     def _take(self, piece: bytes | memoryview) -> None:
         self._crc = extend(self._crc, piece)
@@ -83,8 +99,6 @@ class BlockSums:
         if self._filled == self._block_bytes:
             self._sums.append(self._crc)
             self._crc = self._filled = 0
-            if len(self._sums) == BLOCKS_MAX:
-                self._double()
 
     def _double(self) -> None:
         pairs = zip(self._sums[::2], self._sums[1::2], strict=True)

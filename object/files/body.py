@@ -156,11 +156,9 @@ class Body:
         size, wanted = blocks.block_bytes, blocks.cover(self._start, self._end)
         offset, end = wanted.start * size, min(wanted.stop * size, blocks.length)
         for piece in self._read(offset, end, max(PIECE_BYTES, size)):
-            for at in range(0, len(piece), size):
-                if not blocks.check((offset + at) // size, piece[at : at + size]):
-                    raise Corrupt(
-                        f"block {(offset + at) // size} of {size} bytes does not match its checksum"
-                    )
+            damaged = blocks.first_damaged(offset // size, piece)
+            if damaged is not None:
+                raise Corrupt(f"block {damaged} of {size} bytes does not match its checksum")
             yield piece[max(0, self._start - offset) : self._end - offset]
             offset += len(piece)
 

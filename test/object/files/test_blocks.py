@@ -62,6 +62,9 @@ def test_a_flipped_bit_fails_its_block(bit: int) -> None:
         i for i in known.cover(0, len(body)) if not known.check(i, bytes(body[i * size : (i + 1) * size]))
     ]
     assert failed == [bit // 8 // size]
+    assert known.first_damaged(0, bytes(body)) == failed[0]
+    assert known.first_damaged(failed[0], memoryview(body)[failed[0] * size :]) == failed[0]
+    assert known.first_damaged(failed[0] + 1, bytes(body[(failed[0] + 1) * size :])) is None
 
 
 def test_checksums_of_another_body_are_refused() -> None:
