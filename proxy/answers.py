@@ -13,7 +13,7 @@ from email.utils import formatdate
 from functools import lru_cache
 
 from ..common.http.answer import Answer
-from .fanout import Replies, Reply
+from .fanout import Replies, Reply, statuses
 from .reading import SENTENCES, passed_on
 
 HTML = "text/html; charset=UTF-8"
@@ -22,7 +22,10 @@ HTML = "text/html; charset=UTF-8"
 
 def spokesman(replies: Replies, status: int) -> Reply | None:
     """Return a reply with that very status, if any replica gave one."""
-    return next((reply for reply in replies if reply.status == status), None)
+    for reply in replies:
+        if reply.status == status:
+            return reply
+    return None
 
 
 def without_echoes(replies: Replies, *, timestamp: str, done: int) -> Replies:
@@ -31,6 +34,8 @@ def without_echoes(replies: Replies, *, timestamp: str, done: int) -> Replies:
     A request whose answer was lost with its connection is made again; the replica that had carried
     it out then finds its very own timestamp there.
     """
+    if 409 not in statuses(replies):
+        return replies
     return [replace(reply, status=done) if is_echo(reply, timestamp) else reply for reply in replies]
 
 

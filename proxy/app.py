@@ -86,9 +86,10 @@ class Proxy:
         try:
             if environ["PATH_INFO"] == "/info":
                 return serve_info(environ["REQUEST_METHOD"], exposed=self.settings.expose_info)
-            self._check_host(environ)
+            if self.settings.deny_host_headers:
+                self._check_host(environ)
             call = call_of(environ, self._limits)
-            handlers = self._handlers(call)
+            handlers = self._object if call.name is not None else self._handlers(call)
             if call.method == "OPTIONS":
                 return self._options(call, handlers)
             handler = handlers.get(call.method)
@@ -104,13 +105,10 @@ class Proxy:
         return answer
 
     def _check_host(self, environ: Environ) -> None:
-        denied = self.settings.deny_host_headers
-        if denied and environ.get("HTTP_HOST", "").split(":")[0] in denied:
+        if environ.get("HTTP_HOST", "").split(":")[0] in self.settings.deny_host_headers:
             raise Refused("Invalid host header", 403)
 
     def _handlers(self, call: Call) -> Handlers:
-        if call.name is not None:
-            return self._object
         return self._container if call.container is not None else self._account
 
     # --- pages of other origins --------------------------------------------------------------

@@ -152,6 +152,11 @@ class Backend:
             },
         )
 
+    @property
+    def is_at_ease(self) -> bool:
+        """Whether no device has failed lately, nor said that it has no room."""
+        return not (self._limits.records or self._full.records)
+
     def is_limited(self, device: Device) -> bool:
         """Tell whether the device is being left alone."""
         return bool(self._limits.records) and self._limits.is_limited(_key(device), self._clock())

@@ -84,11 +84,12 @@ def for_object(call: Call, user_agent: str) -> dict[str, str]:
     """Return the headers of an object PUT, POST or DELETE, without those of its body."""
     headers = common(call, user_agent)
     environ = call.environ
-    for key in [key for key in environ if key not in _stopped]:
-        if key.startswith("HTTP_") and key not in STOPPED:
-            headers[title(key)] = environ[key]
-        elif len(_stopped) < KNOWN_MAX:
-            _stopped.add(key)
+    if not _stopped.issuperset(environ):
+        for key in [key for key in environ if key not in _stopped]:
+            if key.startswith("HTTP_") and key not in STOPPED:
+                headers[title(key)] = environ[key]
+            elif len(_stopped) < KNOWN_MAX:
+                _stopped.add(key)
     return headers
 
 

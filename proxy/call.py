@@ -79,9 +79,11 @@ def call_of(environ: Environ, limits: Constraints) -> Call:
     Raises:
         Refused: with 412, 404 or 400 for a path that names nothing.
     """
-    path = from_wsgi(environ["PATH_INFO"])
-    if not _is_valid_path(path, environ):
-        raise Refused(INVALID_TEXT, 412)
+    path: str = environ["PATH_INFO"]
+    if not path.isascii() or "\0" in path:  # What is plain ASCII needs no second look.
+        path = from_wsgi(path)
+        if not _is_valid_path(path, environ):
+            raise Refused(INVALID_TEXT, 412)
     version, account, container, name = _pieces(path)
     if account is None:
         raise Refused("Bad URL", 412)
@@ -90,14 +92,11 @@ def call_of(environ: Environ, limits: Constraints) -> Call:
     trans_id = environ.get("swift.trans_id")
     if trans_id is None:
         trans_id = environ["swift.trans_id"] = _new_trans_id()
-    return Call(
-        environ, environ["REQUEST_METHOD"], version, account, container, name, _timestamp(environ), trans_id
-    )
+    moment = _timestamp(environ) if "HTTP_X_TIMESTAMP" in environ else now()
+    return Call(environ, environ["REQUEST_METHOD"], version, account, container, name, moment, trans_id)
 
 
 def _is_valid_path(path: str, environ: Environ) -> bool:
-    if path.isascii() and "\0" not in path:
-        return True
     if "HTTP_X_BACKEND_ALLOW_RESERVED_NAMES" in environ:
         path = path.replace("\0", "")
     return is_valid_name(path)
@@ -121,9 +120,7 @@ def _pieces(path: str) -> tuple[str, str | None, str | None, str | None]:
 
 
 def _timestamp(environ: Environ) -> Timestamp:
-    text = environ.get("HTTP_X_TIMESTAMP")
-    if text is None:
-        return now()
+    text = environ["HTTP_X_TIMESTAMP"]
     try:
         return Timestamp.parse(text)
     except ValueError as problem:

@@ -21,7 +21,7 @@ from ..common.errors import Unavailable
 from ..common.http.client import Asked, Response, Sendable
 from .backend import Backend, Question
 from .nodes import Candidate
-from .quorum import quorum_size, verdict
+from .quorum import FAMILIES, SILENT, quorum_size, verdict
 
 
 @dataclass(slots=True)
@@ -49,7 +49,10 @@ def has_quorum(replies: Sequence[Reply], replicas: int) -> bool:
     quorum = quorum_size(replicas)
     if len(replies) < quorum:
         return False
-    return verdict(statuses(replies), replicas=replicas, quorum=quorum) not in (None, 503)
+    heard = statuses(replies)
+    if heard.count(heard[0]) == len(heard):
+        return heard[0] // 100 in FAMILIES  # All say the same, as they nearly always do.
+    return verdict(heard, replicas=replicas, quorum=quorum) not in (None, SILENT)
 
 
 def fan_out(
@@ -78,6 +81,7 @@ class _Fan:
     __slots__ = (
         "_backend",
         "_context",
+        "_enough_from",
         "_failure",
         "_grace",
         "_is_enough",
@@ -102,6 +106,9 @@ class _Fan:
         self._nodes = nodes
         self._is_enough: Callable[[Replies], bool] | None = is_enough  # None once it was enough.
         self._grace = grace
+        self._enough_from = quorum_size(
+            count
+        )  # With fewer replies nothing is settled: `is_enough` is spared.
         self._waits_for = count
         self._replies: Replies = []
         self._waiter = Waiter()
@@ -129,8 +136,8 @@ class _Fan:
     def _hear(self, candidate: Candidate, headers: Sendable, asked: Asked) -> None:
         """Take an answer, in the hub; hand all trouble to a green thread."""
         response = asked.response
-        if response is not None and response.status < 500 and response.has_arrived:
-            self._take(Reply(response.status, response.headers, response.read(), candidate, headers))
+        if response is not None and response.status < 500 and (body := response.whole) is not None:
+            self._take(Reply(response.status, response.headers, body, candidate, headers))
         else:
             self._context.run(spawn, self._recover, asked, candidate, headers)
 
@@ -165,7 +172,11 @@ class _Fan:
         try:
             if not self._waits_for:
                 self._waiter.wake()
-            elif self._is_enough is not None and self._is_enough(self._replies):
+            elif (
+                len(self._replies) >= self._enough_from
+                and self._is_enough is not None
+                and self._is_enough(self._replies)
+            ):
                 self._is_enough = None
                 self._grace.start(self._waiter)
         except Exception as problem:  # noqa: BLE001 - the hub must go on; it is raised where the request waits

@@ -53,8 +53,8 @@ class Infos:
 
     def container(self, environ: Environ, account: str, container: str) -> ContainerInfo:
         """Return what is known of a container; one in a missing account is missing."""
-        key = _key(account, container)
-        known = self._known(environ, key)
+        key = f"{account}/{container}"
+        known = self._cache.get(key) if MEMO not in environ else self._known(environ, key)
         if known is None:
             known = self._shared(environ, key, ContainerInfo)
         if known is None:

@@ -35,16 +35,14 @@ class Home:
     primaries: list[Device]
     at_home: tuple[Candidate, ...] = field(init=False, repr=False, compare=False)
     """The primaries, ready to be asked."""
+    replicas: int = field(init=False, repr=False, compare=False)
+    """How many devices hold the thing when all is well."""
 
     def __post_init__(self) -> None:
         """Make the candidates once, not for every request."""
-        at_home = tuple(Candidate(device, primary=True) for device in self.primaries)
+        at_home = tuple([Candidate(device, primary=True) for device in self.primaries])
         object.__setattr__(self, "at_home", at_home)
-
-    @property
-    def replicas(self) -> int:
-        """How many devices hold the thing when all is well."""
-        return len(self.primaries)
+        object.__setattr__(self, "replicas", len(at_home))
 
     def handoffs(self) -> Iterator[Device]:
         """Yield the devices that stand in, in the order all proxies agree on."""
@@ -68,15 +66,11 @@ class Homes:
 
     def of(self, path_hash: str) -> Home:
         """Return the home of what has that hash."""
-        ring = self._current()
-        partition = ring.partition(path_hash)
-        return self._homes.get(partition) or self._new(ring, partition)
-
-    def _current(self) -> Ring:
         ring = self._watched.current
         if ring is not self._ring:
             self._ring, self._homes = ring, {}
-        return ring
+        partition = ring.partition(path_hash)
+        return self._homes.get(partition) or self._new(ring, partition)
 
     def _new(self, ring: Ring, partition: int) -> Home:
         if len(self._homes) >= HOMES_MAX:

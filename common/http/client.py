@@ -10,7 +10,7 @@ an answer, is made once more on a fresh one. All failures are Unavailable: try a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..errors import Unavailable
@@ -478,13 +478,10 @@ class Exchange:
             raise PeerDisconnect("the peer broke the connection in the middle of the body") from reset
 
 
-class Lines:
+class Lines(str):
     """Headers that go to several peers: their lines are put together and judged once."""
 
-    __slots__ = ("text",)
-
-    def __init__(self, text: str) -> None:
-        self.text = text
+    __slots__ = ()
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> Lines:
@@ -495,7 +492,11 @@ class Lines:
 
     def and_(self, others: Lines) -> Lines:
         """Return these and others, none of which has a name of these."""
-        return Lines(self.text + others.text)
+        return Lines(f"{self}{others}")
+
+    def with_each(self, others: Iterable[Lines]) -> list[Lines]:
+        """Return these and the first of the others, these and the second, and so on."""
+        return [Lines(self + each) for each in others]
 
 
 Sendable = Mapping[str, str] | Lines
@@ -511,7 +512,7 @@ def request_head(
     host = _host_lines.get(address) or _host_line(address)
     length = "" if measure is None else f"Content-Length: {measure}\r\n"
     if isinstance(headers, Lines):
-        text = headers.text
+        text: str = headers
     else:
         text = _text_of(headers)
         if not _HOST.isdisjoint(headers):

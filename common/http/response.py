@@ -94,6 +94,7 @@ class Response:
         "headers",
         "reason",
         "status",
+        "whole",
     )
 
     def __init__(
@@ -113,7 +114,10 @@ class Response:
         self.status, self.reason, minor, self.headers = head
         length, keeps = _framing(self.status, method, minor, self.headers)
         self._keep = keeps and release is not None
+        self.whole: bytes | None = None
+        """The body, where all of it came with the head; for who asks before anybody has read."""
         if length == len(data):  # It has come whole, as small ones do.
+            self.whole = data
             self._body: Body = WholeBody(data) if data else NO_BODY
             self._done = True
             if keeps and release is not None:
@@ -141,11 +145,6 @@ class Response:
         ):  # Nothing of it is on the wire: nothing can go wrong, and nothing is to be done behind.
             return self._body.read(size)
         return self._watched(lambda: self._body.read(size))
-
-    @property
-    def has_arrived(self) -> bool:
-        """Whether nothing of it is still to come from the wire."""
-        return self._done
 
     @property
     def is_bare(self) -> bool:

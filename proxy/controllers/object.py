@@ -13,6 +13,7 @@ import logging
 import mimetypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ...common import metrics
 from ...common.constraints import check_metadata, check_object_name
@@ -139,9 +140,10 @@ class ObjectController:
     def _target(self, call: Call, info: ContainerInfo) -> Target:
         assert call.container is not None
         assert call.name is not None
-        wished = call.header("X_BACKEND_STORAGE_POLICY_INDEX")
+        environ = call.environ
+        wished = environ.get("HTTP_X_BACKEND_STORAGE_POLICY_INDEX")
         index = int(wished) if wished and wished.isdigit() else info.policy_index
-        call.environ["apus.policy_index"] = str(index)  # For the access log and the metrics.
+        environ["apus.policy_index"] = str(index)  # For the access log and the metrics.
         home = self._replicas.rings.of_object(index, call.account, call.container, call.name)
         return Target(info, index, home)
 
@@ -149,17 +151,18 @@ class ObjectController:
 
     def put(self, call: Call) -> Answer:
         """Store an object."""
-        if call.header("X_COPY_FROM") is not None:
+        environ = call.environ
+        if "HTTP_X_COPY_FROM" in environ:
             # No filter before us has made the copy; what would be stored is an empty object.
             raise Refused("This proxy does not copy objects: upload them", 501)
-        only_if_absent = call.header("IF_NONE_MATCH")
+        only_if_absent: str | None = environ.get("HTTP_IF_NONE_MATCH")
         if only_if_absent is not None and "*" not in only_if_absent:
             raise Refused("If-None-Match only supports *")
         info = self._writable(call)
         if isinstance(info, Answer):
             return info
         target = self._target(call, info)
-        length = self._checked_length(call.environ)
+        length = self._checked_length(environ)
         headers = self._put_headers(call, target)
         requests = self._dealt(call, target, headers)
         if length is not None and length <= self._settings.small_body_size and not only_if_absent:
@@ -211,8 +214,9 @@ class ObjectController:
         metadata = [(name[len(prefix) :], headers[name]) for name in headers if name.startswith(prefix)]
         if metadata:
             check_metadata(metadata, self._limits)
-        after, at = call.header("X_DELETE_AFTER"), call.header("X_DELETE_AT")
-        if after is not None or at is not None:
+        environ = call.environ
+        if "HTTP_X_DELETE_AFTER" in environ or "HTTP_X_DELETE_AT" in environ:
+            after, at = call.header("X_DELETE_AFTER"), call.header("X_DELETE_AT")
             allow_past = call.says_yes("X_BACKEND_REPLICATION")
             moment = delete_at(after, at, call.timestamp, allow_past=allow_past)
             if moment is not None:
@@ -239,7 +243,7 @@ class ObjectController:
         if not moment and DEALT.isdisjoint(headers):
             common = Lines.of(headers)
             updates = self._updates_of(container, replicas, target.info.sharding_state)
-            return [common.and_(own) for own in updates]
+            return common.with_each(updates)
         requests = [dict(headers) for _ in range(replicas)]
         deal_updates(
             requests,
@@ -280,7 +284,7 @@ class ObjectController:
             requests,
             nodes,
             replicas=target.home.replicas,
-            is_enough=lambda replies: self._is_settled(call, replies, target),
+            is_enough=partial(self._is_settled, call, target),
         )
 
     def _put_large(
@@ -300,13 +304,13 @@ class ObjectController:
                 return stream.early
             stream.require_quorum(replicas)
             stream.send_all(call.environ["wsgi.input"], replicas=replicas)
-            late = stream.finish(is_enough=lambda replies: self._is_settled(call, replies, target))
+            late = stream.finish(is_enough=partial(self._is_settled, call, target))
             return [*stream.early, *late]
         except BaseException:
             stream.abort()
             raise
 
-    def _is_settled(self, call: Call, replies: Replies, target: Target) -> bool:
+    def _is_settled(self, call: Call, target: Target, replies: Replies) -> bool:
         if not put_is_settled(statuses(replies), replicas=target.home.replicas):
             return False
         return not listing_pending(_rows(call, replies), container_replicas=target.container_replicas)
@@ -437,7 +441,10 @@ def _content_type(call: Call) -> str:
     given: str | None = call.environ.get("CONTENT_TYPE")
     if not given or call.says_yes("X_DETECT_CONTENT_TYPE"):
         assert call.name is not None
-        return mimetypes.guess_type(call.name.rpartition("/")[2])[0] or NO_TYPE
+        last = call.name.rpartition("/")[2]
+        if "." not in last and ":" not in last:  # Neither an extension nor a scheme: nothing to guess from.
+            return NO_TYPE
+        return mimetypes.guess_type(last)[0] or NO_TYPE
     if ";" in given and not call.environ.get("swift.content_type_overridden"):
         for parameter in given.split(";")[1:]:
             if parameter.lstrip().startswith("swift_"):

@@ -83,6 +83,7 @@ class Gatekeeper:
         self.allow_reserved_names = config.allow_reserved_names_header
         self._harmless: set[str] = set()  # Keys of environs, remembered: one look at all of them is enough.
         self._visible: set[str] = set()  # Names of answers' headers, remembered.
+        self._hidden: set[str] = set()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -93,11 +94,15 @@ class Gatekeeper:
             _remove(environ, ["HTTP_X_TIMESTAMP"])
         if self.allow_reserved_names and "HTTP_X_ALLOW_RESERVED_NAMES" in environ:
             environ["HTTP_X_BACKEND_ALLOW_RESERVED_NAMES"] = environ.pop("HTTP_X_ALLOW_RESERVED_NAMES")
-        visible = self._visible
+        visible, hidden = self._visible, self._hidden
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             if not visible.issuperset(map(_name, headers)):
-                headers = [pair for pair in headers if pair[0] in visible or self._shows(pair[0])]
+                headers = [
+                    pair
+                    for pair in headers
+                    if pair[0] in visible or (pair[0] not in hidden and self._shows(pair[0]))
+                ]
             return start_response(status, headers, exc_info)
 
         return self.app(environ, start)
@@ -112,12 +117,12 @@ class Gatekeeper:
             _remove(environ, forged)
 
     def _shows(self, name: str) -> bool:
-        """Whether clients may see a header; remembered when they may."""
-        if is_internal(name):
-            return False
-        if len(self._visible) < _KNOWN_NAMES_MAX:
-            self._visible.add(name)
-        return True
+        """Whether clients may see a header, and remember it."""
+        shows = not is_internal(name)
+        known = self._visible if shows else self._hidden
+        if len(known) < _KNOWN_NAMES_MAX:
+            known.add(name)
+        return shows
 
 
 def _remove(environ: Environ, keys: list[str]) -> None:

@@ -114,6 +114,7 @@ def test_the_memory_of_names_is_bounded() -> None:
         ask(gate, headers={f"X-Object-Meta-{number}": "v", f"X-Object-Sysmeta-{number}": "v"})
     assert len(gate._visible) <= 1024
     assert len(gate._harmless) <= 1024
+    assert len(gate._hidden) <= 1024
     assert not any("SYSMETA" in key for environ in app.seen for key in environ)
 
 
