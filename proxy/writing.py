@@ -45,6 +45,8 @@ class Lane:
 
     candidate: Candidate
     exchange: Exchange
+    turn: int
+    """Which of the requests it carries."""
     alive: bool = True
 
     @property
@@ -121,14 +123,16 @@ class Stream:
     """What is told of the body behind it, to those who take it."""
     early: Replies = field(default_factory=list)
     """Final answers that came instead of 100 Continue."""
+    answered: set[int] = field(default_factory=set)
+    """Turns of the requests whose answers came in the end."""
 
     def connect(self, requests: Sequence[Sendable], nodes: Iterator[Candidate]) -> None:
         """Open one lane per request, on stand-ins where a device fails."""
         mailbox: Queue = Queue()
         if self.length is not None and self.length >= body_sums.BODY_BYTES_MIN:
             requests = [with_more(headers, body_sums.OFFER) for headers in requests]
-        for headers in requests:
-            spawn(self._open, headers, nodes, mailbox)
+        for turn, headers in enumerate(requests):
+            spawn(self._open, turn, headers, nodes, mailbox)
         for _ in requests:
             opened = mailbox.get()
             if isinstance(opened, Lane):
@@ -136,17 +140,17 @@ class Stream:
             elif opened is not None:
                 self.early.append(opened)
 
-    def _open(self, headers: Sendable, nodes: Iterator[Candidate], mailbox: Queue) -> None:
+    def _open(self, turn: int, headers: Sendable, nodes: Iterator[Candidate], mailbox: Queue) -> None:
         opened: Lane | Reply | None = None
         try:
             for candidate in nodes:
-                opened = self._open_lane(candidate, headers)
+                opened = self._open_lane(turn, candidate, headers)
                 if opened is not None:
                     return
         finally:
             mailbox.put(opened)
 
-    def _open_lane(self, candidate: Candidate, headers: Sendable) -> Lane | Reply | None:
+    def _open_lane(self, turn: int, candidate: Candidate, headers: Sendable) -> Lane | Reply | None:
         device = candidate.device
         try:
             exchange = self.backend.pool.open(
@@ -159,7 +163,7 @@ class Stream:
                 timeout_seconds=self.question.timeout_seconds,
             )
             if exchange.continue_status == CONTINUE:
-                return Lane(candidate, exchange)
+                return Lane(candidate, exchange, turn)
             response = exchange.response()
             if response.status >= 500:
                 self.backend.refused(device, "PUT", response, length=self.length or SMALL_UPLOAD + 1)
@@ -237,6 +241,7 @@ class Stream:
                 self.backend.refused(device, "PUT", response, length=self.length or SMALL_UPLOAD + 1)
             else:
                 reply = Reply(response.status, response.headers, response.read(), lane.candidate)
+                self.answered.add(lane.turn)
         except Unavailable as problem:
             lane.alive = False
             self.backend.failed(device, "PUT", str(problem))

@@ -21,7 +21,7 @@ from ...common.errors import Refused
 from ...common.http.answer import Answer
 from ...common.http.client import Lines, Sendable
 from ...common.http.wsgi import Environ, from_wsgi
-from .. import backend_headers
+from .. import backend_headers, lost_rows
 from ..answers import HTML, answer_of, http_date, is_echo, plain, without_echoes
 from ..authorization import denial
 from ..call import Call
@@ -62,6 +62,8 @@ class Target:
     home: Home
     container_replicas: int = 0
     """How many container replicas are to have the row of a change."""
+    told: Sequence[bool] = ()
+    """Which of those that only the proxy could tell of it have it."""
 
 
 DEALT = frozenset(
@@ -303,12 +305,38 @@ class ObjectController:
                 stream.abort()
                 return stream.early
             stream.require_quorum(replicas)
-            stream.send_all(call.environ["wsgi.input"], replicas=replicas)
+            sent = stream.send_all(call.environ["wsgi.input"], replicas=replicas)
             late = stream.finish(is_enough=partial(self._is_settled, call, target))
-            return [*stream.early, *late]
         except BaseException:
             stream.abort()
             raise
+        replies = [*stream.early, *late]
+        if listing_pending(_rows(call, replies), container_replicas=target.container_replicas):
+            target.told = self._told_instead(call, target, stream.answered, late, sent)
+        return replies
+
+    def _told_instead(
+        self, call: Call, target: Target, answered: set[int], replies: Replies, length: int
+    ) -> list[bool]:
+        """Tell the container replicas that a dead object server was to tell; return which have the row."""
+        if target.info.sharding_state != "unsharded" or not lost_rows.is_plain(call.environ):
+            return []
+        etags = {reply.headers.get("Etag", "").strip('"') for reply in replies if reply.status == 201}
+        if len(etags) != 1:
+            return []
+        assert call.container is not None
+        container = self._replicas.rings.of_container(call.account, call.container)
+        devices = lost_rows.untold(container, answered=answered, asked=target.home.replicas)
+        row = {
+            POLICY_INDEX: str(target.policy_index),
+            "User-Agent": self._replicas.user_agent,
+            "X-Content-Type": _content_type(call),
+            "X-Etag": etags.pop(),
+            "X-Size": str(length),
+            "X-Timestamp": call.timestamp.internal,
+            "X-Trans-Id": call.trans_id,
+        }
+        return lost_rows.tell(self._replicas, call.path, container, row, devices)
 
     def _is_settled(self, call: Call, target: Target, replies: Replies) -> bool:
         if not put_is_settled(statuses(replies), replicas=target.home.replicas):
@@ -317,6 +345,8 @@ class ObjectController:
 
     def _put_answer(self, call: Call, target: Target, replies: Replies, *, only_if_absent: bool) -> Answer:
         rows = _rows(call, replies)
+        if target.told:
+            rows += target.told
         replies = without_echoes(replies, timestamp=call.timestamp.internal, done=201)
         heard = statuses(replies)
         status = put_verdict(heard, replicas=target.home.replicas, only_if_absent=only_if_absent)

@@ -86,10 +86,10 @@ def test_rclone_copy_survives_a_node(cluster: AllInOne, tree: Path, tmp_path: Pa
 def test_a_lost_disk_is_made_whole(cluster: AllInOne, tree: Path) -> None:
     """After a disk was swapped for an empty one, passes of the daemons restore every copy, counted exactly.
 
-    A large upload does not change over to another device in its middle. When a node is killed then, one replica
-    may be all that has the name's row: its answer says X-Listing-Pending, and a listing between the other two
-    lacks it. Exactly the names of which the proxy has logged that are let pass before an updater's pass; as their
-    rows hang on one disk until then, it comes before that disk may be lost.
+    Where more than one thing fails at the moment of a kill, one replica may be all that has a name's row: its
+    answer says X-Listing-Pending, and a listing between the other two lacks it. Exactly the names of which the
+    proxy has logged that are let pass before an updater's pass; as their rows hang on one disk until then, it
+    comes before that disk may be lost.
     """
     client = cluster.store.client()
     for container in ("by-swift", "by-rclone"):

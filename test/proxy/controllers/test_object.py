@@ -282,18 +282,65 @@ def test_who_has_stored_it_already_may_not_have_told_of_it(cluster: DoubledClust
     assert reply.headers["x-listing-pending"] == "true"
 
 
+def dies_in_the_middle(request: Request, _node: StorageNode) -> Answer | None:
+    """Take some of the body of an upload; what becomes of the connection then tells nobody of a row."""
+    if request.method != "PUT" or request.path.count("/") < 5 or request.header("X-Size") is not None:
+        return None
+    request.body.read(1000)
+    return Answer(503)
+
+
+def queues_its_row(request: Request, node: StorageNode) -> Answer | None:
+    """Answer honestly, but that the container replica could not be told."""
+    if request.path.count("/") < 5 or request.header("X-Size") is not None:
+        return None
+    answer = node.honest(request)
+    answer.headers["X-Backend-Listing-Updated"] = "false"
+    return answer
+
+
+def rows_told(cluster: DoubledCluster) -> list[tuple[str, dict[str, str]]]:
+    """Return device and headers of each row that the proxy told."""
+    told = [(path, headers) for node in cluster.nodes for _, path, headers in node.requests]
+    return [(path.split("/")[1], headers) for path, headers in told if "X-Size" in headers]
+
+
+@pytest.mark.parametrize("dead", [0, 1, 2])
+def test_the_proxy_tells_of_a_row_where_an_object_server_died(cluster: DoubledCluster, dead: int) -> None:
+    """One dies in the middle of a large upload, another's row is queued: the one that nobody told hears of it."""
+    primaries, _ = cluster.home(PATH)
+    primaries[dead].misbehaviour = dies_in_the_middle
+    primaries[(dead + 1) % 3].misbehaviour = queues_its_row
+    reply = send(cluster, {"Content-Type": "text/x-poem"}, BODY)
+    assert reply.status == 201
+    assert "x-listing-pending" not in reply.headers
+    ((device, row),) = rows_told(cluster)
+    heads = [headers for headers in asked(primaries[dead], "PUT") if "X-Container-Device" in headers]
+    assert [head["X-Container-Device"] for head in heads] == [device]
+    stored = primaries[(dead + 2) % 3].objects[PATH]
+    assert (row["X-Size"], row["X-Etag"]) == (str(len(BODY)), stored.etag)
+    assert (row["X-Content-Type"], row["X-Timestamp"]) == ("text/x-poem", stored.timestamp)
+    assert row["X-Backend-Storage-Policy-Index"] == "0"
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Backend-Container-Update-Override-Etag", "X-Object-Sysmeta-Container-Update-Override-Size"]
+)
+def test_rows_that_say_something_else_are_left_to_object_servers(cluster: DoubledCluster, name: str) -> None:
+    """What middleware wants a listing to show is not guessed at: it comes by the updater, and that is said."""
+    primaries, _ = cluster.home(PATH)
+    primaries[0].misbehaviour = dies_in_the_middle
+    primaries[1].misbehaviour = queues_its_row
+    reply = send(cluster, {name: "1"}, BODY)
+    assert reply.status == 201
+    assert reply.headers["x-listing-pending"] == "true"
+    assert not rows_told(cluster)
+
+
 def test_a_lagging_listing_is_logged_and_counted(
     cluster: DoubledCluster, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One info line and one count for each acknowledged change whose row is pending, by method."""
-
-    def queues_its_row(request: Request, node: StorageNode) -> Answer | None:
-        if request.path.count("/") < 5:
-            return None
-        answer = node.honest(request)
-        answer.headers["X-Backend-Listing-Updated"] = "false"
-        return answer
-
     caplog.set_level("INFO")
     assert put(cluster).status == 201
     assert not lines_of_lag(caplog)
