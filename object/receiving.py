@@ -50,7 +50,8 @@ def receive(context: Context, request: Request, place: Place) -> Answer:
         fates = found_partition(place, arrivals, reserve) or store_all(place, arrivals, reserve)
     left = iter(fates)
     statuses = [CORRUPT if arrival is None else _STATUS[next(left)] for arrival in judged]
-    return Answer(200, {"Content-Type": "application/json"}, orjson.dumps(statuses))
+    kind = {"Content-Type": "application/json", parcel.TAKEN_HEADER: parcel.TAKEN}
+    return Answer(200, kind, orjson.dumps(statuses))
 
 
 def _read(request: Request) -> bytes:

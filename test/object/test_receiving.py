@@ -203,6 +203,13 @@ def test_a_full_device_takes_none(tmp_path: Path) -> None:
 
 
 def test_every_answer_says_that_parcels_are_taken(node: ObjectNode) -> None:
-    """By this a replicator knows that it does not speak to a stock server."""
-    for reply in (node.ask("REPLICATE", "/sda/7"), node.ask("REPLICATE", "/sda/7", X_Apus_Inventory="all")):
+    """By this a replicator knows that it does not speak to a stock server; a parcel's answer says it too.
+
+    Other partitions' threads ask what the last answer said: one without it sends their objects one by one.
+    """
+    for reply in (
+        node.ask("REPLICATE", "/sda/7"),
+        node.ask("REPLICATE", "/sda/7", X_Apus_Inventory="all"),
+        send(node, piece("a", b"1", 5)),
+    ):
         assert reply.headers[TAKEN_HEADER.lower()] == TAKEN
