@@ -40,9 +40,10 @@ def kept(request: Request, keys: Named) -> Metadata:
 def check(request: Request, keys: Keys, limits: Constraints) -> None:
     """Refuse user metadata beyond the limits, and headers that are too long."""
     environ, most = request.environ, limits.max_header_size
-    for key in keys.headers:
-        if len(environ[key]) > most:
-            raise Refused(f"Header value too long: {title(key)[: limits.max_meta_name_length]}")
+    if len("".join(map(environ.__getitem__, keys.headers))) > most:  # Nearly never: all of them are shorter.
+        for key in keys.headers:
+            if len(environ[key]) > most:
+                raise Refused(f"Header value too long: {title(key)[: limits.max_meta_name_length]}")
     if keys.user:
         check_metadata([(key[len(request_keys.USER) :], environ[key]) for key in keys.user], limits)
 

@@ -25,8 +25,9 @@ from . import conditions, expiry, mime
 from .container_update import overridden
 from .context import Context, Target, flag
 from .files.metadata import Metadata
+from .files.small import SMALL_BYTES_MAX
 from .files.store import Absent
-from .files.writer import Writer, make_directory
+from .files.writer import Writer
 from .request_keys import Keys, keys_of
 from .request_metadata import check, kept
 
@@ -93,7 +94,7 @@ def _accepted(context: Context, request: Request) -> Upload | Answer:
     check(request, keys, context.cluster.constraints)
     target = context.target(request)
     # Most objects are new. Their folder must be made in any case, and where that works nothing can be in it.
-    is_new = make_directory(target.location.hash_directory)
+    is_new = context.store.make_folder(target.location)
     judged = {} if is_new else _judged(context, request, target, moment)
     if isinstance(judged, Answer):
         return judged
@@ -152,6 +153,9 @@ def _receive(context: Context, upload: Upload, writer: Writer) -> None:
     footer = False
     if mime.is_wanted(request):
         mime.receive(request, writer.write, upload.footers, limit)
+    elif upload.size is not None and upload.size <= SMALL_BYTES_MAX:
+        writer.write_whole(_small_body(context, request, upload.size))
+        return
     else:
         footer = writer.is_large and _is_footer_agreed(request)
         if footer:
@@ -171,6 +175,21 @@ def _receive(context: Context, upload: Upload, writer: Writer) -> None:
     writer.complete()
     if footer:
         _believe_footer(request, writer)
+
+
+def _small_body(context: Context, request: Request, size: int) -> bytes:
+    """Return a body of so many bytes, which nearly always came with its head."""
+    data: bytes = request.body.read(size)
+    if len(data) < size:
+        deadline = time.monotonic() + context.settings.max_upload_time
+        while len(data) < size:
+            more = request.body.read(size - len(data))
+            if not more:
+                raise ClientDisconnect(f"{len(data)} of {size} bytes came")
+            if time.monotonic() > deadline:
+                raise Refused("The upload took too long.", 408)
+            data += more
+    return data
 
 
 def _is_footer_agreed(request: Request) -> bool:
@@ -218,9 +237,10 @@ def _metadata(upload: Upload, writer: Writer) -> Metadata:
         "Content-Length": str(writer.bytes_written),
         "ETag": writer.etag,
         **kept(request, upload.keys.kept_on_put),
-        **mime.kept(upload.footers),
     }
-    announced = upload.footers.get("Etag") or request.environ.get("HTTP_ETAG") or ""
+    if upload.footers:
+        content.update(mime.kept(upload.footers))
+    announced = upload.footers.get("Etag") or request.environ.get("HTTP_ETAG")
     if announced and conditions.normalized(announced).lower() != content["ETag"]:
         raise Refused("The body does not match its ETag.", 422)
     if upload.delete_at:

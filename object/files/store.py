@@ -27,7 +27,7 @@ from .device import Reserve
 from .metadata import Metadata
 from .names import FileName, Selection
 from .quarantine import quarantine
-from .writer import Writer
+from .writer import Writer, make_directory
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +129,7 @@ class FileStore:
 
     def __init__(self, reserve: Reserve) -> None:
         self._reserve = reserve
+        self._was_suffix_missing = False
 
     def open(self, location: Location, *, now: Clock) -> StoredObject:
         """Return the object as it is; where it may expire the clock is asked, and None opens it even so.
@@ -166,6 +167,26 @@ class FileStore:
             is_new=is_new,
         )
         return writer.open(size, None if extension == names.TOMBSTONE else self._reserve)
+
+    def make_folder(self, location: Location) -> bool:
+        """Make the object's folder and those above it; return whether it is new.
+
+        Where objects are many the suffix's folder is nearly always there, where they are few it never is.
+        What was so the last time is tried first: a call that finds nothing costs a twentieth of a PUT.
+        """
+        folder = location.hash_directory
+        if self._was_suffix_missing:
+            self._was_suffix_missing = make_directory(folder.rpartition("/")[0])
+            return make_directory(folder)
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            return False
+        except FileNotFoundError:
+            self._was_suffix_missing = True
+            make_directory(folder.rpartition("/")[0])
+            return make_directory(folder)
+        return True
 
     def _open(self, location: Location) -> StoredObject:
         selection = self._select(location)

@@ -20,14 +20,14 @@ from collections.abc import Callable
 from posix import open as open_file  # The hub library replaces these by ones that cost twice as much.
 from posix import write as write_file
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from ...common.body_sums import BodySums
 from ...common.durability import GroupCommitter
 from ...common.errors import Corrupt, OutOfSpace, Refused
 from ...common.timestamp import Timestamp
 from . import hashes, metadata, names
-from .blocks import ATTRIBUTE, KEY, ONE_BLOCK_BYTES, BlockSums
+from .blocks import ATTRIBUTE, KEY, ONE_BLOCK_BYTES, BlockSums, encode_small
 from .device import NO_SPACE, Reserve, require_space, translate
 from .inflow import Inflow
 from .invalidation import invalidate
@@ -65,9 +65,9 @@ class Writer:
         self._written = 0
         self._inflow: Inflow | None = None
         self._is_new = is_new  # Nothing old can be in a folder that we made.
-        self._digest = hashlib.md5(usedforsecurity=False)
-        self._told_etag = ""
-        self._sums = BlockSums()
+        self._sums: _Sums | None = None
+        self._etag = ""
+        self._encoded_sums = b""
 
     @property
     def bytes_written(self) -> int:
@@ -77,7 +77,7 @@ class Writer:
     @property
     def etag(self) -> str:
         """The MD5 of the body so far; of one whose sums were to be told, what was told."""
-        return self._told_etag or self._digest.hexdigest()
+        return self._etag or self._running_sums().digest.hexdigest()
 
     def open(self, size: int | None, reserve: Reserve | None) -> Self:
         """Make the nameless file, with room for `size` bytes above the reserve (None: whatever is left).
@@ -94,7 +94,8 @@ class Writer:
             if size and size >= LARGE_BYTES_MIN:
                 preallocate(self._descriptor, size)
             if self._extension == names.DATA and (size is None or size >= LARGE_BYTES_MIN):
-                self._inflow = Inflow(self._descriptor, self._digest, self._sums)
+                sums = self._running_sums()
+                self._inflow = Inflow(self._descriptor, sums.digest, sums.blocks)
         except OSError as problem:
             self.close()
             self._refuse(problem)
@@ -133,10 +134,10 @@ class Writer:
         Raises:
             Corrupt: when it changed on its way.
         """
-        found = self._sums.whole()
+        found = self._running_sums().blocks.whole()
         if found != sums.crc32c:
             raise Corrupt(f"the body came with CRC32C {found:08x}, {sums.crc32c:08x} was sent")
-        self._told_etag = sums.md5
+        self._etag = sums.md5
 
     def complete(self) -> None:
         """Return when the whole body is written and summed: its ETag is known, and it may be committed."""
@@ -156,13 +157,30 @@ class Writer:
                 self.received(len(room))
                 rest = rest[len(room) :]
             return
-        self._digest.update(data)
-        self._sums.update(data)
+        sums = self._running_sums()
+        sums.digest.update(data)
+        sums.blocks.update(data)
+        self._append(data)
+
+    def write_whole(self, data: bytes) -> None:
+        """Write a body of one block at most: what sums its pieces would cost a third of what it is to sum."""
+        assert not self._written
+        self._etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        self._encoded_sums = encode_small(data)
+        self._append(data)
+
+    def _append(self, data: bytes) -> None:
         try:
             write_all(self._descriptor, data)
-            self._written += len(data)
         except OSError as problem:
             self._refuse(problem)
+        self._written += len(data)
+
+    def _running_sums(self) -> _Sums:
+        """Return what sums the body piece by piece."""
+        if self._sums is None:
+            self._sums = _Sums(hashlib.md5(usedforsecurity=False), BlockSums())
+        return self._sums
 
     def commit(
         self,
@@ -217,7 +235,7 @@ class Writer:
         block that their attributes fill if it holds the same, as it does for replicas on one file system;
         it finds out after the last attribute, and giving the spare block back waits for the device.
         """
-        sums = self._sums.encode()
+        sums = self._encoded_sums or self._running_sums().blocks.encode()
         if len(sums) <= ONE_BLOCK_BYTES:
             try:
                 metadata.write(self._descriptor, {**content, KEY: sums.hex()})
@@ -291,6 +309,13 @@ class Writer:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Sums(NamedTuple):
+    """What sums a body that comes in pieces."""
+
+    digest: hashlib._Hash
+    blocks: BlockSums
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:

@@ -15,6 +15,19 @@ from object_server import PATH, ObjectNode, moment
 from apus.common import concurrency, restricted_pickle
 
 
+class Pieces:
+    """A body that comes in these pieces."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    def read(self, size: int) -> bytes:
+        """Return the next one."""
+        piece = self._pieces.pop(0)
+        assert len(piece) <= size
+        return piece
+
+
 @pytest.fixture
 def node(tmp_path: Path) -> ObjectNode:
     return ObjectNode(tmp_path)
@@ -36,6 +49,18 @@ def test_what_was_put_is_got(node: ObjectNode) -> None:
     head = node.ask("HEAD")
     assert (head.status, head.body) == (200, b"")
     assert head.headers == got.headers
+
+
+def test_a_small_body_in_pieces_is_one(node: ObjectNode) -> None:
+    """However its bytes come, a small body is stored and summed as if it had come at once."""
+    body = os.urandom(5000)
+    for number, cuts in enumerate(([], [1], [4096], [1, 2, 4999])):
+        pieces = [body[start:end] for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+        reply = node.ask("PUT", at=number, body=body, source=Pieces(pieces))
+        assert reply.headers["etag"] == f'"{hashlib.md5(body).hexdigest()}"'
+        assert node.ask("GET").body == body
+    assert node.ask("PUT", at=9, body=body, source=Pieces([body[:10], b""])).status == 499
+    assert node.ask("GET").body == body
 
 
 @pytest.mark.parametrize("size", [0, 1, 65535, 65536, 65537, 3_000_000])

@@ -76,6 +76,7 @@ class ObjectNode:
         body: bytes = b"",
         broken: bool = False,
         chunked: bool = False,
+        source: object = None,
         **headers: Any,
     ) -> Reply:
         """Send one request; header names are given with underscores."""
@@ -93,6 +94,8 @@ class ObjectNode:
             named["Transfer-Encoding"] = "chunked"
         if broken:
             environ["wsgi.input"] = BrokenInput(body[: len(body) // 2])
+        if source is not None:
+            environ["wsgi.input"] = source
         return ask(self.server, method, path, headers=named, body=body, environ=environ)
 
     def put(self, body: bytes = b"body", *, at: float, path: str = PATH, **headers: Any) -> Reply:
