@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
@@ -46,7 +47,8 @@ _SAYING = (
 _NAMES = frozenset((*_SAYING, "Referer", "User-Agent"))  # The last two are for logs of stock Swift's.
 _KEYS = ("REQUEST_METHOD", "PATH_INFO", *(f"HTTP_{name.upper().replace('-', '_')}" for name in _SAYING))
 _VERBS = ("PUT", "DELETE")
-_KINDS = {str, type(None)}
+_are_lists = frozenset((list,)).issuperset
+_are_texts = frozenset((str, type(None))).issuperset
 _are_values = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch  # What a header's line could hold.
 _is_path = re.compile(r"/[\x00-\xff]+").fullmatch
 _are_statuses = re.compile(r"[0-9]{1,3}(?:,[0-9]{1,3})*", re.ASCII).fullmatch
@@ -93,19 +95,19 @@ def told(body: bytes) -> list[Told]:
         raise Refused(f"the rows are not JSON: {problem}") from problem
     if type(rows) is not list or not 0 < len(rows) <= ROWS_MAX:
         raise Refused(f"expected 1 to {ROWS_MAX} rows")
+    if not _are_lists(map(type, rows)) or not _are_texts(map(type, chain.from_iterable(rows))):
+        raise Refused("a row is an array of texts")
     # JSON has control characters only behind a backslash: where there is none, none is to be looked for.
     is_plain = b"\\" not in body and b"\x7f" not in body and body.isascii()
-    return [_told(row, is_plain=is_plain) for row in rows]
-
-
-def _told(row: Any, *, is_plain: bool) -> Told:
-    if type(row) is not list or len(row) != len(_KEYS) or not _KINDS.issuperset(map(type, row)):
-        raise Refused(f"a row has {len(_KEYS)} fields, which are texts")
-    said = Told._make(row)
-    if said.verb not in _VERBS or said.path is None or not _is_path(said.path):
-        raise Refused("a row with a verb or path that it cannot have")
-    if not is_plain and not _are_values("".join([value for value in row[2:] if value is not None])):
-        raise Refused("a row with a value that it cannot have")
+    try:
+        said = list(map(Told._make, rows))
+    except TypeError as problem:
+        raise Refused(f"a row has {len(_KEYS)} fields") from problem
+    for row in said:
+        if row.verb not in _VERBS or row.path is None or not _is_path(row.path):
+            raise Refused("a row with a verb or path that it cannot have")
+        if not is_plain and not _are_values("".join([value for value in row[2:] if value is not None])):
+            raise Refused("a row with a value that it cannot have")
     return said
 
 

@@ -28,23 +28,25 @@ Judged = tuple[ContainerBroker, ObjectRow] | int
 
 def keep(judged: Sequence[Judged]) -> list[int]:
     """Keep the rows that have a broker; on return those with a good status survive a power loss."""
-    statuses = [ALONE] * len(judged)
-    arrivals: dict[ContainerBroker, list[tuple[int, ObjectRow]]] = {}
-    for number, each in enumerate(judged):
+    arrivals: dict[ContainerBroker, list[ObjectRow]] = {}
+    for each in judged:
+        if not isinstance(each, int):
+            arrivals.setdefault(each[0], []).append(each[1])
+    outcomes = keep_all(arrivals)
+    kept = {broker for broker, problem in outcomes.items() if problem is None}
+    statuses = []
+    for each in judged:
         if isinstance(each, int):
-            statuses[number] = each
+            statuses.append(each)
+        elif each[0] in kept:
+            statuses.append(REMOVED if each[1].deleted else KEPT)
         else:
-            arrivals.setdefault(each[0], []).append((number, each[1]))
-    appends = {broker: [row for _, row in theirs] for broker, theirs in arrivals.items()}
-    for broker, problem in keep_all(appends).items():
-        for number, row in arrivals[broker]:
-            statuses[number] = _status(row, problem)
+            statuses.append(_refusal(outcomes.get(each[0])))
     for status, count in Counter(statuses).items():
         ROWS.labels(str(status)).inc(count)
     return statuses
 
 
-def _status(row: ObjectRow, problem: ApusError | None) -> int:
-    if problem is None:
-        return REMOVED if row.deleted else KEPT
-    return ALONE if isinstance(problem, Missing) else translated(problem).status
+def _refusal(problem: ApusError | None) -> int:
+    """Return the status of a row that was not kept: None where somebody would have had to wait."""
+    return ALONE if problem is None or isinstance(problem, Missing) else translated(problem).status

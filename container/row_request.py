@@ -46,14 +46,12 @@ def plain(told: Told, name: str, policy_index: int) -> ObjectRow | None:
 
     None where it has to be asked what `reported` or `removed` make of it.
     """
-    moment, size, content_type, etag = told.timestamp, told.size, told.content_type, told.etag
+    verb, _, moment, _, size, content_type, etag, content_type_at, meta_at, _ = told
     if moment is None or not _is_internal(moment):
         return None
-    if told.verb == "DELETE":
+    if verb == "DELETE":
         return tombstone(name, moment, policy_index)
-    if size is None or content_type is None or etag is None:
-        return None
-    if told.content_type_timestamp is not None or told.meta_timestamp is not None:
+    if size is None or content_type is None or etag is None or content_type_at or meta_at:
         return None
     is_size = size.isascii() and size.isdigit() and len(size) <= _SIZE_DIGITS_MAX
     if not is_size or not content_type.isascii() or not etag.isascii():
