@@ -67,17 +67,31 @@ def lacking(cluster: AllInOne, container: str, names: Collection[str]) -> set[st
 def whereabouts(cluster: AllInOne, container: str, name: str) -> Iterator[str]:
     """Yield what each replica of the container and each queue knows of a name, and what the proxy has said."""
     yield f"{container}/{name!r}: the proxy said {announced(cluster, container).get(name, 'nothing')}"
+    home = home_of(cluster, container)
+    for device in cluster.status()["devices"]:
+        path = Path(device["path"])
+        place = "primary" if path.name in home.primaries else "handoff"
+        yield f"  {path.name} ({place}): {_known(path / home.database, name)}"
+        yield from (f"  {path.name} has it queued: {file}" for file in _queued(path, container, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a container is at home: the names of its devices, and the place of its database on each."""
+
+    primaries: frozenset[str]
+    database: str
+
+
+def home_of(cluster: AllInOne, container: str) -> Home:
+    """Return where the ring places a container."""
     salt = ClusterConf.load(cluster.home / "etc").salt
     ring = Ring.load(cluster.home / "etc" / "container.ring.gz")
     path_hash = salt.path_hash(ACCOUNT, container)
     partition = ring.partition(path_hash)
-    primaries = {device.device for device in ring.primaries(partition)}
-    for device in cluster.status()["devices"]:
-        path = Path(device["path"])
-        place = "primary" if path.name in primaries else "handoff"
-        database = path / storage_directory("containers", partition, path_hash) / f"{path_hash}.db"
-        yield f"  {path.name} ({place}): {_known(database, name)}"
-        yield from (f"  {path.name} has it queued: {file}" for file in _queued(path, container, name))
+    folder = storage_directory("containers", partition, path_hash)
+    primaries = frozenset(device.device for device in ring.primaries(partition))
+    return Home(primaries, f"{folder}/{path_hash}.db")
 
 
 def _known(database: Path, name: str) -> str:
