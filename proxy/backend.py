@@ -71,7 +71,7 @@ class Backend:
         began = self._clock() if self._timing_expiry_seconds is not None else 0.0
         try:
             response = self.pool.request(
-                device.address,
+                (device.ip, device.port),
                 question.method,
                 question.target(device),
                 headers,

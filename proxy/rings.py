@@ -26,9 +26,12 @@ HOMES_MAX = 65536
 """Homes that a worker keeps of one ring; a larger ring's are found again when they are asked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Home:
-    """Where one thing lives."""
+    """Where one thing lives.
+
+    Made often while a worker is young, so not frozen.
+    """
 
     ring: Ring
     partition: int
@@ -40,9 +43,8 @@ class Home:
 
     def __post_init__(self) -> None:
         """Make the candidates once, not for every request."""
-        at_home = tuple([Candidate(device, primary=True) for device in self.primaries])
-        object.__setattr__(self, "at_home", at_home)
-        object.__setattr__(self, "replicas", len(at_home))
+        self.at_home = tuple([Candidate(device, primary=True) for device in self.primaries])
+        self.replicas = len(self.at_home)
 
     def handoffs(self) -> Iterator[Device]:
         """Yield the devices that stand in, in the order all proxies agree on."""

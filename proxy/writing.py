@@ -57,13 +57,16 @@ class Lane:
 
 def read_body(source: Any, length: int) -> bytes:
     """Return a small body of known length; Refused with 499 when the client breaks off."""
-    with _named:
+    try:
         body: bytes = source.read(length)
         while len(body) < length:
             more = source.read(length - len(body))
             if not more:
                 raise ClientDisconnect("the body was shorter than announced")
             body += more
+    except (ClientTimeout, ClientDisconnect, BadFraming):
+        with _named:
+            raise
     return body
 
 

@@ -78,7 +78,8 @@ class Pool:
         Raises:
             Unavailable: ConnectFailed, PeerTimeout or PeerDisconnect.
         """
-        head = self._head_of(address, method, path, headers, body)
+        length = len(body) if body or method in _ALWAYS_MEASURED else None
+        head = request_head(address, method, path, headers, measure=length, more=self._more)
         wire = self._idle.take(address)
         if wire is not None:
             try:
@@ -134,14 +135,6 @@ class Pool:
             if len(self._bare) >= BARE_ANSWERS_MAX:
                 self._bare.clear()
             self._bare[message] = response
-
-    def _head_of(self, address: Address, method: str, path: str, headers: Sendable, body: bytes) -> bytes:
-        """Return the head of a request whose whole body is at hand."""
-        length = len(body) if body or method in _ALWAYS_MEASURED else None
-        return request_head(address, method, path, headers, measure=length, more=self._more)
-
-    def _patience(self, timeout_seconds: float | None) -> float:
-        return self._config.response_timeout_seconds if timeout_seconds is None else timeout_seconds
 
     def open(
         self,
@@ -253,7 +246,7 @@ class Pool:
         self, wire: Wire, timeout_seconds: float | None, data: bytes, *, kept: bool
     ) -> tuple[Head, bytes]:
         """Receive one head; return it and what came behind it."""
-        patience = self._patience(timeout_seconds)
+        patience = self._config.response_timeout_seconds if timeout_seconds is None else timeout_seconds
         deadline = 0.0
         try:
             if kept and not data and not wire.stirred:

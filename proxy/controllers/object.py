@@ -86,8 +86,10 @@ class ObjectController:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._infos = services.infos
         self._replicas = services.replicas
         self._settings = services.settings
+        self._read_timeout_seconds = services.settings.read_timeout_seconds
         self._limits = services.cluster.constraints
         self._updates: dict[tuple[int, int, str], tuple[Home, list[Lines]]] = {}
         self._upload_limits = UploadLimits(
@@ -116,26 +118,27 @@ class ObjectController:
         headers[POLICY_INDEX] = str(target.policy_index)
         if self._settings.allow_open_expired and call.says_yes("X_OPEN_EXPIRED"):
             headers["X-Backend-Open-Expired"] = "true"
+        environ = call.environ
         question = self._replicas.question(
             call.method,
             call.path,
             target.home,
-            query=call.query_string,
-            timeout_seconds=self._settings.read_timeout_seconds,
+            query=environ.get("QUERY_STRING") or "",
+            timeout_seconds=self._read_timeout_seconds,
         )
         answer = self._replicas.read(
             question,
             headers,
             target.home,
             policy_index=target.policy_index,
-            newest=call.says_yes("X_NEWEST"),
+            newest="HTTP_X_NEWEST" in environ and call.says_yes("X_NEWEST"),
         )
         _finish_read(answer)
         return answer
 
     def _info(self, call: Call) -> ContainerInfo:
         assert call.container is not None
-        info = self._services.infos.container(call.environ, call.account, call.container)
+        info = self._infos.container(call.environ, call.account, call.container)
         require_known(info)
         return info
 

@@ -18,6 +18,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote_plus
 
@@ -133,9 +134,9 @@ class Exchange:
             outcome = DISCONNECTED
         self.outcome: int = outcome
         self.bytes_sent = bytes_sent
-        self.bytes_received = _bytes_received(environ)
+        self.bytes_received = int(getattr(environ["wsgi.input"], "bytes_read", 0))  # As far as it can tell.
         self.method: str = environ.get("swift.orig_req_method") or environ["REQUEST_METHOD"]
-        self.policy = _policy_index(self)
+        self.policy = environ.get("apus.policy_index") or _policy_index(self.headers)
         self.ended = time.time()
         self.filter.count(self)
         frequent(log, "request", self.fields, self.text)
@@ -185,22 +186,35 @@ class Exchange:
         protocol = get("SERVER_PROTOCOL", "-")
         if not (remote and path and _is_plain(f"{remote}{method}{path}{protocol}")):
             return None
-        token, agent, user = get("HTTP_X_AUTH_TOKEN"), get("HTTP_USER_AGENT"), get("swift.access_logging")
-        more = ""
-        if token:
-            more = f" auth_token={value_text(_harmless(token, config.reveal_sensitive_prefix))}"
-        if agent:
-            more += f" user_agent={value_text(agent)}"
-        if user:
-            more += f" access_user_id={value_text(user.get('user_id', '-'))}"
-        if self.policy:
-            more += f" policy_index={value_text(self.policy)}"
+        user = get("swift.access_logging")
+        more = _more(
+            get("HTTP_X_AUTH_TOKEN"),
+            get("HTTP_USER_AGENT"),
+            user.get("user_id", "-") if user else None,
+            self.policy,
+            config.reveal_sensitive_prefix,
+        )
         return (
             f" remote_addr={remote} method={method} path={path} protocol={protocol} status_int={self.outcome}"
             f" bytes_recvd={self.bytes_received} bytes_sent={self.bytes_sent}"
             f" request_time={short_time(self.ended - self.begun)} start_time={exact_time(self.begun)}"
             f" end_time={exact_time(self.ended)} client_ip={remote}{more}"
         )
+
+
+@lru_cache(maxsize=1024)
+def _more(token: str | None, agent: str | None, user: str | None, policy: str, shown: int) -> str:
+    """Return the end of a line: the same for all requests that somebody makes with one program."""
+    more = ""
+    if token:
+        more = f" auth_token={value_text(_harmless(token, shown))}"
+    if agent:
+        more += f" user_agent={value_text(agent)}"
+    if user is not None:
+        more += f" access_user_id={value_text(user)}"
+    if policy:
+        more += f" policy_index={value_text(policy)}"
+    return more
 
 
 _SHORT_TIMES = [repr(ticks / 1e4) for ticks in range(2000)]
@@ -367,19 +381,12 @@ def _resource(environ: Environ) -> str:
     return str(environ.get("swift.source") or "other")
 
 
-def _bytes_received(environ: Environ) -> int:
-    """Return how much of the request's body was read, as far as the input can tell."""
-    return int(getattr(environ["wsgi.input"], "bytes_read", 0))
-
-
-def _policy_index(exchange: Exchange) -> str:
-    """Return the storage policy that the proxy has found, or that the answer names."""
-    index: str | None = exchange.environ.get("apus.policy_index")
-    if index is None:
-        for name, value in exchange.headers:
-            if name == "X-Backend-Storage-Policy-Index":
-                return value
-    return index or ""
+def _policy_index(headers: Iterable[tuple[str, str]]) -> str:
+    """Return the storage policy that the answer names."""
+    for name, value in headers:
+        if name == "X-Backend-Storage-Policy-Index":
+            return value
+    return ""
 
 
 def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], ProxyLogging]:

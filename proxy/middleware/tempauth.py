@@ -193,7 +193,10 @@ class TempAuth:
                 groups, remote_user = groups | service.groups, f"{remote_user},{service.remote_user}"
         environ["REMOTE_USER"] = remote_user
         environ["apus.groups"] = groups
-        environ.setdefault("swift.access_logging", {}).update(caller.access_logging)
+        if "swift.access_logging" in environ:
+            environ["swift.access_logging"].update(caller.access_logging)
+        else:
+            environ["swift.access_logging"] = caller.access_logging.copy()
         if RESELLER_ADMIN in groups:
             environ["reseller_request"] = True
         self._take_charge(environ)
@@ -208,7 +211,8 @@ class TempAuth:
         `environ["apus.acl"]` is the container's list that fits the method; controllers ask a second time
         when they have learnt it.
         """
-        parts = from_wsgi(environ["PATH_INFO"]).split("/", 4)
+        path: str = environ["PATH_INFO"]
+        parts = (path if path.isascii() else from_wsgi(path)).split("/", 4)
         if parts[0] or len(parts) < 2 or not all(parts[1:-1]):
             return Answer.text(404, "The resource could not be found.")
         depth = len(parts)
@@ -218,7 +222,9 @@ class TempAuth:
         if account is None:
             return self.deny(environ)
         method, groups = environ["REQUEST_METHOD"], environ.get("apus.groups", NOBODYS_GROUPS)
-        acl, referrer = from_wsgi(environ.get("apus.acl") or ""), environ.get("HTTP_REFERER")
+        acl, referrer = environ.get("apus.acl") or "", environ.get("HTTP_REFERER")
+        if acl:
+            acl = from_wsgi(acl)
         # All that judge() looks at: the same people do the same things to the same accounts all day.
         facts = (method, account, container is None, obj is None, groups, acl, referrer)
         verdict = self._verdicts.get(facts)
