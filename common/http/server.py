@@ -18,7 +18,7 @@ import sys
 from .. import concurrency
 from .connection import Connection
 from .settings import ServerConfig
-from .wire import Wire
+from .wire import Wire, leave_unpaced
 from .wsgi import Environ, WSGIApp
 
 __all__ = ["HttpServer", "ServerConfig"]
@@ -101,6 +101,7 @@ class HttpServer:
 
     def _begin(self, sock: _socket.socket, address: tuple[str, int], base: Environ) -> None:
         environ = {**base, "REMOTE_ADDR": address[0], "REMOTE_PORT": str(address[1])}
+        leave_unpaced(sock, address[0])
         connection = Connection(Wire(sock), environ, self._app, self._config)
         connection.stopping = self._stopping
         self._connections[connection] = concurrency.Task(connection.serve, lambda _: self._end(connection))

@@ -99,6 +99,7 @@ class Wire:
         sock = _socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = sock.connect_ex(address)
+        leave_unpaced(sock, address[0])
         wire = cls(sock)
         try:
             if code == errno.EINPROGRESS:
@@ -322,6 +323,19 @@ class Wire:
         for waiter in (self._reader, self._writer):
             if waiter is not None:
                 self.hub.soon(partial(_wake, self, waiter))
+
+
+def leave_unpaced(sock: _socket.socket, peer: str) -> None:
+    """Have a connection to a peer on this very machine carry as much as its ends can.
+
+    No network lies between them that could be crowded. Where BBR is the machine's default it paced such a
+    connection nevertheless: sending a MiB took 270 µs of CPU and receiving it 190, where they take 100 each.
+    """
+    if peer.startswith("127.") or peer in ("::1", sock.getsockname()[0]):
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")  # Every kernel has it.
+        except OSError:
+            pass  # Where it may not be chosen, or this is no TCP, things stay as they are.
 
 
 def _wake(wire: Wire, waiter: Any) -> None:

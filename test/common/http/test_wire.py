@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from apus.common import concurrency
-from apus.common.http.wire import Wire, WireClosed, WireTimeout
+from apus.common.http.wire import Wire, WireClosed, WireTimeout, leave_unpaced
 
 Pair = tuple[Wire, Wire]
 
@@ -207,3 +207,21 @@ def test_a_refused_connection_is_an_oserror() -> None:
         address = sock.getsockname()
     with pytest.raises(ConnectionRefusedError):
         Wire.connect(address, 5)
+
+
+@pytest.mark.parametrize(
+    ("peer", "is_here"), [("127.0.0.1", True), ("127.9.8.7", True), ("192.0.2.1", False)]
+)
+def test_only_a_connection_within_this_machine_is_left_unpaced(peer: str, *, is_here: bool) -> None:
+    """To others the machine's congestion control is the operator's choice."""
+    sock = _socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    level, option = socket.IPPROTO_TCP, socket.TCP_CONGESTION
+    usual = sock.getsockopt(level, option, 16)
+    leave_unpaced(sock, peer)
+    assert sock.getsockopt(level, option, 16).rstrip(b"\0") == (b"reno" if is_here else usual.rstrip(b"\0"))
+    sock.close()
+
+
+def test_what_is_no_network_is_left_as_it_is(pair: Pair) -> None:
+    """A local socket has no congestion control."""
+    leave_unpaced(pair[0].socket, "127.0.0.1")
