@@ -155,12 +155,17 @@ class Body:
         """Yield some blocks at a time."""
         size, wanted = blocks.block_bytes, blocks.cover(self._start, self._end)
         offset, end = wanted.start * size, min(wanted.stop * size, blocks.length)
-        for piece in self._read(offset, end, max(PIECE_BYTES, size)):
-            damaged = blocks.first_damaged(offset // size, piece)
-            if damaged is not None:
-                raise Corrupt(f"block {damaged} of {size} bytes does not match its checksum")
-            yield piece[max(0, self._start - offset) : self._end - offset]
-            offset += len(piece)
+        step = max(PIECE_BYTES, size)
+        for piece in self._read(offset, end, step):
+            for at in range(
+                0, len(piece), step
+            ):  # What was just checked is sent out of the processor's cache.
+                part = piece[at : at + step]
+                damaged = blocks.first_damaged(offset // size, part)
+                if damaged is not None:
+                    raise Corrupt(f"block {damaged} of {size} bytes does not match its checksum")
+                yield part[max(0, self._start - offset) : self._end - offset]
+                offset += len(part)
 
     def _by_digest(self) -> Iterator[memoryview]:
         digest = hashlib.md5(usedforsecurity=False)
