@@ -367,8 +367,9 @@ class WholeBody(Body):
 
     def read(self, size: int | None = -1) -> bytes:
         """Return so many bytes, or all that are left when there are fewer or size is negative."""
-        if size is None or size < 0:
-            ahead, self._ahead = self._ahead, b""
+        ahead = self._ahead
+        if size is None or size < 0 or size >= len(ahead):
+            self._ahead = b""
             return ahead
         return super().read(size)
 

@@ -24,7 +24,7 @@ from .body import NO_BODY, Body
 from .environ import environ_of
 from .errors import BadFraming, ClientDisconnect, ClientTimeout
 from .head import LINE_BYTES_MAX, head_end
-from .input import ClientSource, request_input
+from .input import ClientSource, ReceivedBody, request_input
 from .reply import Reply
 from .settings import ServerConfig
 from .wire import Wire, WireTimeout
@@ -131,21 +131,25 @@ class Connection:
         """Return the environ of the request whose head ends there, if the client goes on, and its body."""
         buffer = self._buffer
         environ, minor = environ_of(buffer[: end - 4], self._base, self._config.headers_max)
-        get = environ.get
-        length = framing.request_body(get("CONTENT_LENGTH"), get("HTTP_TRANSFER_ENCODING"), minor)
+        length = 0
+        if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
+            get = environ.get
+            length = framing.request_body(get("CONTENT_LENGTH"), get("HTTP_TRANSFER_ENCODING"), minor)
         waits = "HTTP_EXPECT" in environ and framing.wants_continue(environ["HTTP_EXPECT"], minor)
         keep = minor > 0
         if "HTTP_CONNECTION" in environ:
             keep = framing.keeps_alive(environ["HTTP_CONNECTION"], minor)
-        rest = buffer[end:]
         body: Body = NO_BODY
-        if length:
-            self._buffer = b""
+        if not length:
+            self._buffer = buffer[end:]
+        elif 0 < length <= len(buffer) - end:
+            body = ReceivedBody(buffer[end : end + length])
+            self._buffer = buffer[end + length :]
+        else:
+            rest, self._buffer = buffer[end:], b""
             timeout = self._config.client_timeout_seconds
             source = ClientSource(self._wire, timeout, continue_due=waits and not rest)
             body = request_input(source, length, rest)
-        else:
-            self._buffer = rest
         environ["wsgi.input"] = body
         return environ, keep, body
 
@@ -167,7 +171,7 @@ class Connection:
             self._blame_application(reply)
         except (Exception, Timeout):  # noqa: BLE001 - the loop that keeps a server alive
             self._blame_application(reply)
-        return reply.keep if body is NO_BODY else self._settle(reply, body)
+        return reply.keep if body is NO_BODY or type(body) is ReceivedBody else self._settle(reply, body)
 
     def _run(self, environ: Environ, reply: Reply) -> None:
         result: Iterable[bytes] = self._app(environ, reply.start_response)

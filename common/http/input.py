@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .body import NO_BODY, Body, ChunkedBody, LengthBody
+from .body import NO_BODY, Body, ChunkedBody, LengthBody, WholeBody
 from .errors import ClientDisconnect, ClientTimeout
 from .framing import CHUNKED
 from .wire import Wire, WireTimeout
@@ -28,6 +28,21 @@ def request_input(source: ClientSource, length: int, data: bytes) -> Body:
     if length == CHUNKED:
         return ChunkedBody(source, data)
     return LengthBody(source, length, data)
+
+
+class ReceivedBody(WholeBody):
+    """A body that came whole with its head, as small ones do: it needs no source."""
+
+    __slots__ = ("_length",)
+
+    def __init__(self, data: bytes) -> None:
+        self._ahead = data
+        self._length = len(data)
+
+    @property
+    def bytes_read(self) -> int:
+        """How many bytes of it the application has taken."""
+        return self._length - len(self._ahead)
 
 
 class ClientSource:

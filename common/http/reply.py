@@ -30,9 +30,9 @@ JOIN_BYTES_MAX = 65536  # Joining head and body copies; above this two buffers i
 _UNKNOWN = -1
 _CHUNKED = -2
 _SPECIAL = {"content-length": "length", "connection": "connection", "date": "date"}
-_SPECIAL |= {"Content-Length": "length"}  # How all of ours spell it: need not be made small to be found.
-_MEMO_MAX = 4096  # Names of metadata are the clients' to choose; the memo must not grow with their fancy.
-_plain: set[str] = set()  # Names that mean nothing to the server.
+_MEMO_MAX = 1024  # Names of metadata are the clients' to choose; the memo must not grow with their fancy.
+_Form = tuple[str, int]  # The header lines, for `%`; which value is the length, -1 when none is.
+_forms: dict[tuple[str, ...], _Form] = {}  # By the names of an answer's headers in their order.
 
 
 class Reply:
@@ -99,14 +99,14 @@ class Reply:
             self.send(body)
             self.finish()
             return
-        self._begin(len(body))
+        head = self._begin(len(body))
         if self._bodiless:
-            self._send_raw(self._head())
+            self._send_raw(head)
         elif self._length == len(body) <= JOIN_BYTES_MAX:
             self._left = 0  # The usual case, without the steps that others need.
-            self._send_raw(self._head() + body)
+            self._send_raw(head + body)
         else:
-            self._send_first(body)
+            self._send_first(head, body)
             self.finish()
 
     def send(self, piece: bytes) -> bool:
@@ -116,8 +116,7 @@ class Reply:
         if not piece:
             return True
         if not self.head_sent:
-            self._begin(_UNKNOWN)
-            self._send_first(piece)
+            self._send_first(self._begin(_UNKNOWN), piece)
         else:
             self._send_parts(self._framed(piece))
         return True
@@ -125,8 +124,7 @@ class Reply:
     def finish(self) -> None:
         """Complete the answer."""
         if not self.head_sent:
-            self._begin(0)
-            self._send_first(b"")
+            self._send_first(self._begin(0), b"")
         if self._bodiless:
             return
         if self._length == _CHUNKED:
@@ -139,11 +137,11 @@ class Reply:
 
     def transfer(self, move: Callable[[Wire], int]) -> None:
         """Send the head and let the body move itself."""
-        self._begin(_UNKNOWN)
+        head = self._begin(_UNKNOWN)
         assert self._length >= 0, "a body that moves itself needs a Content-Length"
         wire = self._wire
         wire.patience_seconds = self._config.client_timeout_seconds
-        wire.held = self._head()
+        wire.held = head
         try:
             if self._left:
                 self._left -= move(wire)
@@ -158,18 +156,43 @@ class Reply:
             log.error("an answer was shorter than announced", extra={"missing": self._left})
             self.keep = False
 
-    def _begin(self, known: int) -> None:
-        """Settle the framing; `known` is the body's length where the server can tell."""
+    def _begin(self, known: int) -> bytes:
+        """Settle the framing and return the head; `known` is the body's length where the server can tell."""
         assert self._status is not None, "the application sent a body before it called start_response"
+        body = self._request_body
+        if self.keep and body is not NO_BODY and not body.is_skippable(self._config.drain_bytes_max):
+            self.keep = False
+        return self._usual_head(known) or self._unusual_head(known)
+
+    def _usual_head(self, known: int) -> bytes | None:
+        """Return the head of an answer that has nothing unusual: in two thirds of what other ones take."""
+        environ, status, headers = self._environ, self._status, self._headers
+        if not self.keep or not status or not headers or environ["SERVER_PROTOCOL"] != "HTTP/1.1":
+            return None
+        names, values = zip(*headers)  # noqa: B905 - pairs; asking for that costs a tenth of it all
+        template, length_at = _forms.get(names) or _form_of(names)
+        free_text = "".join((status, *values))
+        if not template or "\n" in free_text or "\r" in free_text:
+            return None
+        more = "Connection: keep-alive\r\n" if "HTTP_CONNECTION" in environ else ""
+        if not self._bodiless:
+            if length_at >= 0:
+                known = int(values[length_at])
+            elif known >= 0:
+                more = f"{more}Content-Length: {known}\r\n"
+            if known < 0:
+                return None
+            self._length = self._left = known
+        text = f"HTTP/1.1 {status}\r\n{template % values}{date_line()}{more}\r\n"
+        return text.encode("latin-1")
+
+    def _unusual_head(self, known: int) -> bytes:
+        """Return the head of any answer."""
         length = None
         lines = self._lines = [f"HTTP/1.1 {self._status}\r\n"]
         dated = False
-        plain = _plain
         for name, value in self._headers:
-            if name in plain:
-                lines.append(f"{name}: {value}\r\n")
-                continue
-            kind = _SPECIAL.get(name) or _SPECIAL.get(name.lower())
+            kind = _SPECIAL.get(name.lower())
             if kind == "length":
                 length = int(value)
                 lines.append(f"Content-Length: {value}\r\n")
@@ -181,19 +204,14 @@ class Reply:
                 lines.append(f"Date: {value}\r\n")
             else:
                 lines.append(f"{name}: {value}\r\n")
-                if len(plain) < _MEMO_MAX:
-                    plain.add(name)
         if not dated:
             lines.append(date_line())
-        body = self._request_body
-        if self.keep and body is not NO_BODY and not body.is_skippable(self._config.drain_bytes_max):
-            self.keep = False
-        if self._bodiless:
-            return
-        if length is None:
-            length = self._choose_length(known)
-        self._length = length
-        self._left = length if length > 0 else 0
+        if not self._bodiless:
+            if length is None:
+                length = self._choose_length(known)
+            self._length = length
+            self._left = length if length > 0 else 0
+        return self._head()
 
     def _choose_length(self, known: int) -> int:
         if known >= 0:
@@ -218,8 +236,7 @@ class Reply:
             raise AssertionError("a header of the answer contains a line break")
         return head.encode("latin-1") + b"\r\n"
 
-    def _send_first(self, piece: bytes) -> None:
-        head = self._head()
+    def _send_first(self, head: bytes, piece: bytes) -> None:
         if not piece or self._bodiless:
             self._send_raw(head)
         elif len(piece) <= JOIN_BYTES_MAX:
@@ -260,6 +277,20 @@ class Reply:
 _BODILESS_STATUSES = frozenset(str(status) for status in BODILESS)
 _date = ""
 _date_until = 0.0
+
+
+def _form_of(names: tuple[str, ...]) -> _Form:
+    """Return the form of such an answer, and remember it; no lines when it needs a closer look."""
+    kinds = [_SPECIAL.get(name.lower(), "") for name in names]
+    template = "".join([f"{name.replace('%', '%%')}: %s\r\n" for name in names])
+    breaks = template.count("\n") + template.count("\r")
+    if "connection" in kinds or "date" in kinds or kinds.count("length") > 1 or breaks > 2 * len(names):
+        template = ""
+    form = (template, kinds.index("length") if "length" in kinds else -1)
+    if len(_forms) >= _MEMO_MAX:
+        _forms.clear()
+    _forms[names] = form
+    return form
 
 
 def date_line() -> str:

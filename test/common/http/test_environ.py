@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apus.common.http.environ import _closely_read, environ_key, environ_of
+from apus.common.http import environ as module
+from apus.common.http.environ import _closely_read, _Forms, environ_key, environ_of
 from apus.common.http.errors import BadFraming
 from apus.common.http.head import HEADERS_MAX
 
@@ -67,24 +68,23 @@ LINES = st.one_of(
         ),
     ),
 )
-REQUESTS = st.sampled_from(
-    [
-        b"GET /a%20b?c=d HTTP/1.1",
-        b"PUT / HTTP/1.0",
-        b"REPLICATE /a HTTP/1.2",
-        b"GET  /a HTTP/1.1",
-        b"GET /a  HTTP/1.1",
-        b"GET /a HTTP/1.1 ",
-        b"GET /a\x7f HTTP/1.1",
-        b"GET /\xe9 HTTP/1.1",
-        b"GET http://h/p HTTP/1.1",
-        b"get /a HTTP/1.1",
-        b"GET  HTTP/1.1",
-        b"GET /a HTTP/2.0",
-        b"GET /a\r HTTP/1.1",
-        b"",
-    ]
-)
+REQUEST_LINES = [
+    b"GET /a%20b?c=d HTTP/1.1",
+    b"PUT / HTTP/1.0",
+    b"REPLICATE /a HTTP/1.2",
+    b"GET  /a HTTP/1.1",
+    b"GET /a  HTTP/1.1",
+    b"GET /a HTTP/1.1 ",
+    b"GET /a\x7f HTTP/1.1",
+    b"GET /\xe9 HTTP/1.1",
+    b"GET http://h/p HTTP/1.1",
+    b"get /a HTTP/1.1",
+    b"GET  HTTP/1.1",
+    b"GET /a HTTP/2.0",
+    b"GET /a\r HTTP/1.1",
+    b"",
+]
+REQUESTS = st.sampled_from(REQUEST_LINES)
 
 
 @given(REQUESTS, st.lists(LINES, max_size=6), st.sampled_from([2, HEADERS_MAX]))
@@ -93,14 +93,62 @@ def test_the_short_way_reads_what_the_close_look_reads(
 ) -> None:
     """For any head the same environ, or the same refusal."""
     head = b"\r\n".join([request, *lines])
+    assert outcome(environ_of, head, headers_max) == outcome(_closely_read, head, headers_max)
 
-    def outcome(read: Callable[..., tuple[dict[str, Any], int]]) -> object:
-        try:
-            return read(head, {"SERVER_NAME": "h"}, headers_max)
-        except BadFraming as problem:
-            return (problem.status, str(problem))
 
-    assert outcome(environ_of) == outcome(_closely_read)
+def outcome(read: Callable[..., tuple[dict[str, Any], int]], head: bytes, headers_max: int) -> object:
+    """What comes of reading a head."""
+    try:
+        return read(head, {"SERVER_NAME": "h"}, headers_max)
+    except BadFraming as problem:
+        return (problem.status, str(problem))
+
+
+NAMES = st.sampled_from([b"Host", b"X-A", b"X-Timestamp", b"Content-Length", b"X-Object-Meta-A.B+(c)"])
+VALUES = st.builds(
+    b"".join,
+    st.lists(
+        st.sampled_from(
+            [b"5", b" ", b": ", b'"', b"\\", b"\r", b"\n", b"\r\nX-A: ", b"\t", b"\x7f", b"\xe9", b"\0"]
+        ),
+        max_size=4,
+    ),
+)
+
+
+@given(
+    st.lists(NAMES, unique=True, max_size=4),
+    st.data(),
+    st.sampled_from([b"GET /a HTTP/1.1", b"GET /a%20?b HTTP/1.1", *REQUEST_LINES]),
+    st.sampled_from([2, HEADERS_MAX]),
+)
+def test_a_known_form_is_read_as_the_close_look_reads_it(
+    names: list[bytes], data: st.DataObject, request: bytes, headers_max: int
+) -> None:
+    """Also where it is none after all: a pattern finds no header that is not there, and misses none."""
+    forms = module._forms["GET"] = _Forms("GET")
+    usual = b"\r\n".join([b"GET /b HTTP/1.1", *(name + b": 1" for name in names)])
+    _closely_read(usual, {}, HEADERS_MAX)  # From here on the names are known.
+    for _ in range(16):
+        environ_of(usual, {}, HEADERS_MAX)
+    assert len(forms.known) == 1
+    assert environ_of(usual, {}, HEADERS_MAX) == _closely_read(usual, {}, HEADERS_MAX)
+    head = b"\r\n".join([request, *(name + b": " + data.draw(VALUES) for name in names)])
+    assert outcome(environ_of, head, headers_max) == outcome(_closely_read, head, headers_max)
+
+
+def test_forms_are_learned_ever_more_seldom() -> None:
+    """Whoever sends other names each time shall not have a pattern made for each; the last few are kept."""
+    forms = module._forms["GET"] = _Forms("GET")
+    learned = []
+    for number in range(1000):
+        head = b"GET /a HTTP/1.1\r\nX-Form-%d: 1" % number
+        _closely_read(head, {}, HEADERS_MAX)
+        environ_of(head, {}, HEADERS_MAX)
+        if forms.known and forms.known[0][1] not in learned:
+            learned.append(forms.known[0][1])
+    assert len(learned) == 5  # After 16, 32, 64, 128 and 256 more.
+    assert len(forms.known) == 4
 
 
 @pytest.mark.parametrize(

@@ -301,6 +301,22 @@ def test_a_header_cannot_break_out_of_its_line(header: tuple[str, str]) -> None:
         assert "set-cookie" not in answer.headers
 
 
+def test_a_percent_sign_in_a_header_is_nothing_special() -> None:
+    """Neither in a name nor in a value, the first time and later ones."""
+    headers = [("X-Object-Meta-%s", "100%"), ("X-A", "%d%%"), ("Content-Length", "2")]
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", headers)
+        return [b"ok"]
+
+    with serving(app) as served, served.raw() as raw:
+        for _ in range(2):
+            raw.send(GET)
+            answer = raw.answer()
+            assert (answer.headers["x-object-meta-%s"], answer.headers["x-a"]) == ("100%", "%d%%")
+            assert answer.body == b"ok"
+
+
 def test_results_are_closed() -> None:
     """close() of the result is called once, whether the answer succeeded or not."""
     closed: list[int] = []
