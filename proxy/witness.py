@@ -11,16 +11,16 @@ or by the object servers, who hold what they have received against it. It does n
 from __future__ import annotations
 
 import hashlib
-import mmap
 from collections.abc import Callable, Iterator
 from functools import partial
 
 from ..common.body_sums import BodySums
 from ..common.crc32c import extend
 from ..common.errors import Unavailable
+from ..common.pages import buffers
 from ..common.partner import Partner
 
-PIECE_BYTES = 1 << 20  # Two of them are all the memory that it takes.
+PIECE_BYTES = 1 << 20  # Two of them, one large page, are all the memory that it takes.
 
 
 class Witness:
@@ -35,7 +35,7 @@ class Witness:
 
     def pieces(self, fill: Callable[[memoryview], int], size: int) -> Iterator[memoryview]:
         """Yield a body as `fill` brings it, `size` bytes at most; each piece is good until the next."""
-        here, there = (memoryview(mmap.mmap(-1, PIECE_BYTES)) for _ in range(2))
+        here, there = buffers(2, PIECE_BYTES)
         filled = PIECE_BYTES
         while filled == PIECE_BYTES:
             filled = 0

@@ -19,10 +19,15 @@ import os
 from functools import partial
 
 from ...common import durability
+from ...common.pages import buffers
 from ...common.partner import Partner
 from .blocks import BlockSums
 
-PIECE_BYTES = 1 << 20  # Two of them are all the memory that an upload takes.
+PIECE_BYTES = 1 << 20
+LARGE_PIECE_BYTES = 2 << 20  # Two of them are all the memory that an upload takes.
+SMALL_PIECES = (
+    4  # A body that is longer goes on in large pieces, of large pages, which cost half the CPU to write.
+)
 INLINE_BYTES_MAX = 64 << 10  # A body that turns out to be so short is not worth a thread.
 WINDOW_BYTES = 8 << 20  # Dirty data of one upload, where it has to go through the page cache.
 _ALIGNMENT = 4096  # Of buffers, offsets and lengths, for all devices in use.
@@ -70,7 +75,7 @@ class Inflow:
             OSError: when the device did not take earlier ones.
         """
         self._filled += count
-        if self._filled == PIECE_BYTES:
+        if self._filled == len(self._piece):
             self._launch()
 
     def finish(self) -> None:
@@ -106,6 +111,8 @@ class Inflow:
         self._offset += self._filled
         self._filled = 0
         self._piece, self._next = self._next, self._piece
+        if self._offset == SMALL_PIECES * PIECE_BYTES:
+            self._piece, self._next = buffers(2, LARGE_PIECE_BYTES)
 
     def _store(self, piece: memoryview, offset: int) -> None:
         """Sum and write a piece (in the partner's thread)."""
@@ -131,8 +138,8 @@ class Inflow:
         durability.begin_write_back(self._descriptor, offset, len(piece))
         behind = offset - WINDOW_BYTES
         if behind >= 0:
-            durability.write_back(self._descriptor, behind, PIECE_BYTES)
-            os.posix_fadvise(self._descriptor, behind, PIECE_BYTES, os.POSIX_FADV_DONTNEED)
+            durability.write_back(self._descriptor, behind, LARGE_PIECE_BYTES)
+            os.posix_fadvise(self._descriptor, behind, LARGE_PIECE_BYTES, os.POSIX_FADV_DONTNEED)
 
 
 def _write(descriptor: int, data: memoryview, offset: int) -> int:

@@ -15,7 +15,10 @@ from apus.object.files import inflow
 from apus.object.files.blocks import BlockSums
 from apus.object.files.inflow import INLINE_BYTES_MAX, PIECE_BYTES, Inflow
 
-LENGTHS = (1, 4096, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 5000, 10 * PIECE_BYTES)
+LENGTHS = (
+    *(1, 4096, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 5000, 4 * PIECE_BYTES),
+    *(4 * PIECE_BYTES + 1, 14 * PIECE_BYTES, 25 * PIECE_BYTES + 4097),  # In large pieces, at last.
+)
 
 
 def stored(path: Path, body: bytes, rng: random.Random) -> tuple[bytes, str, bytes]:
