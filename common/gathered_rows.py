@@ -44,7 +44,7 @@ _SAYING = (
     "X-Meta-Timestamp",
     "X-Trans-Id",
 )
-_NAMES = frozenset((*_SAYING, "Referer", "User-Agent"))  # The last two are for logs of stock Swift's.
+_are_names = frozenset(_SAYING).issuperset
 _KEYS = ("REQUEST_METHOD", "PATH_INFO", *(f"HTTP_{name.upper().replace('-', '_')}" for name in _SAYING))
 _VERBS = ("PUT", "DELETE")
 _are_lists = frozenset((list,)).issuperset
@@ -75,7 +75,7 @@ class Told(NamedTuple):
 
 def line(verb: str, path: str, headers: Mapping[str, str]) -> bytes | None:
     """Return a row's part of a message; None where it says something that has no place there."""
-    if verb not in _VERBS or not headers.keys() <= _NAMES:
+    if verb not in _VERBS or not _are_names(headers):
         return None
     written = orjson.dumps([verb, path, *map(headers.get, _SAYING)])
     return written if len(written) <= LINE_BYTES_MAX else None

@@ -60,13 +60,19 @@ class Goal(NamedTuple):
 
 
 class Update(NamedTuple):
-    """A change of a row, and the request that carries it."""
+    """A change of a row, what its line says of it, and the request that made it."""
 
     verb: str
     row: Row
     headers: dict[str, str]
+    cause: Request
     container_path: str | None = None
     database_state: str | None = None
+
+    def headers_alone(self) -> dict[str, str]:
+        """Return the headers of a request for this row alone: with what only stock Swift's logs want."""
+        referer = f"{self.cause.method} {_quoted(self.cause.path)}"
+        return {**self.headers, "Referer": referer, "User-Agent": "object-server"}
 
 
 class ContainerUpdates:
@@ -87,9 +93,14 @@ class ContainerUpdates:
         goals = goals_of(request, "HTTP_X_CONTAINER")
         if not goals:
             return None
-        sent = {**headers, "X-Backend-Storage-Policy-Index": str(row.policy.index), **_trace(request)}
-        state = request.environ.get("HTTP_X_CONTAINER_ROOT_DB_STATE")
-        return self._deliver(Update(verb, row, sent, _container_path(request), state), goals)
+        environ = request.environ
+        said = {
+            **headers,
+            "X-Backend-Storage-Policy-Index": str(row.policy.index),
+            "X-Trans-Id": environ.get("HTTP_X_TRANS_ID") or "-",
+        }
+        state = environ.get("HTTP_X_CONTAINER_ROOT_DB_STATE")
+        return self._deliver(Update(verb, row, said, request, _container_path(request), state), goals)
 
     def queue_expiry(
         self, verb: str, delete_at: int, row: Row, request: Request, more: Mapping[str, str]
@@ -102,7 +113,7 @@ class ContainerUpdates:
         headers = {
             "X-Timestamp": request.timestamp().internal,
             "X-Backend-Storage-Policy-Index": "0",
-            **_trace(request),
+            "X-Trans-Id": request.environ.get("HTTP_X_TRANS_ID") or "-",
         }
         goals: tuple[Goal, ...] = (Goal(None, "", ""),)
         if verb == "PUT":
@@ -117,7 +128,7 @@ class ContainerUpdates:
         elif not true_value(request.header("X-Backend-Clean-Expiring-Object-Queue") or "true"):
             return
         queued = Row(row.device_path, row.policy, expiry.ACCOUNT, container, expiry.queue_name(task))
-        self._deliver(Update(verb, queued, headers), goals)
+        self._deliver(Update(verb, queued, headers, request), goals)
 
     def _deliver(self, update: Update, goals: tuple[Goal, ...]) -> bool:
         if len(goals) == 1:
@@ -151,7 +162,7 @@ class ContainerUpdates:
                 return status, None
         left = self._timeout_seconds - (time.monotonic() - begun)
         response = self._pool.request(
-            address, update.verb, _quoted(path), update.headers, timeout_seconds=max(0.0, left)
+            address, update.verb, _quoted(path), update.headers_alone(), timeout_seconds=max(0.0, left)
         )
         response.read()
         self._gathered.heed(address, goal.device, response)
@@ -164,7 +175,7 @@ class ContainerUpdates:
             "account": row.account,
             "container": row.container,
             "obj": row.obj,
-            "headers": update.headers,
+            "headers": update.headers_alone(),
             "db_state": update.database_state,
         }
         if container_path := redirected or update.container_path:
@@ -251,11 +262,3 @@ def _container_path(request: Request) -> str | None:
         log.error("X-Backend-Container-Path is not account/container", extra={"path": path})
         return None
     return path
-
-
-def _trace(request: Request) -> dict[str, str]:
-    return {
-        "X-Trans-Id": request.environ.get("HTTP_X_TRANS_ID") or "-",
-        "Referer": f"{request.method} {_quoted(request.path)}",
-        "User-Agent": "object-server",
-    }

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 
 from ..common import gathered_rows
-from ..common.concurrency import Countdown, Waiter, call_later, spawn
+from ..common.concurrency import Countdown, Waiter, current_hub, spawn
 from ..common.errors import Unavailable
 from ..common.gathered_rows import ALONE, ROWS_MAX
 from ..common.http.client import Address, Asked, Pool, Response
@@ -28,14 +28,14 @@ REST_SECONDS = 5.0  # For so long the rows of a device go alone after it failed 
 FAILED = 500  # The first status that blames the server.
 
 
-class Entry:
+class Entry(Waiter):
     """One row, and whoever waits for what becomes of it."""
 
-    __slots__ = ("line", "problem", "status", "waiter")
+    __slots__ = ("line", "problem", "status")
 
     def __init__(self, line: bytes) -> None:
+        super().__init__()
         self.line = line
-        self.waiter = Waiter()
         self.status: int | None = None
         self.problem: Unavailable | None = None
 
@@ -71,9 +71,9 @@ class GatheredUpdates:
         if server is None or not server.may_take(device):
             return ALONE
         entry = Entry(line)
-        self._countdown.start(entry.waiter)
+        self._countdown.start(entry)
         server.take(entry)
-        entry.waiter.wait()
+        entry.wait()
         if entry.problem is not None:
             raise Unavailable(str(entry.problem)) from entry.problem
         if entry.status is None:
@@ -126,12 +126,12 @@ class _Server:
         self._waiting.append(entry)
         if not self._is_due and self._under_way < UNDER_WAY_MAX:
             self._is_due = True
-            call_later(0, self._dispatch)
+            current_hub().soon(self._dispatch)
 
     def _dispatch(self) -> None:
         """Send what waits, now that everybody who was ready to run has had his turn."""
         self._is_due = False
-        waiting = [entry for entry in self._waiting if not entry.waiter.is_woken]  # Others' time was up.
+        waiting = [entry for entry in self._waiting if not entry.is_woken]  # Others' time was up.
         while waiting and self._under_way < UNDER_WAY_MAX:
             self._send(waiting[:ROWS_MAX])
             waiting = waiting[ROWS_MAX:]
@@ -175,4 +175,4 @@ class _Server:
         if self._waiting and not self._is_due:
             self._dispatch()
         for entry in entries:
-            entry.waiter.wake()
+            entry.wake()
