@@ -113,8 +113,9 @@ def _merge_some(
             result = joined(known, result)
         if len(held) > 1 or result != held[0][1]:
             came.append(result)
-            went += (known for _, known in held)
-            numbers += (number for number, _ in held)
+            for number, known in held:
+                went.append(known)
+                numbers.append(number)
     if numbers:
         database.execute(f"DELETE FROM object WHERE ROWID IN ({', '.join('?' * len(numbers))})", numbers)  # noqa: S608 - only marks
     _insert(database, came)
@@ -138,7 +139,7 @@ def _stored(database: sqlite3.Connection, names: Sequence[str]) -> dict[Key, lis
         names,
     )
     stored: dict[Key, list[tuple[int, ObjectRow]]] = {}
-    for number, *values in found:
-        row = ObjectRow(*values)
-        stored.setdefault(row.key, []).append((number, row))
+    for values in found:
+        row = ObjectRow._make(values[1:])
+        stored.setdefault(row.key, []).append((values[0], row))
     return stored
