@@ -192,7 +192,10 @@ class Body:
                 self._outflow = Outflow(descriptor, at, end, max(step, outflow.PIECE_BYTES))
                 yield from self._outflow
                 return
-            filled = self._fill_from_memory(piece, at)
+            if end - start <= PIECE_BYTES:
+                filled = _fill_soon(descriptor, piece, at)
+            else:
+                filled = self._fill_from_memory(piece, at)
             if filled < len(piece):
                 in_native_thread(self._fill_slowly, piece[filled:], at + filled)
             yield piece
@@ -242,16 +245,25 @@ def read_at(descriptor: int, size: int, offset: int) -> bytes:
         Corrupt: when the device cannot read them back.
     """
     buffer = bytearray(size)
-    filled = read_cached(descriptor, buffer, offset)
-    if filled < size:
-        os.posix_fadvise(descriptor, offset, size, os.POSIX_FADV_WILLNEED)
-        for pause_seconds in PAUSES_SECONDS:
-            sleep(pause_seconds)
-            if (filled := read_cached(descriptor, buffer, offset)) == size:
-                break
+    filled = _fill_soon(descriptor, buffer, offset)
     if filled == size:
         return bytes(buffer)
     return bytes(buffer[:filled]) + in_native_thread(_read_slowly, descriptor, size - filled, offset + filled)
+
+
+def _fill_soon(descriptor: int, buffer: bytearray | memoryview, offset: int) -> int:
+    """Fill the beginning of the buffer with what is in memory, or soon comes there; return its length.
+
+    So does a range of 64 KiB: with a native thread for each the object server took half as much again.
+    """
+    filled = read_cached(descriptor, buffer, offset)
+    if filled < len(buffer):
+        os.posix_fadvise(descriptor, offset, len(buffer), os.POSIX_FADV_WILLNEED)
+        for pause_seconds in PAUSES_SECONDS:
+            sleep(pause_seconds)
+            if (filled := read_cached(descriptor, buffer, offset)) == len(buffer):
+                break
+    return filled
 
 
 def _read_slowly(descriptor: int, size: int, offset: int) -> bytes:
