@@ -10,12 +10,14 @@ late PUT of an older object does not bring it back.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..common.errors import Refused
 from ..common.http.answer import Answer
 from ..common.http.request import Request
 from ..common.timestamp import ZERO, Timestamp
 from . import expiry
-from .container_update import overridden
+from .container_update import OVERRIDE_PREFIXES, overridden
 from .context import Context, Target
 from .files.metadata import Metadata
 from .files.names import META, TOMBSTONE
@@ -115,7 +117,12 @@ def _row(stored: StoredObject, content: Metadata, type_of: str, type_moment: Tim
     ):
         if key in stored.metadata:
             headers[name] = stored.metadata[key]
-    return overridden(headers, stored.metadata)
+    return overridden(headers, stored.metadata) if any(map(_is_override, stored.metadata)) else headers
+
+
+@lru_cache(maxsize=4096)  # Clients choose names, but the same ones again and again.
+def _is_override(key: str) -> bool:
+    return key.lower().startswith(OVERRIDE_PREFIXES)
 
 
 def _listed_bytes(content_type: str) -> str:
@@ -151,29 +158,27 @@ def delete(context: Context, request: Request) -> Answer:
         if delete_at != condition:
             return Answer.text(412, "X-If-Delete-At and X-Delete-At do not match")
         status = 204
-    return _deleted(context, request, target, content, status, earlier)
-
-
-def _deleted(
-    context: Context, request: Request, target: Target, content: Metadata, status: int, earlier: Timestamp
-) -> Answer:
-    moment = request.timestamp()
-    headers = {
-        "X-Backend-Timestamp": max(earlier, moment).internal,
-        "X-Backend-Content-Type": content.get("Content-Type", ""),
-    }
-    if content.get("X-Delete-At"):
-        row, delete_at = target.row, int(content["X-Delete-At"])
-        context.updates.queue_expiry("DELETE", delete_at, row, request, {})
+    if delete_at:
+        context.updates.queue_expiry("DELETE", delete_at, target.row, request, {})
+    headers = {"X-Backend-Content-Type": content.get("Content-Type", "")}
     if earlier < moment:
-        tombstone = {"X-Timestamp": moment.internal, "name": target.location.name}
-        with context.store.create(target.location, 0, TOMBSTONE) as writer:
-            writer.commit(tombstone, moment)
-        row_headers = {"X-Timestamp": moment.internal}
-        listed = context.updates.send("DELETE", target.row, request, row_headers)
-        if listed is not None:
-            headers["X-Backend-Listing-Updated"] = "true" if listed else "false"
+        _bury(context, request, target, moment, headers)
+    else:
+        headers["X-Backend-Timestamp"] = earlier.internal
     return Answer(status, headers)
+
+
+def _bury(
+    context: Context, request: Request, target: Target, moment: Timestamp, headers: dict[str, str]
+) -> None:
+    """Write the tombstone and tell the container; note both in the answer's headers."""
+    stamp = moment.internal
+    with context.store.create(target.location, 0, TOMBSTONE) as writer:
+        writer.commit({"X-Timestamp": stamp, "name": target.location.name}, moment)
+    headers["X-Backend-Timestamp"] = stamp
+    listed = context.updates.send("DELETE", target.row, request, {"X-Timestamp": stamp})
+    if listed is not None:
+        headers["X-Backend-Listing-Updated"] = "true" if listed else "false"
 
 
 def _expected_delete_at(request: Request) -> int | None:

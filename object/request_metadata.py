@@ -70,4 +70,9 @@ def _is_shown(key: str, allowed_names: frozenset[str]) -> bool:
 
 def system_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     """Return the cluster's own metadata of an object."""
-    return {key: value for key, value in metadata.items() if key.lower().startswith(SYSTEM)}
+    return {key: value for key, value in metadata.items() if _is_system(key)}
+
+
+@lru_cache(maxsize=4096)  # Clients choose names, but the same ones again and again.
+def _is_system(key: str) -> bool:
+    return key.lower().startswith(SYSTEM)

@@ -19,6 +19,7 @@ from ...common.errors import Unavailable
 
 TIMEOUT_SECONDS = 10.0
 _POLL_SECONDS = 0.005
+_EXCLUSIVE_NOW = fcntl.LOCK_EX | fcntl.LOCK_NB
 _HOW = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
 
 
@@ -46,21 +47,24 @@ class locked:  # noqa: N801 - used as the statement `with locked(folder):`, half
         self._descriptors: list[int] = []
 
     def __enter__(self) -> None:
-        first = open_file(self._path, _HOW, 0o644)
-        self._descriptors.append(first)
+        self._descriptors.append(open_file(self._path, _HOW, 0o644))
         try:
-            if try_lock(first):
-                return  # As nearly always.
-            for index in range(1, self._holders):
-                self._descriptors.append(open_file(f"{self._path}-{index}", _HOW, 0o644))
-            if not any(map(try_lock, self._descriptors[1:])):
-                self._wait()
+            if not try_lock(self._descriptors[0]):
+                self._lock_another()
         except BaseException:
-            self._let_go()
+            self.__exit__()
             raise
 
     def __exit__(self, *_: object) -> None:
-        self._let_go()
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+
+    def _lock_another(self) -> None:
+        """Take the next one that is to be had."""
+        for index in range(1, self._holders):
+            self._descriptors.append(open_file(f"{self._path}-{index}", _HOW, 0o644))
+        if not any(map(try_lock, self._descriptors[1:])):
+            self._wait()
 
     def _wait(self) -> None:
         deadline = time.monotonic() + self._timeout_seconds
@@ -70,10 +74,6 @@ class locked:  # noqa: N801 - used as the statement `with locked(folder):`, half
                 return
             if time.monotonic() > deadline:
                 raise LockTimeout(f"{self._path} stayed locked for {self._timeout_seconds} seconds")
-
-    def _let_go(self) -> None:
-        while self._descriptors:
-            os.close(self._descriptors.pop())
 
 
 def is_locked(folder: str, name: str) -> bool:
@@ -94,7 +94,7 @@ def is_locked(folder: str, name: str) -> bool:
 def try_lock(descriptor: int) -> bool:
     """Lock an open file or folder unless that means to wait; return whether it is ours now."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, _EXCLUSIVE_NOW)
     except BlockingIOError:
         return False
     return True

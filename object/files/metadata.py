@@ -117,7 +117,8 @@ def write(descriptor: int, metadata: Metadata) -> None:
 def write_encoded(descriptor: int, data: bytes) -> None:
     """Store metadata that is encoded already, with its checksum; raises as `write` does."""
     try:
-        for index, start in enumerate(range(0, len(data), CHUNK_BYTES)):
+        os.setxattr(descriptor, METADATA_ATTRIBUTE, data[:CHUNK_BYTES])  # Nearly always all of it.
+        for index, start in enumerate(range(CHUNK_BYTES, len(data), CHUNK_BYTES), 1):
             os.setxattr(descriptor, _attribute(index), data[start : start + CHUNK_BYTES])
         os.setxattr(descriptor, CHECKSUM_ATTRIBUTE, _checksum(data))
     except OSError as problem:

@@ -200,7 +200,10 @@ class Writer:
         """
         assert self._descriptor >= 0
         self.complete()
-        name = names.file_name(moment, self._extension, content_type)
+        if self._extension == names.META:
+            name = names.file_name(moment, names.META, content_type)
+        else:
+            name = content["X-Timestamp"] + self._extension  # The moment, as text already.
         target = f"{self._hash_directory}/{name}"
         suffix_directory = self._hash_directory.rpartition("/")[0]
         try:
