@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 from .body import NO_BODY, Body
@@ -32,6 +33,7 @@ _CHUNKED = -2
 _SPECIAL = {"content-length": "length", "connection": "connection", "date": "date"}
 _MEMO_MAX = 1024  # Names of metadata are the clients' to choose; the memo must not grow with their fancy.
 _Form = tuple[str, int]  # The header lines, for `%`; which value is the length, -1 when none is.
+_number = lru_cache(maxsize=1024)(int)  # Of lengths: many bodies have the same.
 _forms: dict[tuple[str, ...], _Form] = {}  # By the names of an answer's headers in their order.
 
 
@@ -63,8 +65,8 @@ class Reply:
         self._headers: Sequence[tuple[str, str]] = ()
         self._bodiless = environ["REQUEST_METHOD"] == "HEAD"
         self._lines: list[str]
-        self._length = _UNKNOWN
-        self._left = 0  # Bytes that the announced length still allows.
+        self._length: int
+        self._left: int  # Bytes that the announced length still allows.
         self.keep = True  # Whether the connection is to be used further.
         self.head_sent = False
         self.is_sending = False  # An OSError now is the connection's, not the application's.
@@ -99,7 +101,7 @@ class Reply:
             self.send(body)
             self.finish()
             return
-        head = self._begin(len(body))
+        head = self._usual_head(len(body)) or self._unusual_head(len(body))
         if self._bodiless:
             self._send_raw(head)
         elif self._length == len(body) <= JOIN_BYTES_MAX:
@@ -116,7 +118,7 @@ class Reply:
         if not piece:
             return True
         if not self.head_sent:
-            self._send_first(self._begin(_UNKNOWN), piece)
+            self._send_first(self._usual_head(_UNKNOWN) or self._unusual_head(_UNKNOWN), piece)
         else:
             self._send_parts(self._framed(piece))
         return True
@@ -124,7 +126,7 @@ class Reply:
     def finish(self) -> None:
         """Complete the answer."""
         if not self.head_sent:
-            self._send_first(self._begin(0), b"")
+            self._send_first(self._usual_head(0) or self._unusual_head(0), b"")
         if self._bodiless:
             return
         if self._length == _CHUNKED:
@@ -137,7 +139,7 @@ class Reply:
 
     def transfer(self, move: Callable[[Wire], int]) -> None:
         """Send the head and let the body move itself."""
-        head = self._begin(_UNKNOWN)
+        head = self._usual_head(_UNKNOWN) or self._unusual_head(_UNKNOWN)
         assert self._length >= 0, "a body that moves itself needs a Content-Length"
         wire = self._wire
         wire.patience_seconds = self._config.client_timeout_seconds
@@ -156,38 +158,43 @@ class Reply:
             log.error("an answer was shorter than announced", extra={"missing": self._left})
             self.keep = False
 
-    def _begin(self, known: int) -> bytes:
-        """Settle the framing and return the head; `known` is the body's length where the server can tell."""
-        assert self._status is not None, "the application sent a body before it called start_response"
-        body = self._request_body
-        if self.keep and body is not NO_BODY and not body.is_skippable(self._config.drain_bytes_max):
-            self.keep = False
-        return self._usual_head(known) or self._unusual_head(known)
-
     def _usual_head(self, known: int) -> bytes | None:
-        """Return the head of an answer that has nothing unusual: in two thirds of what other ones take."""
-        environ, status, headers = self._environ, self._status, self._headers
-        if not self.keep or not status or not headers or environ["SERVER_PROTOCOL"] != "HTTP/1.1":
+        """Settle the framing and return the head, for two thirds of what `_unusual_head` takes; or None.
+
+        `known` is the body's length where the server can tell.
+        """
+        environ, status, headers, body = self._environ, self._status, self._headers, self._request_body
+        if (
+            not self.keep
+            or not status
+            or not headers
+            or environ["SERVER_PROTOCOL"] != "HTTP/1.1"
+            or not (body is NO_BODY or body.finished)
+        ):
             return None
         names, values = zip(*headers)  # noqa: B905 - pairs; asking for that costs a tenth of it all
         template, length_at = _forms.get(names) or _form_of(names)
-        free_text = "".join((status, *values))
-        if not template or "\n" in free_text or "\r" in free_text:
+        text = "".join(values)
+        if not template or "\n" in text or "\r" in text or "\n" in status or "\r" in status:
             return None
         more = "Connection: keep-alive\r\n" if "HTTP_CONNECTION" in environ else ""
         if not self._bodiless:
             if length_at >= 0:
-                known = int(values[length_at])
+                known = _number(values[length_at])
             elif known >= 0:
                 more = f"{more}Content-Length: {known}\r\n"
             if known < 0:
                 return None
             self._length = self._left = known
-        text = f"HTTP/1.1 {status}\r\n{template % values}{date_line()}{more}\r\n"
-        return text.encode("latin-1")
+        head = f"HTTP/1.1 {status}\r\n{template % values}{date_line()}{more}\r\n"
+        return head.encode("latin-1")
 
     def _unusual_head(self, known: int) -> bytes:
-        """Return the head of any answer."""
+        """Settle the framing and return the head of any answer."""
+        assert self._status is not None, "the application sent a body before it called start_response"
+        body = self._request_body
+        if self.keep and body is not NO_BODY and not body.is_skippable(self._config.drain_bytes_max):
+            self.keep = False
         length = None
         lines = self._lines = [f"HTTP/1.1 {self._status}\r\n"]
         dated = False
