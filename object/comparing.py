@@ -1,6 +1,7 @@
 """REPLICATE: what replicas tell each other about a partition.
 
 /device/partition                ──▶ {suffix: hash}, pickled as stock Swift's replicators read it
+… with X-Apus-Brings             ──▶ the same, once nobody else is about to bring it: `expected`
 /device/partition/suf-suf-…      ──▶ those suffixes are marked for rehashing
 … with X-Apus-Inventory: true    ──▶ {suffix: {hash: moments}} of those suffixes, as JSON
 … with X-Apus-Inventory: all     ──▶ the same of every suffix in the partition
@@ -25,6 +26,7 @@ from ..common.http.answer import Answer
 from ..common.http.request import Request
 from . import parcel
 from .context import Context, is_partition
+from .expected import await_or_expect
 from .files import hashes
 from .files.arrival import Place
 from .files.locks import is_locked
@@ -60,6 +62,8 @@ def replicate(context: Context, request: Request) -> Answer:
         for suffix in suffixes:
             hashes.invalidate(f"{device_path}/{policy.data_directory}/{partition}/{suffix}")
     else:
+        if request.header(parcel.BRINGER_HEADER):
+            await_or_expect(f"{device_path}/{policy.data_directory}/{partition}")
         answer = in_native_thread(
             hashes.suffix_hashes,
             device_path,

@@ -19,6 +19,8 @@ from ..common.errors import Refused
 HEADER = "X-Apus-Parcel"
 TAKEN_HEADER = "X-Apus-Takes"
 TAKEN = "parcels"
+BRINGER_HEADER = "X-Apus-Brings"
+"""In a comparison: the peer would bring what we lack, and waits a moment for another who is at it."""
 BODY_BYTES_MAX = 64 << 10
 """Larger objects go on their own: a request costs little beside their bytes."""
 PIECES_MAX = 4096

@@ -70,8 +70,8 @@ class PeerClient:
         self.common_headers.update(credentials(self.secret))
 
     def hashes(self, place: Place) -> dict[str, str]:
-        """Return the peer's suffix hashes of the partition."""
-        answer = self._replicate(place, (), {})
+        """Return the peer's suffix hashes of the partition; who asks for them brings what is missing."""
+        answer = self._replicate(place, (), {parcel.BRINGER_HEADER: parcel.TAKEN})
         return _suffix_hashes(answer.read())
 
     def inventory(self, place: Place, suffixes: Collection[str]) -> dict[str, Version] | None:

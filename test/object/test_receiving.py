@@ -13,7 +13,8 @@ import pytest
 from object_server import ObjectNode, moment
 from one_request import Reply
 
-from apus.common import durability
+from apus.common import durability, restricted_pickle
+from apus.common.concurrency import sleep, spawn
 from apus.object.files import hashes, metadata
 from apus.object.files.batch import OPEN_MAX
 from apus.object.files.blocks import KEY
@@ -213,3 +214,14 @@ def test_every_answer_says_that_parcels_are_taken(node: ObjectNode) -> None:
         send(node, piece("a", b"1", 5)),
     ):
         assert reply.headers[TAKEN_HEADER.lower()] == TAKEN
+
+
+def test_who_would_bring_what_is_on_its_way_is_answered_when_it_is_there(node: ObjectNode) -> None:
+    """So it finds equal hashes; a stock server, which says nothing of bringing, does not wait."""
+    node.ask("REPLICATE", "/sda/7", X_Apus_Brings="parcels")
+    second = spawn(node.ask, "REPLICATE", "/sda/7", X_Apus_Brings="parcels")
+    sleep()
+    assert restricted_pickle.loads(node.ask("REPLICATE", "/sda/7").body) == {}
+    assert not second.done
+    assert sent(node, piece("a", b"1", 5)) == [201]
+    assert len(restricted_pickle.loads(second.wait().body)) == 1
