@@ -111,7 +111,7 @@ def select(names: Iterable[str]) -> Selection:
     listed = list(names)
     if len(listed) == 1 and (only := parse(listed[0])) is not None:
         return _select_one(only)
-    if len(listed) == 2 and (pair := _select_pair(*map(parse, listed))) is not None:
+    if len(listed) == 2 and (pair := _select_pair(parse(listed[0]), parse(listed[1]))) is not None:
         return pair
     files: dict[str, list[FileName]] = {}
     unexpected: list[str] = []
@@ -129,18 +129,24 @@ def select(names: Iterable[str]) -> Selection:
 def replaced(listed: Sequence[str], newest: FileName) -> list[str]:
     """Return which of a folder's files are obsolete since this one came: the choice of `select`.
 
-    Nearly always all others are, and to see that costs a third of sorting them.
+    Nearly always all others are, which is seen without sorting them.
     """
-    if newest.extension != META and newest.name in listed:
+    if newest.extension != META:
+        ticks = newest.timestamp.ticks
         others = [name for name in listed if name != newest.name]
-        if all((file := parse(name)) is not None and file.timestamp < newest.timestamp for name in others):
-            return others
+        for name in others:
+            file = parse(name)
+            if file is None or file.timestamp.ticks >= ticks:
+                break
+        else:
+            if len(others) < len(listed):
+                return others
     return [file.name for file in select(listed).obsolete]
 
 
 def _select_one(file: FileName) -> Selection:
     if file.extension == DATA:
-        return Selection(data=file)
+        return Selection(file)
     if file.extension == TOMBSTONE:
         return Selection(tombstone=file)
     return Selection(stray_metas=(file,)) if file.extension == META else NOTHING
@@ -151,9 +157,10 @@ def _select_pair(first: FileName | None, second: FileName | None) -> Selection |
     if first is None or second is None:
         return None
     data, meta = (first, second) if first.extension == DATA else (second, first)
-    if data.extension != DATA or meta.extension != META or not meta.timestamp > data.timestamp:
+    # Two of one tick, which differ in their offsets at most, are left to the general way.
+    if data.extension != DATA or meta.extension != META or meta.timestamp.ticks <= data.timestamp.ticks:
         return None
-    return Selection(data=data, meta=meta, content_type=_newest_content_type(meta, data))
+    return Selection(data, meta, _newest_content_type(meta, data))
 
 
 def _select_many(files: dict[str, list[FileName]], unexpected: tuple[str, ...]) -> Selection:

@@ -280,7 +280,9 @@ def _merge(stored: StoredObject, last: FileName, newer: FileName | None, folder:
             meta["Content-Type"] = other["Content-Type"]
             meta["Content-Type-Timestamp"] = other["Content-Type-Timestamp"]
     merged = dict(meta)
-    merged.update((key, value) for key, value in data.items() if stays(key))
+    for key, value in data.items():
+        if stays(key):
+            merged[key] = value
     moment = meta.get("Content-Type-Timestamp")
     if moment is None or Timestamp.parse(moment) <= stored.data_timestamp:
         merged.pop("Content-Type-Timestamp", None)
