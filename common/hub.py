@@ -111,7 +111,7 @@ class Hub(eventlet.hubs.epolls.Hub):  # type: ignore[misc]  # eventlet has no ty
     def switch(self) -> Any:
         """Let the others run until somebody switches back here; return what for."""
         green = self.greenlet
-        if greenlet.getcurrent().parent is green and not green.dead:
+        if self.running and greenlet.getcurrent().parent is green:
             return green.switch()
         return super().switch()
 
@@ -125,8 +125,13 @@ class Hub(eventlet.hubs.epolls.Hub):  # type: ignore[misc]  # eventlet has no ty
             while not self.stopping:
                 while self.closed:
                     self.close_one()
-                if ready:
-                    self._call_ready()
+                for _place in range(len(ready)) if ready else ():  # Not those who come in this turn.
+                    try:
+                        ready.popleft()()
+                    except self.SYSTEM_EXCEPTIONS:
+                        raise
+                    except BaseException:  # noqa: BLE001 - what ended a green thread must not end the loop
+                        self.squelch_generic_exception(sys.exc_info())
                 if self.next_timers:
                     self.prepare_timers()
                 seconds = self.timers[0][0] - clock() if self.timers else IDLE_SECONDS
@@ -147,7 +152,7 @@ class Hub(eventlet.hubs.epolls.Hub):  # type: ignore[misc]  # eventlet has no ty
                             self._call_listeners(descriptor, events)
                     except self.SYSTEM_EXCEPTIONS:
                         raise
-                    except BaseException:  # noqa: BLE001 - what ended a green thread must not end the loop
+                    except BaseException:  # noqa: BLE001 - as above
                         self.squelch_generic_exception(sys.exc_info())
             self.timers_canceled = 0
             self.timers.clear()
@@ -155,17 +160,6 @@ class Hub(eventlet.hubs.epolls.Hub):  # type: ignore[misc]  # eventlet has no ty
             ready.clear()
         finally:
             self.running = self.stopping = False
-
-    def _call_ready(self) -> None:
-        """Call what was ready when this turn began."""
-        ready = self._ready
-        for _ in range(len(ready)):
-            try:
-                ready.popleft()()
-            except self.SYSTEM_EXCEPTIONS:
-                raise
-            except BaseException:  # noqa: BLE001 - what ended a green thread must not end the loop
-                self.squelch_generic_exception(sys.exc_info())
 
     def _call_listeners(self, descriptor: int, events: int) -> None:
         """Call those who listen in eventlet's way.
