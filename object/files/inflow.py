@@ -18,13 +18,12 @@ import mmap
 import os
 from functools import partial
 
-from ...common import durability
-from ...common.pages import buffers
+from ...common import durability, pages
 from ...common.partner import Partner
 from .blocks import BlockSums
 
 PIECE_BYTES = 1 << 20
-LARGE_PIECE_BYTES = 2 << 20  # Two of them are all the memory that an upload takes.
+LARGE_PIECE_BYTES = pages.PIECE_BYTES  # Two of them are all the memory that an upload takes.
 SMALL_PIECES = (
     4  # A body that is longer goes on in large pieces, of large pages, which cost half the CPU to write.
 )
@@ -37,6 +36,7 @@ class Inflow:
     """The body of one new file, from its first byte to its last."""
 
     __slots__ = (
+        "_borrowed",
         "_descriptor",
         "_digest",
         "_filled",
@@ -53,6 +53,7 @@ class Inflow:
         self._digest: hashlib._Hash | None = digest
         self._sums = sums
         self._piece, self._next = (memoryview(mmap.mmap(-1, PIECE_BYTES)) for _ in range(2))
+        self._borrowed: list[memoryview] = []
         self._filled = 0
         self._offset = 0  # Where the piece begins in the file.
         self._partner: Partner | None = None
@@ -101,6 +102,9 @@ class Inflow:
             pass  # What could not be written then is not wanted either.
         finally:
             partner.close()
+        self._piece = self._next = memoryview(b"")
+        if self._borrowed:  # And idle: where waiting for the partner was broken off they are not given back.
+            pages.give_back(self._borrowed)
 
     def _launch(self) -> None:
         """Send the piece on its way, when the one before it has arrived, whose memory is used again."""
@@ -112,7 +116,8 @@ class Inflow:
         self._filled = 0
         self._piece, self._next = self._next, self._piece
         if self._offset == SMALL_PIECES * PIECE_BYTES:
-            self._piece, self._next = buffers(2, LARGE_PIECE_BYTES)
+            self._borrowed = pages.borrow()
+            self._piece, self._next = self._borrowed
 
     def _store(self, piece: memoryview, offset: int) -> None:
         """Sum and write a piece (in the partner's thread)."""

@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from functools import partial
 from posix import open as open_file  # The hub library's own hands each call to a thread.
 
+from ...common import pages
 from ...common.errors import Corrupt
-from ...common.pages import buffers
 from ...common.partner import Partner
 
-PIECE_BYTES = 2 << 20  # A large page. Smaller ones take the device more requests, and more hand-overs.
+PIECE_BYTES = pages.PIECE_BYTES  # Smaller ones take the device more requests, and more hand-overs.
 ALIGNMENT = 4096  # Of buffers, offsets and lengths, for all devices in use.
 
 
@@ -35,7 +35,7 @@ class Outflow:
         assert not step % ALIGNMENT
         self._start, self._end, self._step = start, end, step
         size = min(step, -(-(end - start) // ALIGNMENT) * ALIGNMENT)
-        self._buffers = buffers(2, size)
+        self._buffers = pages.borrow() if size == PIECE_BYTES else pages.buffers(2, size)
         self._descriptor = _opened_again(descriptor)
         try:
             self._partner: Partner | None = Partner()
@@ -63,7 +63,12 @@ class Outflow:
         """Let go of the file and the thread, as soon as it is idle; nobody waits for that."""
         partner, self._partner = self._partner, None
         if partner is not None:
-            partner.close(partial(os.close, self._descriptor))
+            partner.close(self._end_reading)
+
+    def _end_reading(self) -> None:
+        os.close(self._descriptor)
+        if len(self._buffers[0]) == PIECE_BYTES:
+            pages.give_back(self._buffers)
 
     def _begin(self, buffer: memoryview, offset: int) -> None:
         assert self._partner is not None

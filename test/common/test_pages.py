@@ -7,7 +7,8 @@ import mmap
 
 import pytest
 
-from apus.common.pages import buffers
+from apus.common import pages
+from apus.common.pages import PIECE_BYTES, SPARE_MAX, borrow, buffers, give_back
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, 4096), (2, 12288), (2, 1 << 20), (2, 2 << 20), (3, 5 << 20)])
@@ -27,3 +28,15 @@ def test_memory_lives_as_long_as_a_part_of_it() -> None:
     part = buffers(2, 4096)[1][10:20]
     part[:] = b"0123456789"
     assert bytes(part) == b"0123456789"
+
+
+def test_what_is_given_back_is_lent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never to two at a time, and no more than a few are kept."""
+    monkeypatch.setattr(pages, "_spare", [])
+    lent = [borrow() for _ in range(SPARE_MAX + 2)]
+    assert {len(buffer) for pair in lent for buffer in pair} == {PIECE_BYTES}
+    for pair in lent:
+        give_back(pair)
+    again = [borrow() for _ in range(SPARE_MAX + 1)]
+    assert len({id(pair) for pair in again}) == SPARE_MAX + 1
+    assert sum(any(pair is former for former in lent) for pair in again) == SPARE_MAX

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from apus.common import pages
 from apus.object.files import inflow
 from apus.object.files.blocks import BlockSums
 from apus.object.files.inflow import INLINE_BYTES_MAX, PIECE_BYTES, Inflow
@@ -80,6 +81,26 @@ def test_a_device_that_fails_is_noticed(tmp_path: Path, monkeypatch: pytest.Monk
         incoming.close()
     finally:
         os.close(descriptor)
+
+
+def test_large_pieces_are_lent_again_when_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not before; and what was stored from them is what came, whoever had them before."""
+    monkeypatch.setattr(pages, "_spare", [])
+    write = inflow._write
+
+    def watched(descriptor: int, data: memoryview, offset: int) -> int:
+        assert not pages._spare
+        return write(descriptor, data, offset)
+
+    for seed in range(3):
+        body = random.Random(seed).randbytes(11 * PIECE_BYTES + 5)
+        with monkeypatch.context() as patch:
+            if not seed:
+                patch.setattr(inflow, "_write", watched)
+            assert stored(tmp_path / f"o{seed}", body, random.Random(seed)) == expected(body)
+        assert len(pages._spare) == 1
 
 
 def test_a_body_that_turns_out_to_be_small_waits_for_no_device(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from apus.common import pages
 from apus.common.concurrency import original, sleep
 from apus.common.errors import Corrupt
 from apus.object.files import outflow
@@ -105,7 +106,7 @@ def test_a_file_that_is_too_short_is_damaged(descriptor: int) -> None:
 def test_closing_in_the_middle_of_a_read_waits_for_nobody(
     descriptor: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file is closed when the thread has done with it."""
+    """The file is closed, and the buffers are lent again, when the thread has done with them."""
     reads, closes = os.preadv, os.close
     closed: list[int] = []
 
@@ -120,11 +121,14 @@ def test_closing_in_the_middle_of_a_read_waits_for_nobody(
 
     monkeypatch.setattr(os, "preadv", slowly)
     monkeypatch.setattr(os, "close", close)
+    monkeypatch.setattr(pages, "_spare", [])
     flow = Outflow(descriptor, 0, LENGTH, PIECE_BYTES)
     next(iter(flow))
     flow.close()
     flow.close()
     ours = flow._descriptor
     assert ours not in closed
+    assert not pages._spare
     sleep(0.2)
     assert ours in closed
+    assert pages._spare == [flow._buffers]
