@@ -110,12 +110,11 @@ def read(backend: Backend, reading: Reading, nodes: Iterator[Candidate]) -> Answ
     if candidate is not None:
         # Nearly every read is served by whoever is asked first; a survey of one answer would cost 15 µs.
         response = backend.ask(reading.question, candidate, reading.headers)
+        if response is not None and reading.buries and response.whole and is_found(response.status):
+            return Answer(response.status, passed_on(response.headers), response.whole)  # A small object.
         first = None if response is None else Source(response, candidate)
-        if first is not None:
-            # Of an object the status says it all.
-            status = first.response.status if reading.buries else _status(first)
-            if is_found(status):
-                return _served(backend, reading, nodes, first)
+        if first is not None and is_found(_status(first)):
+            return _served(backend, reading, nodes, first)
         heard.append(first)
     return answer_to(backend, reading, nodes, find(backend, reading, nodes, heard))
 
@@ -227,8 +226,6 @@ def _asked_together(
 def _served(backend: Backend, reading: Reading, nodes: Iterator[Candidate], source: Source) -> Answer:
     response = source.response
     headers = passed_on(response.headers)
-    if reading.buries and response.whole:
-        return Answer(response.status, headers, response.whole)  # A small object that has come at once.
     if reading.question.method == "HEAD":
         response.drain(SMALL_BODY)
         return Answer(response.status, headers)

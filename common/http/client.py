@@ -196,23 +196,19 @@ class Pool:
         kept: bool,
     ) -> Response:
         try:
-            self._send(wire, head, body)
+            try:
+                if len(body) <= JOIN_BYTES_MAX:
+                    wire.send(head + body if body else head, self._config.read_timeout_seconds)
+                else:
+                    wire.send_parts([head, body], self._config.read_timeout_seconds)
+            except WireTimeout as silence:
+                raise PeerTimeout("the peer does not take the request") from silence
+            except OSError:
+                pass  # A peer that does not take all of it may still have answered.
             return self.receive_response(wire, address, method, timeout_seconds, kept=kept)
         except BaseException:
             wire.close()
             raise
-
-    def _send(self, wire: Wire, head: bytes, body: bytes) -> None:
-        """Send the request; a peer that does not take all of it may still have answered."""
-        try:
-            if len(body) <= JOIN_BYTES_MAX:
-                wire.send(head + body if body else head, self._config.read_timeout_seconds)
-            else:
-                wire.send_parts([head, body], self._config.read_timeout_seconds)
-        except WireTimeout as silence:
-            raise PeerTimeout("the peer does not take the request") from silence
-        except OSError:
-            pass
 
     def receive_response(
         self, wire: Wire, address: Address, method: str, timeout_seconds: float | None, *, kept: bool = False
