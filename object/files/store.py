@@ -279,10 +279,7 @@ def _merge(stored: StoredObject, last: FileName, newer: FileName | None, folder:
         if other.get("Content-Type-Timestamp", "") > meta.get("Content-Type-Timestamp", ""):
             meta["Content-Type"] = other["Content-Type"]
             meta["Content-Type-Timestamp"] = other["Content-Type-Timestamp"]
-    merged = dict(meta)
-    for key, value in data.items():
-        if stays(key):
-            merged[key] = value
+    merged = {**meta, **{key: value for key, value in data.items() if stays(key)}}
     moment = meta.get("Content-Type-Timestamp")
     if moment is None or Timestamp.parse(moment) <= stored.data_timestamp:
         merged.pop("Content-Type-Timestamp", None)
