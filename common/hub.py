@@ -25,9 +25,7 @@ import greenlet
 Heard = Callable[[int], object]
 
 IDLE_SECONDS = 60.0
-EVENTS_PER_TURN_MAX = (
-    40  # The kernel keeps the others for the next turn; room for more than these is dear to take.
-)
+EVENTS_PER_TURN_MAX = 40  # The kernel keeps the others for the next turn; room for more is dear to take.
 
 
 class _Turn:

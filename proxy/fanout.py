@@ -106,9 +106,7 @@ class _Fan:
         self._nodes = nodes
         self._is_enough: Callable[[Replies], bool] | None = is_enough  # None once it was enough.
         self._grace = grace
-        self._enough_from = quorum_size(
-            count
-        )  # With fewer replies nothing is settled: `is_enough` is spared.
+        self._enough_from = quorum_size(count)  # With fewer replies nothing is settled.
         self._waits_for = count
         self._replies: Replies = []
         self._waiter = Waiter()
