@@ -12,16 +12,16 @@ import os
 import secrets
 from collections.abc import Iterator
 
+from ..common import conditions, ranges
 from ..common.errors import Corrupt
 from ..common.http.answer import Answer
 from ..common.http.request import Request
+from ..common.ranges import Multipart, Span
 from ..common.timestamp import Timestamp, now
-from . import conditions, ranges
 from .context import Context, flag
 from .files.body import Body, Source
 from .files.small import SMALL_BYTES_MAX, small_body
 from .files.store import Absent, StoredObject, quarantined
-from .ranges import Multipart, Span
 from .request_metadata import shown
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..common import body_sums
+from ..common import body_sums, conditions
 from ..common.body_sums import BodySums
 from ..common.errors import ApusError, Corrupt, Refused
 from ..common.http.answer import Answer
@@ -21,7 +21,7 @@ from ..common.http.body import Body
 from ..common.http.errors import ClientDisconnect
 from ..common.http.request import Request
 from ..common.timestamp import ZERO, Timestamp
-from . import conditions, expiry, mime
+from . import expiry, mime
 from .container_update import overridden
 from .context import Context, Target, flag
 from .files.metadata import Metadata

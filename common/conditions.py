@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from ..common.timestamp import Timestamp
+from .timestamp import Timestamp
 
 
 @dataclass(frozen=True, slots=True)

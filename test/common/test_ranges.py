@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apus.object.ranges import OVERLAPS_MAX, RANGES_MAX, Multipart, choose, content_range
+from apus.common.ranges import OVERLAPS_MAX, RANGES_MAX, Multipart, choose, content_range
 
 POSITIONS = st.integers(0, 1200)
 SPECS = st.one_of(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apus.common.conditions import NONE, Conditions, from_headers, judge, judge_absent, matches, range_holds
 from apus.common.timestamp import Timestamp
-from apus.object.conditions import NONE, Conditions, from_headers, judge, judge_absent, matches, range_holds
 
 ETAG = "d41d8cd98f00b204e9800998ecf8427e"
 MOMENT = Timestamp.parse("1700000000.00001")
