@@ -33,6 +33,7 @@ from ..proxy.middleware.cache import CacheConfig
 from ..proxy.middleware.catch_errors import CatchErrorsConfig
 from ..proxy.middleware.gatekeeper import GatekeeperConfig
 from ..proxy.middleware.proxy_logging import ProxyLoggingConfig
+from ..proxy.middleware.slo import SloConfig
 from ..proxy.middleware.tempauth import TempauthConfig
 from ..proxy.settings import ProxySettings
 from ..replicator.database import ReplicatorSettings
@@ -51,9 +52,28 @@ class Section:
     given: Mapping[str, str] = field(default_factory=dict)
     intro: str = ""
 
+    @property
+    def short_name(self) -> str:
+        """The name by which a pipeline calls a filter."""
+        return self.name.partition(":")[2]
+
 
 def _filter(name: str, *classes: type, **given: str) -> Section:
     return Section(f"filter:{name}", classes, {"use": f"egg:apus#{name}", **given})
+
+
+PROXY_FILTERS = (
+    _filter("catch_errors", CatchErrorsConfig),
+    _filter("gatekeeper", GatekeeperConfig),
+    _filter("healthcheck", HealthcheckConfig),
+    _filter("metrics", MetricsConfig),
+    _filter("proxy_logging", ProxyLoggingConfig),
+    _filter("cache", CacheConfig),
+    _filter("listing_formats"),
+    _filter("tempauth", TempauthConfig, user_ACCOUNT_NAME="KEY .admin"),
+    _filter("slo", SloConfig),
+)
+"""The pipeline before the proxy, in its order."""
 
 
 def _server(kind: str, pipeline: str, settings: type) -> list[Section]:
@@ -78,9 +98,6 @@ def _storage(kind: str, settings: type, daemons: Mapping[str, type]) -> list[Sec
 
 def files() -> dict[str, list[Section]]:
     """What each sample file consists of."""
-    proxy_pipeline = (
-        "catch_errors gatekeeper healthcheck metrics proxy_logging cache listing_formats tempauth"
-    )
     return {
         "swift.conf": [
             Section(
@@ -105,15 +122,8 @@ def files() -> dict[str, list[Section]]:
             ),
         ],
         "proxy-server.conf": [
-            *_server("proxy", proxy_pipeline, ProxySettings),
-            _filter("catch_errors", CatchErrorsConfig),
-            _filter("gatekeeper", GatekeeperConfig),
-            _filter("healthcheck", HealthcheckConfig),
-            _filter("metrics", MetricsConfig),
-            _filter("proxy_logging", ProxyLoggingConfig),
-            _filter("cache", CacheConfig),
-            _filter("listing_formats"),
-            _filter("tempauth", TempauthConfig, user_ACCOUNT_NAME="KEY .admin"),
+            *_server("proxy", " ".join(each.short_name for each in PROXY_FILTERS), ProxySettings),
+            *PROXY_FILTERS,
         ],
         "object-server.conf": _storage(
             "object",

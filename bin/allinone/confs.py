@@ -20,10 +20,19 @@ TEST_USERS: Mapping[str, str] = {
     "user_test2_tester2": "testing2 .admin",
     "user_test5_tester5": "testing5 service",
 }
-PIPELINE = "catch_errors gatekeeper healthcheck metrics proxy_logging listing_formats tempauth proxy-server"
+_PROXY_FILTERS = (
+    "catch_errors",
+    "gatekeeper",
+    "healthcheck",
+    "metrics",
+    "proxy_logging",
+    "listing_formats",
+    "tempauth",
+    "slo",
+)
+PIPELINE = " ".join((*_PROXY_FILTERS, "proxy-server"))
 STORAGE_PIPELINE = "healthcheck metrics recon"
 
-_PROXY_FILTERS = tuple(PIPELINE.split()[:-2])  # tempauth has options of its own
 _SECTIONS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     "object": {
         "object-replicator": {"interval": "60"},

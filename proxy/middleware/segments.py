@@ -1,0 +1,204 @@
+"""The body of a large object: the bodies of its segments, one after the other.
+
+    pieces (what of which object, or bytes) ──▶ SegmentedBody
+        begin()     the first segment is open; or 409, 503
+        transfer()  kernel to kernel, segment by segment
+        iter()      where somebody looks at the bytes
+
+Each segment is read with the client's rights, and must still be what the manifest says: its size, and its
+ETag where that is known. What is found wrong later than the first segment breaks the body off, so that no
+client takes it for whole. It does not know how a manifest looks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from ...common.errors import Refused, Unavailable
+from ...common.http.transfer import RawSocket, send
+from ...common.http.wsgi import Environ, WSGIApp, from_wsgi
+from ...common.ranges import Span
+from .inner import Reply, ask, path_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Some bytes of an object, which must be of that size and that ETag, if one is known."""
+
+    path: str
+    """Container and object, as text, without a slash before them."""
+    size: int
+    span: Span
+    etag: str | None = None
+
+    @property
+    def length(self) -> int:
+        """How many bytes of it belong to the body."""
+        return self.span[1] - self.span[0]
+
+
+@dataclass(slots=True)
+class _Part:
+    """An open piece of the body."""
+
+    body: Iterable[bytes]
+    length: int
+    name: str = "inline data"
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield its bytes; Unavailable when there are fewer than it should have."""
+        seen = 0
+        for data in self.body:
+            seen += len(data)
+            yield data
+        self._require(seen)
+
+    def move(self, wire: RawSocket) -> int:
+        """Move its bytes to the client; an exception says in `bytes_moved` how far that came."""
+        transfer: Any = getattr(self.body, "transfer", None)
+        moved = 0
+        if transfer is not None:
+            moved = transfer(wire)
+        else:
+            try:
+                for data in self.body:
+                    send(wire, data)
+                    moved += len(data)
+            except BaseException as problem:
+                problem.bytes_moved = moved  # type: ignore[attr-defined]  # for whoever counts
+                raise
+        try:
+            self._require(moved)
+        except Unavailable as problem:
+            problem.bytes_moved = moved  # type: ignore[attr-defined]  # as above
+            raise
+        return moved
+
+    def _require(self, count: int) -> None:
+        if count != self.length:
+            raise Unavailable(f"{self.name} ended after {count} of {self.length} bytes")
+
+    def close(self) -> None:
+        """Let go of it."""
+        close = getattr(self.body, "close", None)
+        if close is not None:
+            close()
+
+
+class SegmentedBody:
+    """The bytes of many objects as one body."""
+
+    def __init__(self, app: WSGIApp, environ: Environ, pieces: Iterator[Piece | bytes]) -> None:
+        self._app = app
+        self._environ = environ
+        self._account = from_wsgi(environ["PATH_INFO"].split("/", 3)[2])
+        self._name = environ["PATH_INFO"]
+        self._pieces = pieces
+        self._open: deque[_Part] = deque()
+
+    def begin(self) -> None:
+        """Open the first segment, so that an answer which cannot be given is not begun.
+
+        Raises:
+            Refused: 409, when it is not what the manifest says.
+            Unavailable: when it cannot be read now.
+        """
+        try:
+            for piece in self._pieces:
+                self._open.append(self._opened(piece))
+                if isinstance(piece, Piece):
+                    return
+        except BaseException:
+            self.close()
+            raise
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for part in self._parts():
+                yield from part.pieces()
+        except (Refused, Unavailable) as problem:
+            self._report(problem)
+            raise
+
+    def transfer(self, wire: RawSocket) -> int:
+        """Move the body to the client's connection; return how many bytes went."""
+        total = 0
+        try:
+            for part in self._parts():
+                total += part.move(wire)
+        except BaseException as problem:
+            problem.bytes_moved = total + getattr(problem, "bytes_moved", 0)  # type: ignore[attr-defined]
+            if isinstance(problem, Refused | Unavailable):
+                self._report(problem)
+            raise
+        return total
+
+    def close(self) -> None:
+        """Let go of what is open; what has not been asked for never is."""
+        while self._open:
+            self._open.popleft().close()
+        close = getattr(self._pieces, "close", None)
+        if close is not None:
+            close()
+
+    def _parts(self) -> Iterator[_Part]:
+        while True:
+            if not self._open:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    return
+                self._open.append(self._opened(piece))
+            part = self._open[0]
+            yield part
+            self._open.popleft()
+            part.close()
+
+    def _opened(self, piece: Piece | bytes) -> _Part:
+        if isinstance(piece, bytes):
+            return _Part([piece], len(piece))
+        whole = piece.length == piece.size
+        headers = {} if whole else {"Range": f"bytes={piece.span[0]}-{piece.span[1] - 1}"}
+        if "HTTP_X_OPEN_EXPIRED" in self._environ:
+            headers["X-Open-Expired"] = self._environ["HTTP_X_OPEN_EXPIRED"]
+        # Sub-manifests have been resolved before: any other manifest counts as the bytes that are stored.
+        reply = ask(
+            self._app,
+            self._environ,
+            "GET",
+            path_of(self._environ, self._account, piece.path),
+            headers=headers,
+            query={"multipart-manifest": "get"},
+        )
+        problem = _problem(reply, piece)
+        if problem is None:
+            return _Part(reply.body, piece.length, piece.path)
+        reply.close()
+        sentence = f"Segment {quote(piece.path, errors='surrogateescape')} {problem}.\n"
+        if reply.status // 100 == 5:
+            raise Unavailable(sentence)
+        raise Refused(sentence, 409)
+
+    def _report(self, problem: Refused | Unavailable) -> None:
+        status = problem.status if isinstance(problem, Refused) else 503
+        fields = {"path": self._name, "problem": str(problem).strip(), "status": status}
+        log.error("a large object could not be read to its end", extra=fields)
+
+
+def _problem(reply: Reply, piece: Piece) -> str | None:
+    """Return what keeps an answer from being this piece, or None."""
+    if reply.status // 100 != 2:
+        return f"cannot be read: the answer was {reply.status}"
+    etag = reply.headers.get("etag", "").strip('"')
+    if piece.etag is not None and etag != piece.etag:
+        return f"has changed: its ETag is {etag}, not {piece.etag}"
+    length = reply.headers.get("content-length")
+    if reply.status != (200 if piece.length == piece.size else 206) or length != str(piece.length):
+        return f"has changed: it was {piece.size} bytes long when the manifest was written"
+    return None
