@@ -15,7 +15,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from ...common import info
 from ...common.cluster import DEFAULT_DIRECTORY, ClusterConf
@@ -28,6 +27,7 @@ from ..info import get_account_info
 from . import tokens
 from .authorization import NOBODYS_GROUPS, RESELLER_ADMIN, Question, Verdict, judge, judge_by_account_acl
 from .fernet_tokens import FernetTokens, fernet_from_options
+from .refusals import account_in, denied, names_in, unauthorized, unauthorized_for
 from .resellers import Resellers
 from .users import User, users_from_options
 
@@ -144,14 +144,14 @@ class TempAuth:
             if caller is not None:
                 self._introduce(environ, caller)
             elif self.reseller_prefix:
-                return _unauthorized(path)(environ, start_response)
+                return unauthorized(path)(environ, start_response)
             elif not _has_authorizer(environ):
-                environ["apus.authorize"] = self.deny
-        elif self.resellers.prefix_of(_account_in(path)):
+                environ["apus.authorize"] = denied
+        elif self.resellers.prefix_of(account_in(path)):
             self._take_charge(environ)
         elif not _has_authorizer(environ):
             if self.reseller_prefix:
-                environ["apus.authorize"] = self.deny
+                environ["apus.authorize"] = denied
             else:
                 self._take_charge(environ)
         return self.app(environ, start_response)
@@ -211,16 +211,12 @@ class TempAuth:
         `environ["apus.acl"]` is the container's list that fits the method; controllers ask a second time
         when they have learnt it.
         """
-        path: str = environ["PATH_INFO"]
-        parts = (path if path.isascii() else from_wsgi(path)).split("/", 4)
-        if parts[0] or len(parts) < 2 or not all(parts[1:-1]):
+        names = names_in(environ["PATH_INFO"])
+        if names is None:
             return Answer.text(404, "The resource could not be found.")
-        depth = len(parts)
-        account = (parts[2] or None) if depth > 2 else None
-        container = (parts[3] or None) if depth > 3 else None
-        obj = (parts[4] or None) if depth > 4 else None
+        account, container, obj = names
         if account is None:
-            return self.deny(environ)
+            return denied(environ)
         method, groups = environ["REQUEST_METHOD"], environ.get("apus.groups", NOBODYS_GROUPS)
         acl, referrer = environ.get("apus.acl") or "", environ.get("HTTP_REFERER")
         if acl:
@@ -229,7 +225,7 @@ class TempAuth:
         facts = (method, account, container is None, obj is None, groups, acl, referrer)
         verdict = self._verdicts.get(facts)
         if verdict is None and self.resellers.prefix_of(account) is None:
-            return self.deny(environ)
+            return denied(environ)
         if ACL_HEADER in environ:
             refusal = _take_account_acl(environ)
             if refusal is not None:
@@ -249,7 +245,7 @@ class TempAuth:
                 account_acl = AccountAcl.parse(self.account_acl(environ, self.app))
                 verdict = judge_by_account_acl(question, account_acl)
         if verdict is Verdict.DENIED:
-            return self.deny(environ)
+            return denied(environ)
         if verdict is Verdict.OWNER:
             environ["apus.owner"] = environ["swift_owner"] = True
         return None
@@ -261,12 +257,6 @@ class TempAuth:
             self._verdicts.clear()
         self._verdicts[facts] = verdict
         return verdict
-
-    def deny(self, environ: Environ) -> Answer:
-        """Return the refusal: 403 to somebody known, 401 to anybody else."""
-        if environ.get("REMOTE_USER"):
-            return Answer.text(403, "Access was denied to this resource.")
-        return _unauthorized(environ["PATH_INFO"])
 
     def issue_token(self, environ: Environ) -> Answer:
         """Answer a request for a token."""
@@ -285,7 +275,7 @@ class TempAuth:
         known_key = identity.user.key if identity is not None else _ABSENT_KEY
         if not _same(from_wsgi(key), known_key) or identity is None:
             log.info("token refused", extra={"user": f"{account}:{user}"})
-            return _unauthorized_for(account or "unknown")
+            return unauthorized_for(account or "unknown")
         environ.setdefault("swift.access_logging", {}).update(identity.caller.access_logging)
         return self._token_answer(environ, identity)
 
@@ -350,26 +340,6 @@ def _take_account_acl(environ: Environ) -> Answer | None:
 def _has_authorizer(environ: Environ) -> bool:
     """Whether an earlier filter has taken charge of the request."""
     return "apus.authorize" in environ or "swift.authorize" in environ
-
-
-def _account_in(path: str) -> str | None:
-    """Return the account that a path names, if any."""
-    parts = path.split("/", 3)
-    return from_wsgi(parts[2]) if len(parts) > 2 and not parts[0] and parts[1] and parts[2] else None
-
-
-def _unauthorized(path: str) -> Answer:
-    """Return the 401 whose realm is the account in the path."""
-    return _unauthorized_for(_account_in(path) or "unknown")
-
-
-def _unauthorized_for(realm: str) -> Answer:
-    headers = {"WWW-Authenticate": f'Swift realm="{quote(realm, errors="surrogateescape")}"'}
-    return Answer.text(
-        401,
-        "This server could not verify that you are authorized to access the document you requested.",
-        headers,
-    )
 
 
 def _host_url(environ: Environ) -> str:
