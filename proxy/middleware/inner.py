@@ -9,7 +9,7 @@ none of its headers, query or body, which were meant for something else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Protocol
@@ -82,7 +82,8 @@ class Reply:
 
     def answer(self) -> Answer:
         """Return it as the answer to the client."""
-        return Answer(self.status, {name.title(): value for name, value in self.headers.items()}, self.body)
+        headers = {_cased(name, bytes.title): value for name, value in self.headers.items()}
+        return Answer(self.status, headers, self.body)
 
 
 def path_of(environ: Environ, *names: str) -> str:
@@ -144,6 +145,12 @@ def ask(app: WSGIApp, environ: Environ, method: str, path: str, **what: Any) -> 
 
 def call(app: WSGIApp, environ: Environ) -> Reply:
     """Return what the application answers; its body may still be on the way."""
+    status, headers, body = heard(app, environ)
+    return Reply(int(status[:3]), {_cased(name, bytes.lower): value for name, value in headers}, body)
+
+
+def heard(app: WSGIApp, environ: Environ) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
+    """Return the status and the headers as the application announces them, and its body."""
     announced: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start(status: str, headers: list[tuple[str, str]], _problem: object = None) -> None:
@@ -151,9 +158,13 @@ def call(app: WSGIApp, environ: Environ) -> Reply:
 
     body: Iterable[bytes] = app(environ, start)
     if not announced:  # A generator announces itself when its first piece is taken.
-        body = _begun(body)
-    status, headers = announced[0]
-    return Reply(int(status[:3]), {name.lower(): value for name, value in headers}, body)
+        body = begun(body)
+    return *announced[0], body
+
+
+def _cased(name: str, turned: Callable[[bytes], bytes]) -> str:
+    """Return a header's name in another case; only its ASCII letters have one, or it became other bytes."""
+    return turned(name.encode("latin-1")).decode("latin-1")
 
 
 class _Begun:
@@ -173,7 +184,8 @@ class _Begun:
             close()
 
 
-def _begun(body: Iterable[bytes]) -> _Begun:
+def begun(body: Iterable[bytes]) -> Iterable[bytes]:
+    """Return the body of an application that is a generator, made to announce itself."""
     rest = iter(body)
     first = [piece for piece in [next(rest, b"")] if piece]
     return _Begun(first, rest, body)
