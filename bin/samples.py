@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..account.reaper import ReaperSettings
+from ..common.backend_ratelimit import BackendRatelimitConfig
 from ..common.cluster_secret import ClusterSecretConfig
 from ..common.config import sample
 from ..common.constraints import Constraints
@@ -24,15 +25,30 @@ from ..common.http.settings import ServerOptions
 from ..common.logs import LogSettings
 from ..common.metrics import MetricsConfig
 from ..common.recon import ReconConfig
+from ..container.sync import SyncSettings
 from ..container.updater import UpdaterSettings
 from ..object.auditor import ObjectAuditorSettings
 from ..object.expirer import ExpirerSettings
 from ..object.settings import ObjectSettings
 from ..object.updater import ObjectUpdaterSettings
+from ..proxy.middleware.account_quotas import AccountQuotasConfig
 from ..proxy.middleware.cache import CacheConfig
 from ..proxy.middleware.catch_errors import CatchErrorsConfig
+from ..proxy.middleware.cname_lookup import CnameLookupConfig
+from ..proxy.middleware.container_sync import ContainerSyncConfig
+from ..proxy.middleware.crossdomain import CrossdomainConfig
+from ..proxy.middleware.dlo import DloConfig
+from ..proxy.middleware.domain_remap import DomainRemapConfig
+from ..proxy.middleware.encryption import EncryptionConfig
+from ..proxy.middleware.etag_quoter import EtagQuoterConfig
 from ..proxy.middleware.gatekeeper import GatekeeperConfig
+from ..proxy.middleware.keystoneauth import KeystoneauthConfig
+from ..proxy.middleware.keymaster import KeymasterConfig
+from ..proxy.middleware.list_endpoints import ListEndpointsConfig
+from ..proxy.middleware.name_check import NameCheckConfig
 from ..proxy.middleware.proxy_logging import ProxyLoggingConfig
+from ..proxy.middleware.ratelimit import RatelimitConfig
+from ..proxy.middleware.read_only import ReadOnlyConfig
 from ..proxy.middleware.slo import SloConfig
 from ..proxy.middleware.tempauth import TempauthConfig
 from ..proxy.settings import ProxySettings
@@ -62,6 +78,10 @@ def _filter(name: str, *classes: type, **given: str) -> Section:
     return Section(f"filter:{name}", classes, {"use": f"egg:apus#{name}", **given})
 
 
+def _further(name: str, config: type, intro: str) -> Section:
+    return Section(f"filter:{name}", (config,), {"use": f"egg:apus#{name}"}, f"Not in the pipeline. {intro}")
+
+
 PROXY_FILTERS = (
     _filter("catch_errors", CatchErrorsConfig),
     _filter("gatekeeper", GatekeeperConfig),
@@ -69,11 +89,72 @@ PROXY_FILTERS = (
     _filter("metrics", MetricsConfig),
     _filter("proxy_logging", ProxyLoggingConfig),
     _filter("cache", CacheConfig),
+    _filter("etag_quoter", EtagQuoterConfig),
     _filter("listing_formats"),
+    _filter("container_sync", ContainerSyncConfig),
     _filter("tempauth", TempauthConfig, user_ACCOUNT_NAME="KEY .admin"),
+    _filter("container_quotas"),
+    _filter("account_quotas", AccountQuotasConfig),
     _filter("slo", SloConfig),
+    _filter("dlo", DloConfig),
 )
 """The pipeline before the proxy, in its order."""
+
+FURTHER_PROXY_FILTERS = (
+    Section(
+        "filter:authtoken",
+        (),
+        {
+            "paste.filter_factory": "keystonemiddleware.auth_token:filter_factory",
+            "www_authenticate_uri": "http://127.0.0.1:5000",
+            "auth_url": "http://127.0.0.1:5000",
+            "auth_type": "password",
+            "project_domain_id": "default",
+            "user_domain_id": "default",
+            "project_name": "service",
+            "username": "swift",
+            "password": "changeme",
+            "delay_auth_decision": "true",
+            "cache": "swift.cache",
+            "include_service_catalog": "false",
+        },
+        "Not in the pipeline. With Keystone, `authtoken keystoneauth` stand in tempauth's place. It is "
+        "OpenStack's own filter (pip install apus[keystone]), and these are its options.",
+    ),
+    _further(
+        "keystoneauth",
+        KeystoneauthConfig,
+        "Goes after authtoken and nowhere else: without authtoken anybody could claim to be anybody.",
+    ),
+    _further("crossdomain", CrossdomainConfig, "Goes before tempauth."),
+    _further(
+        "list_endpoints",
+        ListEndpointsConfig,
+        "Goes before tempauth; tells everybody addresses of storage servers.",
+    ),
+    _further("cname_lookup", CnameLookupConfig, "Goes before domain_remap."),
+    _further("domain_remap", DomainRemapConfig, "Goes before ratelimit and tempauth."),
+    _further(
+        "ratelimit",
+        RatelimitConfig,
+        "Goes before tempauth. Beside the options below: container_ratelimit_SIZE = RATE and "
+        "container_listing_ratelimit_SIZE = RATE, requests a second in a container of SIZE objects; "
+        "between two sizes the rate lies on the line between theirs.",
+    ),
+    _further(
+        "read_only",
+        ReadOnlyConfig,
+        "Goes last, before name_check.",
+    ),
+    _further("name_check", NameCheckConfig, "Goes last, before the proxy."),
+    _further(
+        "keymaster",
+        KeymasterConfig,
+        "Goes right before encryption; doc/operating.md says how its secrets are kept and changed.",
+    ),
+    _further("encryption", EncryptionConfig, "Goes right before the proxy, behind keymaster."),
+)
+"""What a pipeline may have besides."""
 
 
 def _server(kind: str, pipeline: str, settings: type) -> list[Section]:
@@ -92,6 +173,7 @@ def _storage(kind: str, settings: type, daemons: Mapping[str, type]) -> list[Sec
         _filter("metrics", MetricsConfig),
         _filter("recon", ReconConfig),
         _filter("cluster_secret", ClusterSecretConfig),
+        _further("backend_ratelimit", BackendRatelimitConfig, "Goes last, before the server."),
         *(Section(f"{kind}-{name}", (config,)) for name, config in daemons.items()),
     ]
 
@@ -124,6 +206,7 @@ def files() -> dict[str, list[Section]]:
         "proxy-server.conf": [
             *_server("proxy", " ".join(each.short_name for each in PROXY_FILTERS), ProxySettings),
             *PROXY_FILTERS,
+            *FURTHER_PROXY_FILTERS,
         ],
         "object-server.conf": _storage(
             "object",
@@ -138,7 +221,12 @@ def files() -> dict[str, list[Section]]:
         "container-server.conf": _storage(
             "container",
             ServiceSettings,
-            {"replicator": ReplicatorSettings, "auditor": AuditorSettings, "updater": UpdaterSettings},
+            {
+                "replicator": ReplicatorSettings,
+                "auditor": AuditorSettings,
+                "updater": UpdaterSettings,
+                "sync": SyncSettings,
+            },
         ),
         "account-server.conf": _storage(
             "account",

@@ -26,9 +26,14 @@ _PROXY_FILTERS = (
     "healthcheck",
     "metrics",
     "proxy_logging",
+    "etag_quoter",
     "listing_formats",
+    "container_sync",
     "tempauth",
+    "container_quotas",
+    "account_quotas",
     "slo",
+    "dlo",
 )
 PIPELINE = " ".join((*_PROXY_FILTERS, "proxy-server"))
 STORAGE_PIPELINE = "healthcheck metrics recon"
@@ -44,6 +49,7 @@ _SECTIONS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         "container-replicator": {"interval": "30"},
         "container-auditor": {"interval": "300"},
         "container-updater": {"interval": "15"},
+        "container-sync": {"interval": "15"},
     },
     "account": {
         "account-replicator": {"interval": "30"},

@@ -1,0 +1,62 @@
+"""apus-container-sync CONF [--once]: copy what changes in containers to containers of other clusters.
+
+CONF, section [container-sync] ──▶ ContainerSync ──▶ common.daemon: pass after pass
+                                     └── bodies from a proxy of its own inside this process
+"""
+
+from __future__ import annotations
+
+from ..common.concurrency import patch
+
+patch()
+
+import sys
+from collections.abc import Mapping
+from functools import cache
+
+from ..common.cluster import DEFAULT_DIRECTORY
+from ..common.daemon import run
+from ..common.http.wsgi import WSGIApp
+from ..container.broker import ContainerInfo
+from ..container.sync import ContainerSync
+from ..proxy.app import app_factory
+from ..proxy.middleware.inner import Reply, ask
+
+ORIGIN = {
+    "PATH_INFO": "/v1",
+    "SCRIPT_NAME": "",
+    "SERVER_NAME": "localhost",
+    "SERVER_PORT": "0",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "REMOTE_ADDR": "127.0.0.1",
+    "wsgi.url_scheme": "http",
+}
+"""Nobody's request, on whose behalf objects are read."""
+
+
+def daemon(options: Mapping[str, str]) -> ContainerSync:
+    """Return the daemon; its proxy has no filters, so manifests and links are sent as they are stored."""
+
+    @cache
+    def app() -> WSGIApp:
+        """Make it when something is to be sent: on most clusters that is never."""
+        return app_factory({}, swift_dir=options.get("swift_dir", DEFAULT_DIRECTORY))
+
+    def read(info: ContainerInfo, name: str) -> Reply:
+        headers = {
+            "X-Newest": "true",
+            "X-Backend-Storage-Policy-Index": str(info.storage_policy_index),
+        }
+        path = f"/v1/{info.account}/{info.container}/{name}"
+        return ask(app(), dict(ORIGIN), "GET", path, headers=headers, trusted=True)
+
+    return ContainerSync(options, source=read)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run until told to stop, or for one pass."""
+    return run(daemon, "container-sync", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
