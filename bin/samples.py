@@ -42,8 +42,8 @@ from ..proxy.middleware.domain_remap import DomainRemapConfig
 from ..proxy.middleware.encryption import EncryptionConfig
 from ..proxy.middleware.etag_quoter import EtagQuoterConfig
 from ..proxy.middleware.gatekeeper import GatekeeperConfig
-from ..proxy.middleware.keystoneauth import KeystoneauthConfig
 from ..proxy.middleware.keymaster import KeymasterConfig
+from ..proxy.middleware.keystoneauth import KeystoneauthConfig
 from ..proxy.middleware.list_endpoints import ListEndpointsConfig
 from ..proxy.middleware.name_check import NameCheckConfig
 from ..proxy.middleware.proxy_logging import ProxyLoggingConfig
