@@ -150,7 +150,8 @@ class ObjectExpirer(Daemon):
     def _delete(self, queued: Queued) -> bool:
         """Delete the object; return whether its row has no use any more."""
         task = queued.task
-        moment = Timestamp.of(task.delete_at)
+        # A deletion that was put off must not reach what was written in the rest of its second.
+        moment = expiry.exact_moment(queued.name) if queued.is_async_delete else Timestamp.of(task.delete_at)
         headers = {"X-Timestamp": moment.normal, "X-Backend-Clean-Expiring-Object-Queue": "no"}
         if not queued.is_async_delete:
             headers["X-If-Delete-At"] = moment.normal

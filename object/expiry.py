@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ..common.errors import Refused
 from ..common.hashing import HashSalt
+from ..common.timestamp import Timestamp
 
 ACCOUNT = ".expiring_objects"
 CONTAINERS_PER_DIVISOR = 100
@@ -56,6 +57,11 @@ def parse_task(name: str) -> Task:
     if not dash or len(pieces) != 3 or not all(pieces):
         raise ValueError(f"no task: {name!r}")
     return Task(int(float(digits)), pieces[0], pieces[1], pieces[2])
+
+
+def exact_moment(name: str) -> Timestamp:
+    """Return the moment that a row's name tells, with its fraction where it has one."""
+    return Timestamp.parse(name.partition("-")[0])
 
 
 def delete_at_of(text: str | None, now_seconds: float, *, past_is_fine: bool = False) -> int:

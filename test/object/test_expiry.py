@@ -25,6 +25,12 @@ def test_a_task_comes_back(delete_at: int, obj: str) -> None:
     assert name[10] == "-"
 
 
+def test_a_deletion_that_was_put_off_knows_its_exact_moment() -> None:
+    """The name of its row has a fraction, and nothing that was written later in that second may go."""
+    assert expiry.exact_moment("1700000000.12345-AUTH_a/c/o-1/x").normal == "1700000000.12345"
+    assert expiry.exact_moment("1700000000-AUTH_a/c/o").normal == "1700000000.00000"
+
+
 def test_the_container_is_stock_swifts() -> None:
     """A day's container, shifted back by the object's hash; the figure is stock Swift 2.38.3's."""
     task = Task(1_700_000_000, "a", "c", "o")

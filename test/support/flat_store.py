@@ -79,7 +79,7 @@ class Body:
         self._is_open = False
 
 
-@dataclass
+@dataclass(eq=False)  # What is known of an application is remembered by it.
 class FlatStore:
     """An application."""
 

@@ -26,8 +26,8 @@ from ....common.http.wsgi import Environ, StartResponse, WSGIApp
 from ..inner import Reply, call, heard
 from ..listing_formats import LISTING_BYTES_MAX
 from . import reading
-from .deleting import Deletion
-from .reading import MARK, is_manifest
+from .deleting import Deletion, delete_later
+from .reading import MARK, Question, is_manifest
 from .writing import Limits, Writing
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,10 @@ class SloConfig:
     yield_frequency: int = setting(
         10, help="Seconds between signs of life of an answer that takes long.", minimum=1
     )
+    allow_async_delete: bool = setting(
+        True,  # noqa: FBT003
+        help="With async=yes, leave the segments of a deleted object to the expirer.",
+    )
 
 
 class StaticLargeObjects:
@@ -55,6 +59,7 @@ class StaticLargeObjects:
 
     def __init__(self, app: WSGIApp, config: SloConfig) -> None:
         self.app = app
+        self._deletes_later = config.allow_async_delete
         self._limits = Limits(
             segments_max=config.max_manifest_segments,
             bytes_max=config.max_manifest_size,
@@ -94,27 +99,28 @@ class StaticLargeObjects:
         return Writing(self, self.app, environ, self._limits).answer(heartbeat=heartbeat)
 
     def _delete(self, environ: Environ, asked: dict[str, str]) -> Answer:
-        deletion = Deletion(
-            self.app,
-            environ,
-            concurrency=self._limits.concurrency,
-            version_id=asked.get("version-id"),
-        )
+        version_id = asked.get("version-id")
+        if self._deletes_later and true_value(asked.get("async", "")):
+            answer = delete_later(self.app, environ, version_id=version_id)
+            if answer is not None:
+                return answer
+        deletion = Deletion(self.app, environ, concurrency=self._limits.concurrency, version_id=version_id)
         return deletion.answer(heartbeat_seconds=self._limits.heartbeat_seconds)
 
     def _read(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Pass on what is no manifest as it comes; answer for what is one."""
-        question = reading.question_of(self.app, environ)
-        shows_manifest = question.parameters.get("multipart-manifest") == "get"
+        asked, path = _asked(environ), environ["PATH_INFO"]
+        shows_manifest = asked.get("multipart-manifest") == "get"
         if not shows_manifest:
             reading.prepare(environ)
-        elif question.parameters.get("format") == "raw":
+        elif asked.get("format") == "raw":
             environ.pop("HTTP_RANGE", None)
         status, headers, body = heard(self.app, environ)
         if not is_manifest(headers):
             start_response(status, headers)
             return body
         reply = Reply(int(status[:3]), {name.lower(): value for name, value in headers}, body)
+        question = Question(self.app, environ, path, asked)
         answered = reading.manifest_answer if shows_manifest else reading.large_answer
 
         def act() -> Answer:
@@ -187,6 +193,6 @@ def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[
         max_manifest_size=config.max_manifest_size,
         yield_frequency=config.yield_frequency,
         min_segment_size=1,
-        allow_async_delete=False,
+        allow_async_delete=config.allow_async_delete,
     )
     return lambda app: StaticLargeObjects(app, config)

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import md5
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from ....common import conditions
 from ....common.errors import Corrupt, Refused, Unavailable
@@ -76,13 +76,6 @@ class Question:
         """GET or HEAD."""
         method: str = self.environ["REQUEST_METHOD"]
         return method
-
-
-def question_of(app: WSGIApp, environ: Environ) -> Question:
-    """Return the question in a request."""
-    text = environ.get("QUERY_STRING")
-    parameters = dict(parse_qsl(text, keep_blank_values=True)) if text else {}
-    return Question(app, environ, environ["PATH_INFO"], parameters)
 
 
 def manifest_answer(question: Question, reply: Reply) -> Answer:
