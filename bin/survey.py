@@ -4,7 +4,8 @@
                                    ──▶ exit code: 0 settled, 1 not settled, 2 not exact
 
 With `--device ID=PATH` devices are read from folders of this machine; otherwise every object server in
-the ring is asked.
+the ring is asked. With `--recon-cache-path` the figures are left where /recon and /metrics of this node's
+servers tell them, and with `--every` they stay live: counts begin so many seconds apart.
 """
 
 from ..common import concurrency
@@ -14,10 +15,11 @@ concurrency.patch()
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..common import timestamp
+from ..common import recon_cache, timestamp
 from ..common.cluster import DEFAULT_DIRECTORY, ClusterConf
 from ..common.errors import ApusError, Refused
 from ..common.http.client import Pool, PoolConfig
@@ -34,6 +36,16 @@ SETTLED, UNSETTLED, INEXACT = 0, 1, 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Survey and report."""
     arguments = _parser().parse_args(argv)
+    while True:
+        begun = time.monotonic()
+        verdict = _survey_once(arguments)
+        if not arguments.every:
+            return verdict
+        time.sleep(max(0.0, arguments.every - (time.monotonic() - begun)))
+
+
+def _survey_once(arguments: argparse.Namespace) -> int:
+    begun = time.time()
     try:
         cluster = ClusterConf.load(arguments.swift_dir)
         found = [
@@ -45,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
             for policy in _policies(cluster, arguments.policy)
         ]
+        if arguments.recon_cache_path:
+            _leave(found, arguments.recon_cache_path, begun)
     except (ApusError, OSError) as problem:
         print(f"apus-survey: {problem}", file=sys.stderr)
         return INEXACT
@@ -71,7 +85,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--shortages", type=int, default=20, help="how many short objects to name")
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds to wait for each answer")
     parser.add_argument("--reclaim-age", type=float, default=604800.0, help="as the object servers have it")
+    parser.add_argument("--recon-cache-path", metavar="FOLDER", help="leave the figures there for /recon")
+    parser.add_argument("--every", type=float, metavar="SECONDS", help="count again and again")
     return parser
+
+
+def _leave(found: Sequence[PolicySurvey], folder: str, begun: float) -> None:
+    """Leave the figures for this node's servers to tell, in the place of the earlier ones."""
+    recon_cache.leave(folder, "survey", {"survey_policies": None})
+    recon_cache.leave(
+        folder,
+        "survey",
+        {
+            "survey_policies": {str(each.policy.index): each.as_json(0) for each in found},
+            "survey_time": time.time() - begun,
+            "survey_last": time.time(),
+        },
+    )
 
 
 def _policies(cluster: ClusterConf, wanted: str | None) -> list[Policy]:

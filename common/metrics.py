@@ -17,7 +17,7 @@ import ipaddress
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -36,6 +36,7 @@ SECONDS_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 _store = Store()
 os.register_at_fork(before=_store.before_fork, after_in_child=_store.after_fork)
 _definitions: dict[str, Definition] = {}
+_told: dict[str, Told] = {}
 
 Kind = TypeVar("Kind")
 
@@ -131,6 +132,31 @@ def gauge(name: str, description: str, *labels: str) -> Family[Gauge]:
     return Family(_declare(Definition(name, description, "gauge", labels)), Gauge)
 
 
+class Told:
+    """A gauge that is asked for when somebody scrapes: all workers tell the same, nothing is added up."""
+
+    __slots__ = ("_ask", "definition")
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self._ask: Callable[[], Mapping[tuple[str, ...], float]] = dict
+
+    def ask(self, how: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
+        """Say how it is found out: a value for each set of label values."""
+        self._ask = how
+
+    def family(self) -> Metric | None:
+        """Return what it is now, None where there is nothing to tell."""
+        readings = [(labels, [value]) for labels, value in sorted(self._ask().items())]
+        return _family(self.definition, readings) if readings else None
+
+
+def told(name: str, description: str, *labels: str) -> Told:
+    """Declare a gauge that is asked for when somebody scrapes."""
+    made = _told.get(name) or Told(_declare(Definition(name, description, "gauge", labels)))
+    return _told.setdefault(name, made)
+
+
 def histogram(
     name: str, description: str, *labels: str, buckets: tuple[float, ...] = SECONDS_BUCKETS
 ) -> Family[Histogram]:
@@ -169,6 +195,10 @@ class SharedCells(Collector):
         for definition in definitions():
             if definition.name in readings:
                 yield _family(definition, readings[definition.name])
+        for each in _told.values():
+            family = each.family()
+            if family is not None:
+                yield family
 
 
 def _family(definition: Definition, readings: list[tuple[tuple[str, ...], list[float]]]) -> Metric:

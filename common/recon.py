@@ -16,13 +16,14 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from . import recon_cache
+from . import metrics, recon_cache
 from .cluster import DEFAULT_DIRECTORY
 from .config import parse, setting
 from .doors import before
@@ -52,6 +53,7 @@ CACHED: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     ("expirer", "object"): ("object", ("object_expiration_pass", "expired_last_pass")),
     ("auditor", "object"): ("object", ("object_auditor_stats_ALL", "object_auditor_stats_ZBF")),
     ("driveaudit", ""): ("drive", ("drive_audit_errors",)),
+    ("survey", ""): ("survey", ("survey_policies", "survey_time", "survey_last")),
     ("sharding", ""): ("container", ("sharding_stats", "sharding_time", "sharding_last")),
     ("relinker", ""): ("relinker", ("devices", "workers")),
 } | {
@@ -65,6 +67,19 @@ CACHED: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     for kind in ("account", "container")
 }
 CACHED["replication", ""] = CACHED["replication", "object"]  # How old tools ask for it.
+
+
+SURVEYED = {
+    figure: metrics.told(f"apus_survey_{figure}", description, "policy")
+    for figure, description in (
+        ("objects", "Objects that the last survey of the cluster has counted."),
+        ("objects_below", "Objects of which the last survey found fewer copies than there should be."),
+        ("objects_without_copy", "Objects of which the last survey found no copy."),
+    )
+}
+SURVEY_MOMENT = metrics.told(
+    "apus_survey_finished_timestamp_seconds", "When the last survey of the cluster was finished."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +118,19 @@ class Recon:
             "version": our_version,
             "time": time.time,
         }
+
+        for figure, gauge in SURVEYED.items():
+            gauge.ask(partial(self._surveyed, figure))
+        SURVEY_MOMENT.ask(self._survey_moment)
+
+    def _surveyed(self, figure: str) -> dict[tuple[str, ...], float]:
+        """Return a figure of the survey that was left here last, by policy."""
+        policies = recon_cache.look(self.config.recon_cache_path, "survey").get("survey_policies") or {}
+        return {(index,): float(found[figure]) for index, found in policies.items()}
+
+    def _survey_moment(self) -> dict[tuple[str, ...], float]:
+        last = recon_cache.look(self.config.recon_cache_path, "survey").get("survey_last")
+        return {} if last is None else {(): float(last)}
 
     def answer(self, environ: Environ) -> Answer:
         """Tell what was asked for."""

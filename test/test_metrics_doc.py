@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("common", "ring", "account", "container", "object", "replicator", "proxy")
 ROW = re.compile(r"^\| `(apus_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
 DECLARES = re.compile(
-    r"\bmetrics\.(?:counter|gauge|histogram)\(|^\w+ = (?:counter|gauge|histogram)\(", re.MULTILINE
+    r"\bmetrics\.(?:counter|gauge|histogram|told)\(|^\w+ = (?:counter|gauge|histogram)\(", re.MULTILINE
 )
 
 

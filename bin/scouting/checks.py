@@ -108,6 +108,49 @@ def _oldest_and_newest(last: Mapping[str, float | None], now: float) -> Iterator
     yield f"Most recent completion was {clock(moment)} ({elapsed(now - moment)} ago) by {host}."
 
 
+def reconstruction(answers: Answers, home: Home) -> Findings:
+    """Tell how long reconstructors take, and who finished the longest ago."""
+    findings = _summaries([("object_reconstruction_time", _field(answers, "object_reconstruction_time"))])
+    _tell_last(findings, answers, "object_reconstruction_last", home)
+    return findings
+
+
+def sharding(answers: Answers, home: Home) -> Findings:
+    """Tell what sharders did in their last pass."""
+    stats = [answer.get("sharding_stats") or {} for answer in answers.values()]
+    findings = _summaries(
+        [
+            ("sharding_time", _field(answers, "sharding_time")),
+            *((name, [each.get(name) for each in stats]) for name in ("attempted", "failure", "success")),
+        ]
+    )
+    _tell_last(findings, answers, "sharding_last", home)
+    return findings
+
+
+def _tell_last(findings: Findings, answers: Answers, name: str, home: Home) -> None:
+    last = dict(zip(answers, _field(answers, name), strict=True))
+    findings.lines += _oldest_and_newest(last, home.now)
+    findings.data["last"] = last
+
+
+def copies(answers: Answers, home: Home) -> Findings:
+    """Tell of the newest survey that any host keeps: how many objects lack copies."""
+    newest = max(answers.values(), key=lambda answer: answer.get("survey_last") or 0, default={})
+    moment = newest.get("survey_last")
+    if not moment:
+        return Findings([NO_DATA])
+    findings = Findings([f"The last survey ended {clock(moment)} ({elapsed(home.now - moment)} ago)."])
+    for index, found in sorted(newest["survey_policies"].items()):
+        bound = "" if found["exact"] else ", at least: some devices did not answer"
+        findings.lines.append(
+            f"[policy {index}] {found['objects_below']} of {found['objects']} objects lack copies, "
+            f"{found['objects_without_copy']} have none{bound}"
+        )
+    findings.data = {"last": moment, "policies": newest["survey_policies"]}
+    return findings
+
+
 def auditor(answers: Answers, home: Home) -> Findings:
     """Tell what auditors found; those of objects have two modes, and figures for each device."""
     if home.kind != "object":
@@ -316,6 +359,11 @@ CHECKS = (
     Check("auditor", "Checking auditor stats", "auditor/{kind}", auditor),
     Check("updater", "Checking updater times", "updater/{kind}", updater, ("container", "object")),
     Check("expirer", "Checking on expirers", "expirer/{kind}", expirer, ("object",)),
+    Check(
+        "reconstruction", "Checking on reconstructors", "reconstruction/{kind}", reconstruction, ("object",)
+    ),
+    Check("sharding", "Checking on sharders", "sharding", sharding, ("container",)),
+    Check("copies", "Checking copies of objects", "survey", copies, ("object",)),
     Check("replication", "Checking on replication", "replication/{kind}", replication),
     Check("unmounted", "Getting unmounted drives", "unmounted", unmounted),
     Check("loadstats", "Checking load averages", "load", load),

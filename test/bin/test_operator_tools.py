@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from object_nodes import ROOT, ObjectNodes
 
+from apus.common import recon_cache
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectNodes]:
@@ -57,6 +59,16 @@ def test_the_survey_tells_the_truth_by_its_exit_code(nodes: ObjectNodes) -> None
     code, told, _ = run("survey", "--swift-dir", nodes.etc)
     assert code == 2
     assert "this count is a bound" in told
+
+
+def test_a_survey_leaves_its_figures_for_recon(nodes: ObjectNodes, tmp_path: Path) -> None:
+    """What an earlier one has left goes with it."""
+    recon_cache.leave(tmp_path, "survey", {"survey_policies": {"7": {"objects": 1}}})
+    nodes.put("x", b"x", time.time())
+    _, found = survey_of(nodes, "--recon-cache-path", str(tmp_path))
+    left = recon_cache.look(tmp_path, "survey")
+    assert left["survey_policies"] == {"0": {**found, "shortages": []}}
+    assert left["survey_last"] <= time.time()
 
 
 def test_what_cannot_be_surveyed_is_said(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from one_request import FixedApp, ask
 
-from apus.common import recon, recon_cache
+from apus.common import metrics, recon, recon_cache
 
 
 @pytest.fixture
@@ -185,3 +185,15 @@ def test_a_spoilt_cache_is_as_good_as_none(node: Path) -> None:
     assert told(node, "expirer/object") == {"object_expiration_pass": None, "expired_last_pass": None}
     recon_cache.leave(node / "cache", "object", {"object_expiration_pass": 1.0})
     assert told(node, "expirer/object")["object_expiration_pass"] == 1.0
+
+
+def test_a_survey_is_told_by_recon_and_as_metrics(node: Path) -> None:
+    """By the node where it was left, as it was left last; nowhere else."""
+    assert told(node, "survey") == {"survey_policies": None, "survey_time": None, "survey_last": None}
+    assert "apus_survey" not in ask(metrics.filter_factory({})(FixedApp()), path="/metrics").text
+    figures = {"objects": 9, "objects_below": 2, "objects_without_copy": 0}
+    recon_cache.leave(node / "cache", "survey", {"survey_policies": {"0": figures}, "survey_last": 1700000000.0})
+    assert told(node, "survey")["survey_policies"] == {"0": figures}
+    scraped = ask(metrics.filter_factory({})(FixedApp()), path="/metrics").text
+    assert 'apus_survey_objects_below{policy="0"} 2.0' in scraped
+    assert "apus_survey_finished_timestamp_seconds 1.7e+09" in scraped

@@ -8,11 +8,14 @@ from apus.bin.scouting.checks import (
     auditor,
     clocks,
     conf_checksum,
+    copies,
     disk_usage,
     quarantined,
+    reconstruction,
     replication,
     ring_checksums,
     servers,
+    sharding,
     unmounted,
     versions,
 )
@@ -106,3 +109,31 @@ def test_versions_and_quarantines_are_gathered() -> None:
     assert found.lines == ["Versions not matched (1, 2)."]
     answers = {"a:1": {"objects": 3, "accounts": 0, "containers": 0, "policies": {"1": {"objects": 2}}}}
     assert quarantined(answers, HOME).data["quarantined_objects_1"]["total"] == 2
+
+
+def test_reconstructors_and_sharders_are_told_of() -> None:
+    """As swift-recon tells it, whoever's servers answer."""
+    told = {"a:1": {"object_reconstruction_time": 3.0, "object_reconstruction_last": 1940.0}}
+    lines = reconstruction(told, HOME).lines
+    assert lines[0].startswith("[object_reconstruction_time] low: 3")
+    assert lines[1].endswith("(1 minutes ago) by a:1.")
+    shards = {
+        "a:1": {"sharding_time": 2.0, "sharding_stats": {"attempted": 4, "failure": 1}, "sharding_last": 1}
+    }
+    found = sharding(shards, HOME)
+    assert found.data["failure"]["total"] == 1
+    assert found.data["success"] is None
+
+
+def test_the_newest_survey_counts() -> None:
+    """Only the node that surveys keeps one; an inexact one is called a bound."""
+    figures = {"objects": 9, "objects_below": 2, "objects_without_copy": 0, "exact": True}
+    answers = {
+        "a:1": {"survey_last": None, "survey_policies": None},
+        "b:1": {"survey_last": 1000.0, "survey_policies": {"0": {**figures, "objects_below": 7}}},
+        "c:1": {"survey_last": 1940.0, "survey_policies": {"0": figures, "1": {**figures, "exact": False}}},
+    }
+    found = copies(answers, HOME)
+    assert found.lines[1] == "[policy 0] 2 of 9 objects lack copies, 0 have none"
+    assert found.lines[2].endswith("0 have none, at least: some devices did not answer")
+    assert found.data["last"] == 1940.0
