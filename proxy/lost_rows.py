@@ -15,6 +15,7 @@ from ..common.http.wsgi import Environ
 from ..ring.device import Device
 from .container_updates import dealing
 from .fanout import ask_in_turn
+from .footers import FOOTERS
 from .nodes import Candidate
 from .replicas import Replicas
 from .rings import Home
@@ -24,8 +25,9 @@ _ELSEWHERE = (
     "HTTP_X_OBJECT_SYSMETA_CONTAINER_UPDATE_OVERRIDE_",
     "HTTP_X_BACKEND_CONTAINER_PATH",
     "HTTP_X_BACKEND_QUOTED_CONTAINER_PATH",
+    FOOTERS,
 )
-"""Headers by which a row says something else than its object, or goes somewhere else; not known here."""
+"""What makes a row say something else than its object, or go somewhere else; not known here."""
 
 
 def is_plain(environ: Environ) -> bool:

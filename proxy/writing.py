@@ -10,7 +10,7 @@ Either way the outcome is a list of replies that quorum.py judges. It knows no A
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..common.http.client import Exchange, Sendable, with_more
 from ..common.http.errors import BadFraming, ClientDisconnect, ClientTimeout
 from .backend import SMALL_UPLOAD, Backend, Question
 from .fanout import Replies, Reply, collect
+from .footers import Mime
 from .nodes import Candidate
 from .quorum import quorum_size
 from .witness import Witness
@@ -121,6 +122,8 @@ class Stream:
     question: Question
     limits: UploadLimits
     length: int | None
+    mime: Mime | None = None
+    """How footers travel, where a filter will tell some."""
     lanes: list[Lane] = field(default_factory=list)
     footer: bytes = b""
     """What is told of the body behind it, to those who take it."""
@@ -132,7 +135,10 @@ class Stream:
     def connect(self, requests: Sequence[Sendable], nodes: Iterator[Candidate]) -> None:
         """Open one lane per request, on stand-ins where a device fails."""
         mailbox: Queue = Queue()
-        if self.length is not None and self.length >= body_sums.BODY_BYTES_MIN:
+        if self.mime is not None:
+            announced = self.mime.headers(self.length)
+            requests = [with_more(headers, announced) for headers in requests]
+        elif self.length is not None and self.length >= body_sums.BODY_BYTES_MIN:
             requests = [with_more(headers, body_sums.OFFER) for headers in requests]
         for turn, headers in enumerate(requests):
             spawn(self._open, turn, headers, nodes, mailbox)
@@ -161,12 +167,12 @@ class Stream:
                 "PUT",
                 self.question.target(device),
                 headers,
-                length=self.length,
+                length=None if self.mime else self.length,
                 expect_continue=True,
                 timeout_seconds=self.question.timeout_seconds,
             )
             if exchange.continue_status == CONTINUE:
-                return Lane(candidate, exchange, turn)
+                return self._begun(Lane(candidate, exchange, turn))
             response = exchange.response()
             if response.status >= 500:
                 self.backend.refused(device, "PUT", response, length=self.length or SMALL_UPLOAD + 1)
@@ -175,6 +181,26 @@ class Stream:
         except Unavailable as problem:
             self.backend.failed(device, "PUT", str(problem))
             return None
+
+    def _begun(self, lane: Lane) -> Lane | None:
+        """Return the lane ready for the body; None where it does not take what we must tell behind it."""
+        if self.mime is None:
+            return lane
+        if self.mime.is_taken(lane.exchange.continue_headers):
+            lane.exchange.send(self.mime.opening())
+            return lane
+        lane.exchange.abort()
+        self.backend.failed(lane.candidate.device, "PUT", "it takes no metadata behind a body")
+        return None
+
+    def tell(self, footers: Mapping[str, str], *, replicas: int) -> None:
+        """Send what a filter has told of the body, to all lanes."""
+        assert self.mime is not None
+        closing = self.mime.closing(footers)
+        for lane in self.lanes:
+            if lane.alive:
+                self._send(lane, closing)
+        self.require_quorum(replicas)
 
     def send_all(self, source: Any, *, replicas: int) -> int:
         """Pass the client's body to all lanes; return its length.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import mimetypes
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +29,7 @@ from ..call import Call
 from ..container_updates import UpdateTarget, deal_updates
 from ..expiry import QUEUE_ACCOUNT, delete_at, queue_container
 from ..fanout import Replies, statuses
+from ..footers import FOOTERS, Mime, told
 from ..info import ContainerInfo
 from ..infos import require_known
 from ..quorum import (
@@ -169,11 +171,10 @@ class ObjectController:
         target = self._target(call, info)
         length = self._checked_length(environ)
         headers = self._put_headers(call, target)
-        requests = self._dealt(call, target, headers)
         if length is not None and length <= self._settings.small_body_size and not only_if_absent:
-            replies = self._put_small(call, target, requests, length)
+            replies = self._put_small(call, target, headers, length)
         else:
-            replies = self._put_large(call, target, requests, length)
+            replies = self._put_large(call, target, headers, length)
         return self._put_answer(call, target, replies, only_if_absent=only_if_absent is not None)
 
     def _writable(self, call: Call) -> ContainerInfo | Answer:
@@ -280,8 +281,11 @@ class ObjectController:
         home = self._replicas.rings.of_container(QUEUE_ACCOUNT, name)
         return UpdateTarget(home.partition, home.primaries, name)
 
-    def _put_small(self, call: Call, target: Target, requests: Sequence[Sendable], length: int) -> Replies:
+    def _put_small(self, call: Call, target: Target, headers: dict[str, str], length: int) -> Replies:
         body = read_body(call.environ["wsgi.input"], length) if length else b""
+        if FOOTERS in call.environ:
+            headers.update(self._footers(call))
+        requests = self._dealt(call, target, headers)
         question = self._replicas.question("PUT", call.path, target.home, body=body)
         nodes = self._replicas.in_writing_order(target.home, target.policy_index)
         return self._replicas.change(
@@ -292,15 +296,23 @@ class ObjectController:
             is_enough=partial(self._is_settled, call, target),
         )
 
-    def _put_large(
-        self, call: Call, target: Target, requests: Sequence[Sendable], length: int | None
-    ) -> Replies:
+    def _footers(self, call: Call) -> dict[str, str]:
+        """Return what a filter tells of the body that has passed; rows carry some of it as headers."""
+        footers = told(call.environ[FOOTERS])
+        if footers:
+            self._check_header_sizes(footers)
+        return footers
+
+    def _put_large(self, call: Call, target: Target, headers: dict[str, str], length: int | None) -> Replies:
         replicas = target.home.replicas
+        requests = self._dealt(call, target, headers)
+        has_footers = FOOTERS in call.environ
         stream = Stream(
             self._replicas.backend,
             self._replicas.question("PUT", call.path, target.home),
             self._upload_limits,
             length or None,  # A peer asks for no body by 100 Continue where none was announced.
+            Mime(f"{random.getrandbits(256):064x}") if has_footers else None,
         )
         try:
             stream.connect(requests, self._replicas.in_writing_order(target.home, target.policy_index))
@@ -309,6 +321,8 @@ class ObjectController:
                 return stream.early
             stream.require_quorum(replicas)
             sent = stream.send_all(call.environ["wsgi.input"], replicas=replicas)
+            if has_footers:
+                stream.tell(self._footers(call), replicas=replicas)
             late = stream.finish(is_enough=partial(self._is_settled, call, target))
         except BaseException:
             stream.abort()

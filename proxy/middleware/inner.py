@@ -27,6 +27,8 @@ OWN_KEYS = frozenset(
         "apus.owner",
         "apus.policy_index",
         "swift_owner",
+        "swift.callback.fetch_crypto_keys",
+        "swift.callback.update_footers",
         "swift.format_listing",
         "swift.leave_relative_location",
         "webob.adhoc_attrs",

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from one_request import Reply, ask
-from storage_doubles import DoubledCluster, StorageNode, doubled_cluster
+from storage_doubles import DoubledCluster, doubled_cluster, make_real
 
-from apus.common.cluster import ClusterConf
-from apus.common.http.answer import Answer
-from apus.common.http.request import Request
 from apus.object.files.inflow import Inflow
-from apus.object.server import ObjectServer
 from apus.proxy.witness import PIECE_BYTES
 
 PATH = "AUTH_t/c/o"
@@ -44,24 +40,6 @@ def believers(monkeypatch: pytest.MonkeyPatch) -> list[Inflow]:
 
     monkeypatch.setattr(Inflow, "leave_digest", leave_digest)
     return found
-
-
-def make_real(
-    cluster: DoubledCluster, node: StorageNode, warp: Callable[[Any], Any] = lambda body: body
-) -> None:
-    """Have a real object server take the uploads of a node, which get to it through `warp`."""
-    root = cluster.directory / f"real{node.port}"
-    (root / f"d{cluster.nodes.index(node)}").mkdir(parents=True)
-    options = {"devices": str(root), "mount_check": "false", "fallocate_reserve": "0"}
-    server = ObjectServer(options, ClusterConf.load(cluster.directory))
-
-    def answer(request: Request, _node: StorageNode) -> Answer | None:
-        if request.method != "PUT" or request.path.count("/") < 5:
-            return None
-        request.environ["wsgi.input"] = warp(request.environ["wsgi.input"])
-        return server._answer(request)
-
-    node.misbehaviour = answer
 
 
 def stored(cluster: DoubledCluster) -> int:

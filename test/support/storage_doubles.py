@@ -25,6 +25,7 @@ from apus.common.cluster import ClusterConf
 from apus.common.http.answer import Answer
 from apus.common.http.request import Request
 from apus.common.http.server import HttpServer, ServerConfig
+from apus.object.server import ObjectServer
 from apus.proxy.app import Proxy
 from apus.proxy.settings import ProxySettings
 from apus.ring.device import Device
@@ -322,3 +323,24 @@ def doubled_cluster(directory: Path, *, replicas: int = 3, nodes: int = 4) -> It
     finally:
         for node in running:
             node.stop()
+
+
+def make_real(
+    cluster: DoubledCluster,
+    node: StorageNode,
+    warp: Callable[[Any], Any] = lambda body: body,
+    methods: Iterable[str] = ("PUT",),
+) -> None:
+    """Have a real object server take such requests of a node; bodies get to it through `warp`."""
+    root = cluster.directory / f"real{node.port}"
+    (root / f"d{cluster.nodes.index(node)}").mkdir(parents=True)
+    options = {"devices": str(root), "mount_check": "false", "fallocate_reserve": "0"}
+    server = ObjectServer(options, ClusterConf.load(cluster.directory))
+
+    def answer(request: Request, _node: StorageNode) -> Answer | None:
+        if request.method not in methods or request.path.count("/") < 5:
+            return None
+        request.environ["wsgi.input"] = warp(request.environ["wsgi.input"])
+        return server._answer(request)
+
+    node.misbehaviour = answer

@@ -114,17 +114,7 @@ def _decrypted_body(environ: Environ, reply: Reply, crypto: Crypto) -> Decrypted
 
 
 def _object_key(environ: Environ, key_id: KeyId | None) -> bytes:
-    try:
-        return keys_for(environ, key_id)["object"]
-    except KeyError as problem:
-        raise Locked("the keymaster has no key for this object") from problem
-
-
-def _container_key(environ: Environ, key_id: KeyId | None) -> bytes:
-    try:
-        return keys_for(environ, key_id)["container"]
-    except KeyError as problem:
-        raise Locked("the keymaster has no key for this container") from problem
+    return keys_for(environ, key_id)["object"]
 
 
 def _required(value: str, key: bytes) -> str:
@@ -139,7 +129,7 @@ def _listed(environ: Environ, value: str, key_id: KeyId | None) -> str:
     sealed = sealed_by(value)
     if sealed is None:
         return value
-    return unseal(*sealed, _container_key(environ, sealed[1].key_id or key_id))
+    return unseal(*sealed, keys_for(environ, sealed[1].key_id or key_id, of=("container",))["container"])
 
 
 def _with_hashes(environ: Environ, document: bytes) -> bytes:

@@ -64,7 +64,7 @@ class Encrypter:
         return self.app(environ, start_response)
 
     def _put(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        keys = keys_for(environ)
+        keys = keys_for(environ, of=("object", "container"))
         self._seal_metadata(environ, keys)
         body = EncryptedBody(environ["wsgi.input"], keys, self._randomness)
         environ["wsgi.input"] = body

@@ -8,6 +8,8 @@ Keymasters may be other people's: what they hand out is looked at before it is u
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from typing import Literal
 
 from ....common.errors import ApusError
 from ....common.http.answer import Answer
@@ -18,15 +20,18 @@ from .cipher import KEY_BYTES
 log = logging.getLogger(__name__)
 
 
+Level = Literal["object", "container"]
+
+
 class Locked(ApusError):
     """There are no keys for this request."""
 
 
-def keys_for(environ: Environ, key_id: KeyId | None = None) -> Keys:
-    """Return the keys to encrypt with, or those that a key id names.
+def keys_for(environ: Environ, key_id: KeyId | None = None, *, of: Sequence[Level] = ("object",)) -> Keys:
+    """Return the keys to encrypt with, or those that a key id names; of these levels at least.
 
     Raises:
-        Locked: when there is no keymaster, or what it hands out are no keys.
+        Locked: when there is no keymaster, or what it hands out are not those keys.
         UnknownSecret: when the id names a secret that is not configured.
     """
     fetch = environ.get(FETCH_KEYS)
@@ -34,13 +39,13 @@ def keys_for(environ: Environ, key_id: KeyId | None = None) -> Keys:
         raise Locked("no keymaster stands before the encryption filter in the pipeline")
     try:
         keys: Keys = fetch(key_id=key_id)
-        found = [keys[name] for name in ("container", "object") if name in keys]  # type: ignore[literal-required]  # two names
+        lengths = {len(keys[level]) for level in of}
     except UnknownSecret:
         raise
     except Exception as problem:  # noqa: BLE001 - a keymaster of other people's may raise anything
         raise Locked(f"the keymaster failed: {problem!r}") from problem
-    if not found or any(len(key) != KEY_BYTES for key in found):
-        raise Locked("the keymaster handed out no keys of the right length")
+    if lengths != {KEY_BYTES}:
+        raise Locked("the keymaster handed out a key of another length than the cipher's")
     return keys
 
 

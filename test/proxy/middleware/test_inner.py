@@ -26,6 +26,8 @@ def client_environ(**more: Any) -> Environ:
         "REMOTE_USER": "me",
         "apus.acl": "somebody",
         "apus.owner": True,
+        "swift.callback.fetch_crypto_keys": dict,
+        "swift.callback.update_footers": dict,
         "apus.groups": frozenset(("me",)),
         "swift.trans_id": "tx1",
         "wsgi.input": BytesIO(b"content"),
@@ -47,6 +49,7 @@ def test_it_inherits_who_asks_and_nothing_that_was_said() -> None:
     assert made["wsgi.input"].read() == b""
     for key in ("HTTP_X_OBJECT_META_COLOUR", "HTTP_IF_NONE_MATCH", "CONTENT_TYPE", "apus.acl", "apus.owner"):
         assert key not in made
+    assert not [key for key in made if key.startswith("swift.callback.")]
 
 
 def test_the_clients_rights_decide_unless_it_is_trusted() -> None:
