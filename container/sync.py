@@ -107,13 +107,14 @@ class Pass:
 class Share:
     """Which rows of a container are this replica's to send first."""
 
-    salted_hash: Callable[[str], bytes]
+    hash_of: Callable[[str], str]
+    """The hash by which the ring knows a name, as 32 digits."""
     turn: int
     replicas: int
 
     def has(self, name: str) -> bool:
         """Whether it is this replica's."""
-        return int.from_bytes(self.salted_hash(name)[:4], "big") % self.replicas == self.turn
+        return int(self.hash_of(name)[:8], 16) % self.replicas == self.turn
 
 
 def sent_headers(original: Mapping[str, str]) -> dict[str, str]:

@@ -136,7 +136,9 @@ def _tell_last(findings: Findings, answers: Answers, name: str, home: Home) -> N
 
 def copies(answers: Answers, home: Home) -> Findings:
     """Tell of the newest survey that any host keeps: how many objects lack copies."""
-    newest = max(answers.values(), key=lambda answer: answer.get("survey_last") or 0, default={})
+    newest: Mapping[str, Any] = max(
+        answers.values(), key=lambda answer: answer.get("survey_last") or 0, default={}
+    )
     moment = newest.get("survey_last")
     if not moment:
         return Findings([NO_DATA])

@@ -101,7 +101,7 @@ def run(made: ContainerSync, database: ContainerBroker, remote: Any, share: Shar
 
 
 def share(turn: int, replicas: int = 3) -> Share:
-    return Share(lambda name: hashlib.md5(name.encode()).digest(), turn, replicas)
+    return Share(lambda name: hashlib.md5(name.encode()).hexdigest(), turn, replicas)
 
 
 NAMES = [f"o{number}" for number in range(12)]

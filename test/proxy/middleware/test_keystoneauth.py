@@ -24,7 +24,7 @@ WHO = {
     "X-Project-Domain-Id": "default",
     "X-Roles": "swiftoperator",
 }
-V3 = {"keystone.token_info": {"token": {}}}
+V3: Environ = {"keystone.token_info": {"token": {}}}
 
 
 class Store:
@@ -158,7 +158,8 @@ def test_is_admin_is_no_more(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_roles_may_differ_by_prefix() -> None:
     """The unprefixed option is for all prefixes that have none of their own."""
-    filter_ = auth(reseller_prefix="AUTH, ''", operator_roles="one", **{"''operator_roles": "two"})
+    options = {"reseller_prefix": "AUTH, ''", "operator_roles": "one", "''operator_roles": "two"}
+    filter_ = keystoneauth.filter_factory({}, **options)(Store())
     assert get(filter_, "/v1/AUTH_p1/c", X_Roles="ONE").status == 200
     assert get(filter_, "/v1/AUTH_p1/c", X_Roles="two").status == 403
     assert get(filter_, "/v1/p1/c", X_Roles="two").status == 200
