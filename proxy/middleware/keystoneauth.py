@@ -93,6 +93,7 @@ class KeystoneAuth:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
+        _drop_headers_without_value(environ)
         if self.allow_overrides and environ.get("swift.authorize_override"):
             return self.app(environ, start_response)
         person = person_in(environ)
@@ -173,6 +174,12 @@ class KeystoneAuth:
                 "an account's project has another domain than the account was created in",
                 extra={"account": question.account, "token": person.project_domain, "account_domain": noted},
             )
+
+
+def _drop_headers_without_value(environ: Environ) -> None:
+    """Take out what auth_token leaves as None, where a token has no such fact: no header is like that."""
+    for key in [key for key, value in environ.items() if value is None and key.startswith("HTTP_")]:
+        del environ[key]
 
 
 def _shows_sync_key(environ: Environ) -> bool:

@@ -170,3 +170,11 @@ def test_capabilities_name_it() -> None:
     """GET /info says which auth filter answers."""
     auth()
     assert info.public()["keystoneauth"] == {}
+
+
+def test_what_auth_token_leaves_empty_is_no_header() -> None:
+    """The proxy measures the length of every one."""
+    nothing = {"HTTP_X_SERVICE_ROLES": None, "HTTP_X_DOMAIN_ID": None}
+    reply = ask(auth(), "PUT", "/v1/AUTH_p1/c", headers=WHO, environ={**V3, **nothing})
+    assert reply.status == 200
+    assert not nothing.keys() & reply.environ.keys()
