@@ -16,26 +16,28 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from clusters import ROOT, AllInOne, free_port_block
+from clusters import ROOT, AllInOne, free_port_block, with_filters
 from processes import kill_and_wait
 
 KINDS = ("account", "container", "object")
 START_TIMEOUT_SECONDS = 60
-PROXY_PIPELINE = (
-    "catch_errors gatekeeper healthcheck proxy-logging cache listing_formats tempauth proxy-server"
-)
+PROXY_PIPELINE = "catch_errors gatekeeper healthcheck proxy-logging cache listing_formats tempauth slo dlo versioned_writes symlink proxy-server"
+VERSIONS = {"allow_versioned_writes": "true", "allow_object_versioning": "true"}
 _PROXY_FILTERS = {
     "catch_errors": "catch_errors",
     "gatekeeper": "gatekeeper",
     "healthcheck": "healthcheck",
     "proxy-logging": "proxy_logging",
     "listing_formats": "listing_formats",
+    "slo": "slo",
+    "dlo": "dlo",
+    "symlink": "symlink",
 }
 
 
@@ -67,8 +69,9 @@ class StockPrograms:
         self.end(node)
         self.cluster.start(node)
 
-    def replace_proxy(self) -> None:
-        """End our proxy and serve its port with stock's."""
+    def replace_proxy(self, last_filters: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        """End our proxy and serve its port with stock's, these filters of its right before the proxy."""
+        last = last_filters or {}
         for pid in self.cluster.pids("proxy-server"):
             kill_and_wait(pid)
         memcached = self._start_memcached()
@@ -77,7 +80,7 @@ class StockPrograms:
         users = {name: value for name, value in conf["filter:tempauth"].items() if name.startswith("user_")}
         sections = {
             "DEFAULT": self._common(conf["DEFAULT"]),
-            "pipeline:main": {"pipeline": PROXY_PIPELINE},
+            "pipeline:main": {"pipeline": with_filters(PROXY_PIPELINE, last)},
             "app:proxy-server": {
                 "use": "egg:swift#proxy",
                 "account_autocreate": "true",
@@ -85,7 +88,9 @@ class StockPrograms:
             },
             **{f"filter:{name}": {"use": f"egg:swift#{egg}"} for name, egg in _PROXY_FILTERS.items()},
             "filter:cache": {"use": "egg:swift#memcache", "memcache_servers": f"127.0.0.1:{memcached}"},
+            "filter:versioned_writes": {"use": "egg:swift#versioned_writes", **VERSIONS},
             "filter:tempauth": {"use": "egg:swift#tempauth", "reseller_prefix": "AUTH", **users},
+            **{f"filter:{name}": {"use": f"egg:swift#{name}", **how} for name, how in last.items()},
         }
         path = home / "proxy" / "etc" / "stock-proxy-server.conf"
         _write(path, sections)

@@ -34,7 +34,7 @@ ETAG, SIZE = "X-Object-Sysmeta-Slo-Etag", "X-Object-Sysmeta-Slo-Size"
 MARK = "X-Static-Large-Object"
 _CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_RANGE")
 _OF_THE_MANIFEST = frozenset(("etag", "content-length", "content-range", ETAG.lower(), SIZE.lower()))
-"""What answers about the large object leave out: a copy of its bytes must not take a manifest's marks along."""
+"""What answers about the large object leave out: a copy of its bytes must not have a manifest's marks."""
 _SUB_MANIFESTS_MAX = 20
 """Sub-manifests that one request keeps: twice the depth, whatever tree somebody has built of them."""
 
