@@ -16,7 +16,7 @@ WITH_DAEMONS := $(addprefix test/,functional probe interop chaos simulation \
 UNIT := -n 2 $(addprefix --ignore=,$(WITH_DAEMONS))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test unit lint bench chart clean sim chaos interop install install-tests install-stock install-rgw samples
+.PHONY: help up down status test unit lint bench chart clean sim chaos interop install install-tests install-tempest install-stock install-rgw samples tempest
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 18
@@ -52,6 +52,9 @@ chaos: install-tests  ## two hundred kills in a mixed load
 interop: install-tests install-stock  ## everything that runs against or beside stock OpenStack Swift
 	APUS_INTEROP=full $(PYTEST) -q test/interop $(ARGS)
 
+tempest: install-tests install-tempest  ## OpenStack Tempest's object storage tests, with a Keystone
+	PYTHONPATH=test/support $(PYTHON) test/tempest/run.py $(ARGS)
+
 bench: install-tests install-stock $(if $(filter rgw,$(PEER)),install-rgw)  ## measure Apus beside stock Swift (another PEER=, less with ARGS=--quick)
 	$(PYTHON) -m bench --peer $(PEER) $(ARGS)
 
@@ -72,6 +75,9 @@ install-tests:
 
 install-stock:
 	@.ci/install stock
+
+install-tempest:
+	@.ci/install tempest
 
 install-rgw:
 	@.ci/install rgw

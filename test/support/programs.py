@@ -24,8 +24,12 @@ class CommandError(AssertionError):
 
 def swift(store: Store, *words: str, cwd: Path | None = None, user: str = "test:tester") -> str:
     """Run python-swiftclient's `swift`; return its standard output."""
-    program = str(Path(sys.executable).with_name("swift"))
-    return run([program, *words], store.environment(user), cwd)
+    return run([swift_command(), *words], store.environment(user), cwd)
+
+
+def swift_command() -> str:
+    """The path of python-swiftclient's `swift`."""
+    return str(Path(sys.executable).with_name("swift"))
 
 
 def rclone_environment(store: Store, user: str = "test:tester") -> dict[str, str]:

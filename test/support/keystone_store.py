@@ -1,0 +1,186 @@
+"""A second front of a store: a proxy that believes Keystone, beside the one with the test users.
+
+AllInOne ──keystone_front()──▶ Keystone process + apus-proxy-server with authtoken and keystoneauth
+                            ──▶ Front(endpoint, identity URL)
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import keystone
+from store import Client, Store
+
+START_TIMEOUT_SECONDS = 30
+AUTHTOKEN = """
+[filter:authtoken]
+paste.filter_factory = keystonemiddleware.auth_token:filter_factory
+www_authenticate_uri = {identity}
+auth_url = {identity}
+auth_type = password
+project_domain_id = default
+user_domain_id = default
+project_name = service
+username = swift
+password = {password}
+delay_auth_decision = true
+include_service_catalog = false
+service_token_roles_required = true
+
+[filter:keystoneauth]
+use = egg:apus#keystoneauth
+operator_roles = admin, member
+project_reader_roles = reader
+reseller_prefix = AUTH, SERVICE
+SERVICE_service_roles = service
+"""
+
+
+def keystone_conf(conf: str, *, port: int, identity: str) -> str:
+    """Return a proxy's conf with Keystone in tempauth's place, on another port."""
+    head, pipeline, tail = re.split(r"(^pipeline *=.*$)", conf, maxsplit=1, flags=re.MULTILINE)
+    pipeline = re.sub(r"\btempauth\b", "authtoken keystoneauth", pipeline)
+    head = re.sub(r"^bind_port *=.*$", f"bind_port = {port}", head, flags=re.MULTILINE)
+    filters = AUTHTOKEN.format(identity=identity, password=keystone.SERVICE_PASSWORD)
+    return f"{head}{pipeline}{tail}\n{filters}"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody of a project."""
+
+    front: Front
+    name: str
+    user_id: str
+    project: str
+    project_id: str
+
+    def token(self) -> str:
+        """Return a new token."""
+        return self.front.log_in(self.name, password_of(self.name), self.project)[0]
+
+    def client(self, *, account_of: Person | None = None, service: Person | None = None) -> Client:
+        """Return a client for somebody's account."""
+        path = f"/v1/AUTH_{(account_of or self).project_id}"
+        headers = {"X-Auth-Token": self.token()}
+        if service is not None:
+            headers["X-Service-Token"] = service.token()
+        return Client(self.front.store, path, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """A store and the Keystone that it believes."""
+
+    endpoint: str
+    identity: str
+
+    @property
+    def store(self) -> Store:
+        """The store as its users see it."""
+        return Store(self.endpoint)
+
+    def log_in(self, user: str, password: str, project: str) -> tuple[str, dict[str, Any]]:
+        """Return a token and what Keystone tells of it."""
+        within = {"domain": {"name": "Default"}}
+        identity = {
+            "methods": ["password"],
+            "password": {"user": {"name": user, "password": password, **within}},
+        }
+        body = {"auth": {"identity": identity, "scope": {"project": {"name": project, **within}}}}
+        headers, told = self._ask("POST", "/auth/tokens", {}, body, 201)
+        return headers["x-subject-token"], told["token"]
+
+    def person(self, name: str, *roles: str, project: str | None = None) -> Person:
+        """Make somebody with these roles in a project, which is made too where there is none."""
+        token = self.log_in("admin", keystone.ADMIN_PASSWORD, "admin")[0]
+        admin = {"X-Auth-Token": token}
+        project = project or f"project-of-{name}"
+        found = self._ask("GET", f"/projects?name={project}", admin, None, 200)[1]["projects"]
+        if found:
+            place = found[0]
+        else:
+            place = self._ask("POST", "/projects", admin, {"project": {"name": project}}, 201)[1]["project"]
+        wanted = {"user": {"name": name, "password": password_of(name)}}
+        user = self._ask("POST", "/users", admin, wanted, 201)[1]["user"]
+        known = {
+            role["name"]: role["id"] for role in self._ask("GET", "/roles", admin, None, 200)[1]["roles"]
+        }
+        for role in roles:
+            path = f"/projects/{place['id']}/users/{user['id']}/roles/{known[role]}"
+            self._ask("PUT", path, admin, None, 204)
+        return Person(self, name, user["id"], project, place["id"])
+
+    def _ask(
+        self, method: str, path: str, headers: Mapping[str, str], body: Any, expected: int
+    ) -> tuple[dict[str, str], Any]:
+        place = urlsplit(self.identity)
+        connection = http.client.HTTPConnection(place.netloc, timeout=30)
+        try:
+            content = None if body is None else json.dumps(body)
+            connection.request(method, place.path + path, content, dict(headers))
+            answer = connection.getresponse()
+            raw = answer.read()
+        finally:
+            connection.close()
+        assert answer.status == expected, (method, path, answer.status, raw)
+        return {name.lower(): value for name, value in answer.getheaders()}, json.loads(raw) if raw else None
+
+
+def password_of(name: str) -> str:
+    """Return the password that a person of ours has."""
+    return f"password-of-{name}"
+
+
+@contextmanager
+def keystone_front(proxy_conf: Path, folder: Path, *, port: int, identity_port: int) -> Iterator[Front]:
+    """A Keystone and a proxy that believes it, while they are needed."""
+    endpoint = f"http://127.0.0.1:{port}"
+    with (
+        keystone.running(identity_port, endpoint) as identity,
+        proxy_believing(identity, proxy_conf, folder, port=port),
+    ):
+        yield Front(endpoint, identity)
+
+
+@contextmanager
+def proxy_believing(identity: str, proxy_conf: Path, folder: Path, *, port: int) -> Iterator[None]:
+    """A proxy that asks the Keystone at that URL, whether it is there or not."""
+    conf, log = folder / f"proxy-server-{port}.conf", folder / f"proxy-server-{port}.log"
+    conf.write_text(keystone_conf(proxy_conf.read_text(), port=port, identity=identity))
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "apus.bin.proxy_server", str(conf)]
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        _await(port, process, log)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", "/info")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            assert process.poll() is None, f"the proxy ended at once:\n{log.read_text()[-3000:]}"
+            assert time.monotonic() < deadline, "the proxy does not answer"
+            time.sleep(0.05)
+        finally:
+            connection.close()
