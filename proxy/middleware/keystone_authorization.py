@@ -126,24 +126,27 @@ def judge(person: Person, question: Question, rules: Rules) -> Verdict:
         return Verdict.ALLOWED
     if question.container is None and question.method == "DELETE":
         return Verdict.DENIED
-    if question.acl.admits_group(_names_of(person, names_count=question.names_count)):
-        return Verdict.ALLOWED
+    is_own = owns(person, question.account, rules.resellers)
+    if is_own:
+        mine = rules.accounts[rules.resellers.prefix_of(question.account) or ""]
+        if not mine.operator_roles.isdisjoint(person.roles) and (
+            not mine.service_roles or not mine.service_roles.isdisjoint(person.service_roles)
+        ):
+            return Verdict.OWNER
+        if reads and not mine.project_reader_roles.isdisjoint(person.roles):
+            return Verdict.ALLOWED
+    return Verdict.ALLOWED if _is_listed(person, question, is_own=is_own) else Verdict.DENIED
+
+
+def _is_listed(person: Person, question: Question, *, is_own: bool) -> bool:
+    """Whether the container's list lets somebody in; roles are on it for those of its own project."""
+    acl = question.acl
+    if acl.admits_group(_names_of(person, names_count=question.names_count)):
+        return True
     public = _admits_anybody(question)
-    if public:
-        return Verdict.ALLOWED
-    if not owns(person, question.account, rules.resellers):
-        return Verdict.DENIED
-    mine = rules.accounts[rules.resellers.prefix_of(question.account) or ""]
-    if not mine.operator_roles.isdisjoint(person.roles) and (
-        not mine.service_roles or not mine.service_roles.isdisjoint(person.service_roles)
-    ):
-        return Verdict.OWNER
-    if reads and not mine.project_reader_roles.isdisjoint(person.roles):
-        return Verdict.ALLOWED
-    if public is None and question.acl.groups:
-        listed = {group.lower() for group in question.acl.groups}
-        return Verdict.DENIED if listed.isdisjoint(person.roles) else Verdict.ALLOWED
-    return Verdict.DENIED
+    if public is not None:
+        return public
+    return is_own and not {group.lower() for group in acl.groups}.isdisjoint(person.roles)
 
 
 def judge_anonymous(question: Question, rules: Rules) -> Verdict:

@@ -64,6 +64,8 @@ def question(method: str, path: str, acl: str = "", **more: Any) -> Question:
         (person("member"), "PUT", "AUTH_p1/c/o", "", O),
         (person("member"), "PUT", "AUTH_p1", "", O),
         (person("member"), "DELETE", "AUTH_p1", "", D),
+        (person("member"), "GET", "AUTH_p1/c", ".r:*,.rlistings", O),
+        (person("member"), "GET", "AUTH_p1/c", "*:*", O),
         (person("member"), "GET", "AUTH_p2/c/o", "", D),
         (person("member"), "GET", "AUTH_p1x", "", D),
         (person("reselleradmin"), "DELETE", "AUTH_p2", "", O),
