@@ -32,15 +32,18 @@ from ..object.expirer import ExpirerSettings
 from ..object.settings import ObjectSettings
 from ..object.updater import ObjectUpdaterSettings
 from ..proxy.middleware.account_quotas import AccountQuotasConfig
+from ..proxy.middleware.bulk import BulkConfig
 from ..proxy.middleware.cache import CacheConfig
 from ..proxy.middleware.catch_errors import CatchErrorsConfig
 from ..proxy.middleware.cname_lookup import CnameLookupConfig
 from ..proxy.middleware.container_sync import ContainerSyncConfig
+from ..proxy.middleware.copy import CopyConfig
 from ..proxy.middleware.crossdomain import CrossdomainConfig
 from ..proxy.middleware.dlo import DloConfig
 from ..proxy.middleware.domain_remap import DomainRemapConfig
 from ..proxy.middleware.encryption import EncryptionConfig
 from ..proxy.middleware.etag_quoter import EtagQuoterConfig
+from ..proxy.middleware.formpost import FormpostConfig
 from ..proxy.middleware.gatekeeper import GatekeeperConfig
 from ..proxy.middleware.keymaster import KeymasterConfig
 from ..proxy.middleware.keystoneauth import KeystoneauthConfig
@@ -50,7 +53,11 @@ from ..proxy.middleware.proxy_logging import ProxyLoggingConfig
 from ..proxy.middleware.ratelimit import RatelimitConfig
 from ..proxy.middleware.read_only import ReadOnlyConfig
 from ..proxy.middleware.slo import SloConfig
+from ..proxy.middleware.staticweb import StaticwebConfig
+from ..proxy.middleware.symlink import SymlinkConfig
 from ..proxy.middleware.tempauth import TempauthConfig
+from ..proxy.middleware.tempurl import TempurlConfig
+from ..proxy.middleware.versioned_writes import VersionedWritesConfig
 from ..proxy.settings import ProxySettings
 from ..replicator.database import ReplicatorSettings
 from ..replicator.object import ReplicatorConfig
@@ -92,11 +99,18 @@ PROXY_FILTERS = (
     _filter("etag_quoter", EtagQuoterConfig),
     _filter("listing_formats"),
     _filter("container_sync", ContainerSyncConfig),
+    _filter("bulk", BulkConfig),
+    _filter("tempurl", TempurlConfig),
+    _filter("formpost", FormpostConfig),
     _filter("tempauth", TempauthConfig, user_ACCOUNT_NAME="KEY .admin"),
+    _filter("staticweb", StaticwebConfig),
+    _filter("copy", CopyConfig),
     _filter("container_quotas"),
     _filter("account_quotas", AccountQuotasConfig),
     _filter("slo", SloConfig),
     _filter("dlo", DloConfig),
+    _filter("versioned_writes", VersionedWritesConfig),
+    _filter("symlink", SymlinkConfig),
 )
 """The pipeline before the proxy, in its order."""
 
@@ -133,7 +147,7 @@ FURTHER_PROXY_FILTERS = (
         "Goes before tempauth; tells everybody addresses of storage servers.",
     ),
     _further("cname_lookup", CnameLookupConfig, "Goes before domain_remap."),
-    _further("domain_remap", DomainRemapConfig, "Goes before ratelimit and tempauth."),
+    _further("domain_remap", DomainRemapConfig, "Goes before etag_quoter, and all else that reads paths."),
     _further(
         "ratelimit",
         RatelimitConfig,

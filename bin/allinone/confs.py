@@ -29,11 +29,18 @@ _PROXY_FILTERS = (
     "etag_quoter",
     "listing_formats",
     "container_sync",
+    "bulk",
+    "tempurl",
+    "formpost",
     "tempauth",
+    "staticweb",
+    "copy",
     "container_quotas",
     "account_quotas",
     "slo",
     "dlo",
+    "versioned_writes",
+    "symlink",
 )
 PIPELINE = " ".join((*_PROXY_FILTERS, "proxy-server"))
 STORAGE_PIPELINE = "healthcheck metrics recon"
@@ -73,6 +80,10 @@ def proxy_conf(layout: Layout, users: Mapping[str, str]) -> str:
     """The proxy's pipeline, open to these users."""
     filters: dict[str, dict[str, str]] = {
         f"filter:{name}": {"use": f"egg:apus#{name}"} for name in _PROXY_FILTERS
+    }
+    filters["filter:versioned_writes"] |= {
+        "allow_versioned_writes": "true",
+        "allow_object_versioning": "true",
     }
     filters["filter:tempauth"] = {"use": "egg:apus#tempauth", "reseller_prefix": "AUTH", **users}
     return _ini(
