@@ -203,7 +203,9 @@ def _part(question: Question, large: _Large, segments: Sequence[Stored], number:
     """Return the bytes of one segment, or that there is no such."""
     count = {"X_Parts_Count": str(len(segments))}
     if number > len(segments):
-        return _unsatisfiable(large, "The requested part number is not satisfiable", **count)
+        # HEAD, too, says how long its answer is, and not how long the object.
+        sentence = "" if question.method == "HEAD" else "The requested part number is not satisfiable"
+        return _unsatisfiable(large, sentence, **count)
     begin = sum(segment.length for segment in segments[: number - 1])
     span = (begin, begin + segments[number - 1].length)
     if question.method == "HEAD":

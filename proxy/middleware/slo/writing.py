@@ -112,9 +112,9 @@ class Writing:
             reply = self._stored(wanted)
         except Troubled as trouble:
             errors = trouble.errors
-            facts = {"Response Status": status_line(400), "Response Body": "Some segments cannot be used."}
+            facts = _refusal(400, "Some segments cannot be used.")
         except Refused as refusal:
-            facts = {"Response Status": status_line(refusal.status), "Response Body": str(refusal)}
+            facts = _refusal(refusal.status, str(refusal))
         else:
             facts = {"Response Status": status_line(reply.status)}
             if reply.is_good:
@@ -201,6 +201,12 @@ def _judged(wanted: Wanted, head: Reply, *, is_last: bool) -> Stored:
         span=span,
         is_manifest=is_manifest(list(head.headers.items())),
     )
+
+
+def _refusal(status: int, sentence: str) -> dict[str, str]:
+    """Return what is told of a refusal; its first line is the status's phrase, which clients look for."""
+    line = status_line(status)
+    return {"Response Status": line, "Response Body": f"{line.partition(' ')[2]}\n{sentence}"}
 
 
 def _form(environ: Environ) -> str:

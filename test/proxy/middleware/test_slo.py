@@ -163,6 +163,8 @@ def test_part_numbers(slo: StaticLargeObjects, large: str) -> None:
     head = request(slo, "HEAD", large, query={"part-number": "3"})
     assert (head.status, head.headers["content-length"], head.headers["x-parts-count"]) == (206, "30", "3")
     assert request(slo, "GET", large, query={"part-number": "4"}).status == 416
+    none = request(slo, "HEAD", large, query={"part-number": "4"})
+    assert (none.status, none.headers["content-length"]) == (416, "0")
     for wrong in ("0", "-1", "one", "", "٣"):
         assert request(slo, "GET", large, query={"part-number": wrong}).status == 400
     both = request(slo, "GET", large, query={"part-number": "1"}, headers={"Range": "bytes=0-1"})
@@ -312,6 +314,7 @@ def test_trap_30_with_heartbeat_the_status_is_in_the_body(slo: StaticLargeObject
     bad = put(slo, "c/y", [{"path": "s/none"}], query=beat, headers={"Accept": "application/json"})
     assert bad.status == 202
     assert json.loads(bad.body)["Response Status"] == "400 Bad Request"
+    assert json.loads(bad.body)["Response Body"].startswith("Bad Request\n")
     assert json.loads(bad.body)["Errors"] == [["s/none", "404 Not Found"]]
     wrong = put(slo, "c/z", [{"path": "s/a"}], query=beat, headers={"Etag": "0"})
     assert "Response Status: 422" in wrong.body.decode()
