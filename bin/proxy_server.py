@@ -11,11 +11,13 @@ patch()
 
 import sys
 
+from ..common import shared_board
 from ..common.http.service import run_server
 
 
 def main(argv: list[str] | None = None) -> int:
     """Serve until told to stop."""
+    shared_board.uploads.begin()  # Before workers are forked, which are to know of each other's uploads.
     return run_server(sys.argv[1:] if argv is None else argv, "proxy-server")
 
 

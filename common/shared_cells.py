@@ -125,7 +125,7 @@ class Store:
         if os.getpid() != self._forker_pid:
             return
         for region in self._regions[1:]:
-            if region.pid and not _is_alive(region.pid):
+            if region.pid and not is_alive(region.pid):
                 self._inherit(region)
             if not region.pid and self._next is None:
                 self._next = region
@@ -162,7 +162,8 @@ class Store:
         region.release()
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of that number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
