@@ -14,7 +14,7 @@ import json
 from ...common.constraints import check_account_name
 from ...common.errors import Refused
 from ...common.http.answer import Answer
-from .. import backend_headers
+from .. import backend_headers, counts
 from ..answers import answer_of
 from ..authorization import denial
 from ..call import Call
@@ -54,6 +54,8 @@ class AccountController:
         if answer.status == 404:
             answer = self._absent(call, answer)
         elif answer.status // 100 == 2:
+            if call.method == "HEAD" and call.says_yes(counts.ASKED_FOR):
+                counts.raise_to_quorum(answer, self._replicas, question, headers, home)
             info = AccountInfo.of(answer.status, answer.headers)
             self._services.infos.learn(call.environ, info, call.account)
         self._hide_from_strangers(call, answer)

@@ -21,7 +21,7 @@ import orjson
 from ...common.concurrency import Crew
 from ...common.errors import Unavailable
 from ...common.http.answer import Answer
-from .. import backend_headers
+from .. import backend_headers, counts
 from ..backend import Question
 from ..call import Call
 from ..fanout import ask_in_turn
@@ -54,7 +54,10 @@ def read_listing(services: Services, call: Call) -> Answer:
         survey = find(replicas.backend, reading, nodes)
         chosen = survey.chosen
         if call.method == "HEAD" or not isinstance(chosen, Source):
-            return answer_to(replicas.backend, reading, nodes, survey)
+            answer = answer_to(replicas.backend, reading, nodes, survey)
+            if answer.status // 100 == 2 and call.says_yes(counts.ASKED_FOR):
+                counts.raise_to_quorum(answer, replicas, question, headers, home)
+            return answer
         try:
             answer = Answer(chosen.status, passed_on(chosen.response.headers), chosen.response.read())
             first = chosen.candidate

@@ -48,7 +48,7 @@ def cased(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", INTERNAL)
-def test_a_client_cannot_send_an_internal_header(name: str) -> None:
+def test_trap_44_a_client_cannot_send_an_internal_header(name: str) -> None:
     """In no spelling does it reach the pipeline."""
     for spelling in cased(name):
         app = FixedApp()
@@ -59,7 +59,7 @@ def test_a_client_cannot_send_an_internal_header(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INTERNAL)
-def test_a_client_does_not_see_an_internal_header(name: str) -> None:
+def test_trap_44_a_client_does_not_see_an_internal_header(name: str) -> None:
     """Answers lose them, in any case, also when the name has been seen before."""
     app = FixedApp(headers=[(name, "secret"), (name.lower(), "secret"), ("ETag", "e")])
     gate = filter_factory({})(app)
@@ -77,7 +77,7 @@ def test_what_only_looks_internal_passes(name: str) -> None:
     assert not is_internal(name)
 
 
-def test_a_clients_timestamp_orders_nothing() -> None:
+def test_trap_44_a_clients_timestamp_orders_nothing() -> None:
     """X-Timestamp is set aside by default, and a forged shunt header does not survive."""
     app = FixedApp()
     headers = {"X-Timestamp": "9999999999.00000", "X-Backend-Inbound-X-Timestamp": "1"}
@@ -143,3 +143,11 @@ def test_a_proxy_does_not_start_unguarded(
     conf.write_text("".join(lines))
     with pytest.raises(Refused, match="gatekeeper" if not guarded else "swift_dir"):
         app_factory({"__file__": str(conf), "swift_dir": str(tmp_path)})
+
+
+@pytest.mark.parametrize("name", ["X-Backend-Read-Quorum", "X-Account-Sysmeta-Quota-Bytes"])
+def test_trap_44_a_client_sets_no_quota_past_its_filter(name: str) -> None:
+    """What the quota filters say behind the gatekeeper, nobody says before it."""
+    app = FixedApp()
+    ask(filter_factory({})(app), "POST", "/v1/a", headers={name: "true"})
+    assert "true" not in app.seen[0].values()
