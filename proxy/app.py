@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import mimetypes
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from ..common.errors import Refused, Unavailable
 from ..common.http.answer import Answer
 from ..common.http.client import Pool, PoolConfig
 from ..common.http.wsgi import Environ, StartResponse
+from ..common.timestamp import Timestamp
 from .backend import Backend
 from .call import Call, call_of
 from .controllers.account import AccountController
@@ -29,6 +30,7 @@ from .controllers.container import ContainerController
 from .controllers.info import serve_info
 from .controllers.object import ObjectController
 from .cors import CorsRules, exposed_headers, preflight_headers
+from .deletions import DeletionQueue
 from .error_limit import ErrorLimit
 from .info import AccountInfo, ContainerInfo
 from .infos import Infos
@@ -66,6 +68,7 @@ class Proxy:
             self._infos,
             frozenset(name.title() for name in settings.swift_owner_headers),
         )
+        self._deletions = DeletionQueue(replicas, cluster.salt)
         self._account: Handlers = AccountController(services).handlers
         self._container: Handlers = ContainerController(services).handlers
         self._object: Handlers = ObjectController(services).handlers
@@ -82,10 +85,14 @@ class Proxy:
         """Return what is known of a container; for middleware."""
         return self._infos.container(environ, account, container)
 
+    def delete_later(self, account: str, container: str, names: Sequence[str], moment: Timestamp) -> None:
+        """Have objects deleted by the expirer; for middleware."""
+        self._deletions.add(account, container, names, moment)
+
     def _answer(self, environ: Environ) -> Answer:
         try:
             if environ["PATH_INFO"] == "/info":
-                return serve_info(environ["REQUEST_METHOD"], exposed=self.settings.expose_info)
+                return serve_info(environ, self.settings)
             if self.settings.deny_host_headers:
                 self._check_host(environ)
             call = call_of(environ, self._limits)

@@ -131,6 +131,12 @@ class ProxySettings(ReplicaSettings):
     )
     timing_expiry: float = setting(300.0, help="Seconds that a node's timing is believed.")
     expose_info: bool = setting(True, help="Answer GET /info.")  # noqa: FBT003
+    disallowed_sections: tuple[str, ...] = setting(
+        ("swift.valid_api_versions",), help="Sections, or section.key, that /info leaves out."
+    )
+    admin_key: str = setting(
+        "", help="Secret that signs requests for the admin section of /info; empty shows it to nobody."
+    )
     policies: Mapping[int, ReplicaSettings] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
