@@ -21,10 +21,12 @@ _PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPSt
     414: "414 Request-URI Too Long",
     416: "416 Requested Range Not Satisfiable",
     422: "422 Unprocessable Entity",
+    497: "497 Blacklisted",
     498: "498 Rate Limited",
     499: "499 Client Disconnect",
     503: "503 Service Unavailable",
     507: "507 Insufficient Storage",
+    529: "529 Too Many Backend Requests",
 }
 BODILESS = frozenset((204, 304))
 

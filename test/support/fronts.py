@@ -1,0 +1,66 @@
+"""Further fronts of a store: proxies with other filters, over the same storage servers.
+
+AllInOne's proxy conf ──with_filters()──▶ conf ──front()──▶ apus-proxy-server on a port of its own ──▶ Store
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from store import Store
+
+START_TIMEOUT_SECONDS = 30
+Filters = Mapping[str, Mapping[str, str]]
+
+
+def with_filters(conf: str, filters: Filters, *, before: str, port: int) -> str:
+    """Return a proxy's conf with further filters before another one, on another port."""
+    head, pipeline, tail = re.split(r"(^pipeline *=.*$)", conf, maxsplit=1, flags=re.MULTILINE)
+    pipeline = re.sub(rf"\b{before}(?= |$)", " ".join((*filters, before)), pipeline)
+    head = re.sub(r"^bind_port *=.*$", f"bind_port = {port}", head, flags=re.MULTILINE)
+    sections = [
+        "\n".join(
+            (f"[filter:{name}]", f"use = egg:apus#{name}", *(f"{key} = {options[key]}" for key in options))
+        )
+        for name, options in filters.items()
+    ]
+    return "\n\n".join((f"{head}{pipeline}{tail}", *sections)) + "\n"
+
+
+@contextmanager
+def front(conf: str, folder: Path, *, port: int) -> Iterator[Store]:
+    """A proxy with that conf, as long as it is needed."""
+    path, log = folder / f"proxy-server-{port}.conf", folder / f"proxy-server-{port}.log"
+    path.write_text(conf)
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "apus.bin.proxy_server", str(path)]
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        _await(port, process, log)
+        yield Store(f"http://127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", "/info")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            assert process.poll() is None, f"the proxy ended at once:\n{log.read_text()[-3000:]}"
+            assert time.monotonic() < deadline, "the proxy does not answer"
+            time.sleep(0.05)
+        finally:
+            connection.close()
