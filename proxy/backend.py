@@ -23,6 +23,8 @@ from .nodes import Candidate, candidates
 log = logging.getLogger(__name__)
 
 INSUFFICIENT_STORAGE = 507
+TOO_MANY_REQUESTS = 529
+"""A device that is spared (filter backend_ratelimit) is not ill: the next one is asked, nothing counted."""
 SMALL_UPLOAD = 1 << 20
 """A device that has no room even for this has no room; for a larger body it may just be too small."""
 
@@ -124,7 +126,9 @@ class Backend:
 
     def refused(self, device: Device, method: str, response: Response, *, length: int = 0) -> None:
         """Count and discard an answer that says the device can't serve a body of that length."""
-        if response.status != INSUFFICIENT_STORAGE:
+        if response.status == TOO_MANY_REQUESTS:
+            log.info("device has too many requests", extra={"device": device.device, "method": method})
+        elif response.status != INSUFFICIENT_STORAGE:
             self.failed(device, method, f"status {response.status}")
         elif method != "PUT" or length <= SMALL_UPLOAD:
             limits = self._full if method == "PUT" else self._limits
