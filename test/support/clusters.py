@@ -7,17 +7,19 @@ Everything goes through `bin/apus-aio`, as a person's would; what a test does to
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import random
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from processes import kill_and_wait
 from store import Store
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -48,6 +50,22 @@ class AllInOne:
             "APUS_PORT": str(self.port),
             "APUS_WORKERS": str(self.workers),
         }
+
+    def restart_proxy(self, last_filters: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        """Kill the proxy and start it again, with these filters right before the proxy itself."""
+        if last_filters is not None:
+            conf = configparser.RawConfigParser()
+            conf.optionxform = str  # type: ignore[assignment,method-assign]  # option names keep their case
+            path = self.home / "proxy" / "etc" / "proxy-server.conf"
+            conf.read(path)
+            conf["pipeline:main"]["pipeline"] = with_filters(conf["pipeline:main"]["pipeline"], last_filters)
+            for name, options in last_filters.items():
+                conf[f"filter:{name}"] = {"use": f"egg:apus#{name}", **options}
+            with path.open("w") as file:
+                conf.write(file)
+        for pid in self.pids("proxy-server"):
+            kill_and_wait(pid)
+        self.run("up")
 
     @property
     def store(self) -> Store:
@@ -121,6 +139,12 @@ def all_in_one(home: Path, *, nodes: int = 4, workers: int = 1) -> Iterator[AllI
     finally:
         if (home / "cluster.json").exists():
             cluster.down()
+
+
+def with_filters(pipeline: str, last: Iterable[str]) -> str:
+    """Return the pipeline with these filters right before the proxy."""
+    *others, app = [name for name in pipeline.split() if name not in last]
+    return " ".join((*others, *last, app))
 
 
 def free_port_block(length: int) -> int:

@@ -81,13 +81,14 @@ def _decrypt(environ: Environ, reply: Reply) -> None:
     headers = reply.headers
     body_meta, metadata_meta = headers.get(_BODY), headers.get(_METADATA)
     crypto = None if body_meta is None else Crypto.load(body_meta)
+    key_id = None if crypto is None else crypto.key_id
     if _ETAG in headers:
-        key = _object_key(environ, crypto and crypto.key_id)
+        key = _object_key(environ, key_id)
         headers["etag"] = _required(headers[_ETAG], key)
         if _MAC in headers and not hmac.compare_digest(headers[_MAC], etag_mac(key, headers["etag"])):
             raise CannotDecrypt("the key is another one than the object was encrypted with")
     if _LISTED in headers:
-        headers[_LISTED] = _listed(environ, headers[_LISTED], crypto and crypto.key_id)
+        headers[_LISTED] = _listed(environ, headers[_LISTED], key_id)
     metadata_id = None if metadata_meta is None else Crypto.load(metadata_meta).key_id
     shown = {
         f"x-object-meta-{name[len(_METADATA) + 1 :]}": _required(value, _object_key(environ, metadata_id))

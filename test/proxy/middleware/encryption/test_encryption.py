@@ -62,16 +62,23 @@ class Memory:
         return [self.body]
 
 
-def filtered(app: WSGIApp, *, is_writing: bool = True, **options: str) -> WSGIApp:
+def filtered(app: WSGIApp, more: dict[str, str] | None = None, *, is_writing: bool = True) -> WSGIApp:
     """The two filters before an application."""
-    options = {"encryption_root_secret": SECRET, **options}
+    options = {"encryption_root_secret": SECRET, **(more or {})}
     encrypter = Encrypter(app, Constraints(), is_writing=is_writing)
     return Keymaster(Encryption(app, encrypter, Decrypter(encrypter)), secrets_of(options, "here"))
 
 
-def ask(app: WSGIApp, method: str, body: bytes = b"", path: str = PATH, **more: Any) -> Reply:
-    environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "wsgi.input": BytesIO(body), **more}
-    return call(app, environ)
+def ask(
+    app: WSGIApp,
+    method: str,
+    body: bytes = b"",
+    path: str = PATH,
+    environ: dict[str, Any] | None = None,
+    **headers: str,
+) -> Reply:
+    asked = {"REQUEST_METHOD": method, "PATH_INFO": path, "wsgi.input": BytesIO(body), **headers}
+    return call(app, {**asked, **(environ or {})})
 
 
 def test_what_is_put_comes_back_and_lies_encrypted() -> None:
@@ -121,12 +128,12 @@ def test_an_earlier_filters_footers_come_first() -> None:
     def expect_another(footers: dict[str, str]) -> None:
         footers["Etag"] = "0" * 32
 
-    assert ask(app, "PUT", b"x", **{FOOTERS: expect_another}).status == 422
+    assert ask(app, "PUT", b"x", environ={FOOTERS: expect_another}).status == 422
 
     def name_the_listed(footers: dict[str, str]) -> None:
         footers["X-Object-Sysmeta-Container-Update-Override-Etag"] = "abc; s3_etag=def"
 
-    assert ask(app, "PUT", b"x", **{FOOTERS: name_the_listed}).status == 201
+    assert ask(app, "PUT", b"x", environ={FOOTERS: name_the_listed}).status == 201
     listed = ask(app, "GET").headers["x-object-sysmeta-container-update-override-etag"]
     assert listed == "abc; s3_etag=def"
 
@@ -155,21 +162,22 @@ def test_without_its_secret_an_object_is_500_and_never_nonsense(caplog: pytest.L
     """Both where the secret's name is unknown and where another secret has its name."""
     memory = Memory()
     named = {"encryption_root_secret_a": OTHER, "active_root_secret_id": "a"}
-    ask(filtered(memory, **named), "PUT", b"x" * 100)
-    for app in (filtered(memory), filtered(memory, encryption_root_secret_a=SECRET)):
+    ask(filtered(memory, named), "PUT", b"x" * 100)
+    for app in (filtered(memory), filtered(memory, {"encryption_root_secret_a": SECRET})):
         with caplog.at_level(logging.ERROR):
             reply = ask(app, "GET")
         assert (reply.status, reply.read()) == (500, b"Error decrypting object")
     assert len(caplog.records) == 2
     assert OTHER not in caplog.text
     assert SECRET not in caplog.text
-    assert ask(filtered(memory, encryption_root_secret_a=OTHER), "GET").read() == b"x" * 100
+    assert ask(filtered(memory, {"encryption_root_secret_a": OTHER}), "GET").read() == b"x" * 100
 
 
 def test_without_its_secret_a_row_is_unknown(caplog: pytest.LogCaptureFixture) -> None:
     """The listing is served, and the log has one line for all its rows."""
     memory = Memory()
-    ask(filtered(memory, encryption_root_secret_a=OTHER, active_root_secret_id="a"), "PUT", b"x")
+    named = {"encryption_root_secret_a": OTHER, "active_root_secret_id": "a"}
+    ask(filtered(memory, named), "PUT", b"x")
     value = memory.headers["X-Object-Sysmeta-Container-Update-Override-Etag"]
     document = json.dumps([{"name": "o", "hash": value}, {"name": "p", "hash": value}]).encode()
 
@@ -199,8 +207,8 @@ def test_who_moves_what_is_stored_gets_it_as_it_is() -> None:
     memory = Memory()
     app = filtered(memory)
     ask(app, "PUT", b"x" * 40)
-    assert ask(app, "GET", **{OVERRIDE: True}).read() == memory.body
-    ask(app, "PUT", b"raw", **{OVERRIDE: "true"})
+    assert ask(app, "GET", environ={OVERRIDE: True}).read() == memory.body
+    ask(app, "PUT", b"raw", environ={OVERRIDE: "true"})
     assert memory.body == b"raw"
 
 

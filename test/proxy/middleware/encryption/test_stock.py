@@ -165,7 +165,7 @@ def test_listings_of_stocks_objects_are_read(case: dict[str, Any], active: str) 
     """One hash that is sealed among others that are not."""
     name = "X-Object-Sysmeta-Container-Update-Override-Etag"
     rows = [{"hash": "abc", "name": "plain"}, {"hash": case["put"]["footers"][name], "name": "o"}]
-    rows += [{"subdir": "d/"}, {"hash": case["empty"]["footers"][name], "name": "link"}]  # type: ignore[list-item]
+    rows += [{"subdir": "d/"}, {"hash": case["empty"]["footers"][name], "name": "link"}]
 
     def app(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         document = json.dumps(rows).encode()
