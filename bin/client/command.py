@@ -1,0 +1,76 @@
+"""What a command is: its words, its options, and what it does with the store."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...common.errors import Refused
+from .display import Display
+from .session import Session
+
+Run = Callable[[Session, Display, list[str], argparse.Namespace], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command; `check` refuses words and options that make no sense before anybody logs in."""
+
+    usage: str
+    summary: str
+    run: Run
+    add_options: Callable[[argparse.ArgumentParser], None]
+    check: Callable[[list[str], argparse.Namespace], None]
+    notes: str = ""
+    is_alias: bool = False
+    needs_login: bool = True
+
+
+def words_between(least: int, most: int | None = None) -> Callable[[list[str], argparse.Namespace], None]:
+    """Return a check for how many words there are, and for a container's name without a slash."""
+
+    def check(words: list[str], _options: argparse.Namespace) -> None:
+        if len(words) < least:
+            raise Refused("too few arguments")
+        if most is not None and len(words) > most:
+            raise Refused(f"too many arguments: {words[most]!r}")
+        refuse_slash(words)
+
+    return check
+
+
+def refuse_slash(words: list[str]) -> None:
+    """Refuse a slash in a container's name: a space was meant."""
+    if words and "/" in words[0]:
+        raise Refused(f"a container's name has no slash; write {words[0].replace('/', ' ', 1)!r}")
+
+
+def add_header_option(parser: argparse.ArgumentParser) -> None:
+    """`-H name:value`, as often as wanted."""
+    parser.add_argument(
+        "-H", "--header", action="append", default=[], metavar="NAME:VALUE", help="request header"
+    )
+
+
+def add_meta_option(parser: argparse.ArgumentParser) -> None:
+    """`-m name:value`, as often as wanted."""
+    parser.add_argument(
+        "-m", "--meta", action="append", default=[], metavar="NAME:VALUE", help="metadata item"
+    )
+
+
+def add_thread_options(parser: argparse.ArgumentParser, *kinds: str) -> None:
+    """`--object-threads` and its like."""
+    for kind in kinds:
+        parser.add_argument(
+            f"--{kind}-threads", type=positive, default=10, metavar="N", help="at a time (10)"
+        )
+
+
+def positive(text: str) -> int:
+    """A positive number, or argparse's complaint."""
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return number
