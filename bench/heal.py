@@ -37,7 +37,7 @@ class Loss:
     size_bytes: int = 4096
 
 
-ALL_IN_ONE_POWER, MANY_POWER = 8, 12  # 192 and 3,072 partitions on the device.
+ALL_IN_ONE_POWER, MANY_POWER = 8, 10  # 192 and 768 partitions on the device; rsync is started for each.
 FULL = (Loss("heal-100000", 100_000, ALL_IN_ONE_POWER), Loss("heal-20000-scattered", 20_000, MANY_POWER))
 QUICK = (Loss("heal-10000", 10_000, ALL_IN_ONE_POWER),)
 
