@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 
@@ -147,3 +148,42 @@ def test_trap_21_etags_are_quoted_where_that_is_wished(client: Client, container
     finally:
         assert client.post(*names, headers={header: ""}).status == 204
     assert client.get(container, "o").headers["etag"] == bare
+
+
+def test_trap_34_a_large_object_counts_by_its_segments(client: Client, container: str) -> None:
+    """The manifest counts by its own size, wherever it lies."""
+    with client.container() as segments:
+        limit(client, container, size=2_000)
+        parts = []
+        for number in range(3):
+            etag = client.put(segments, f"s{number}", body=bytes(5_000)).headers["etag"]
+            parts.append({"path": f"/{segments}/s{number}", "etag": etag, "size_bytes": 5_000})
+        manifest = json.dumps(parts).encode()
+        reply = client.request("PUT", container, "large", body=manifest, query={"multipart-manifest": "put"})
+        assert reply.status == 201
+        assert client.head(container, "large").headers["content-length"] == "15000"
+        refused = client.request(
+            "PUT", container, "other", body=manifest + b" " * 2_000, query={"multipart-manifest": "put"}
+        )
+        assert refused.status == 413
+        assert client.put(container, "large", body=bytes(2_000)).status == 201
+
+
+@pytest.mark.parametrize("how", ["COPY", "PUT"])
+def test_trap_34_a_copy_is_counted_by_its_source(client: Client, container: str, how: str) -> None:
+    """However it is asked for."""
+    with client.container() as source:
+        client.put(source, "o", body=bytes(6_000))
+        limit(client, container, size=10_000)
+
+        def copied(name: str) -> int:
+            if how == "COPY":
+                return client.request(
+                    "COPY", source, "o", headers={"Destination": f"{container}/{name}"}
+                ).status
+            return client.put(container, name, headers={"X-Copy-From": f"{source}/o"}).status
+
+        assert copied("a") == 201
+        assert copied("b") == 413
+        assert copied("a") == 201
+        assert client.names_in(container) == ["a"]
