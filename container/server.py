@@ -48,7 +48,7 @@ from ..common.http.client import Pool, PoolConfig
 from ..common.http.request import Request
 from ..common.http.wsgi import WSGIApp, from_wsgi
 from ..common.timestamp import Timestamp, now
-from . import account_update, gathered, headers, listing, row_request
+from . import account_update, gathered, headers, listing, row_request, sync_links
 from .broker import ContainerBroker, ContainerInfo, PolicyConflict, claim_of
 from .policy_choice import theirs_is_better
 from .rows import ObjectRow, moments_of
@@ -279,6 +279,10 @@ class ContainerServer(DatabaseService):
             if known[0] != items["X-Container-Sync-To"][0]:
                 broker.set_client_sync_points(-1, -1)
         broker.merge_metadata(items, lambda merged: metadata.check(merged, self.cluster.constraints))
+        if sync_links.concerns(items):
+            known = broker.metadata()
+            both = (known.get(name, ("", ""))[0] for name in (sync_links.TARGET, sync_links.KEY))
+            sync_links.keep(broker.path, wanted=all(both))
 
     def _tell_account(self, request: Request, info: ContainerInfo) -> bool:
         servers = account_update.named_in(request)

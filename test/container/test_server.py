@@ -331,6 +331,24 @@ def test_sync_targets_are_judged(server: ContainerServer) -> None:
         assert reply.status == status
 
 
+def test_synchronised_containers_are_linked_for_stocks_daemon(
+    server: ContainerServer, tmp_path: Path
+) -> None:
+    """As long as they have a target and a key."""
+
+    def links() -> list[Path]:
+        return [path.resolve() for path in tmp_path.rglob("sync_containers/*/*/*/*.db")]
+
+    target, key = "X-Container-Sync-To", "X-Container-Sync-Key"
+    assert ask(server, "PUT", C, at=at(1), headers={target: "http://127.0.0.1/v1/a/c"}).status == 201
+    assert links() == []
+    for seconds in (2, 3):
+        assert ask(server, "POST", C, at=at(seconds), headers={key: "k"}).status == 204
+        assert links() == [path.resolve() for path in tmp_path.rglob("containers/*/*/*/*.db")][:1]
+    assert ask(server, "POST", C, at=at(4), headers={target: ""}).status == 204
+    assert links() == []
+
+
 def test_update_takes_rows_of_a_replicator(server: ContainerServer) -> None:
     """UPDATE merges many rows at once."""
     item = {"name": "o", "created_at": at(5), "size": 1, "content_type": "a/b", "etag": "e", "deleted": 0}
