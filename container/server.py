@@ -280,8 +280,8 @@ class ContainerServer(DatabaseService):
                 broker.set_client_sync_points(-1, -1)
         broker.merge_metadata(items, lambda merged: metadata.check(merged, self.cluster.constraints))
         if sync_links.concerns(items):
-            known = broker.metadata()
-            both = (known.get(name, ("", ""))[0] for name in (sync_links.TARGET, sync_links.KEY))
+            merged = broker.metadata()
+            both = (merged.get(name, ("", ""))[0] for name in (sync_links.TARGET, sync_links.KEY))
             sync_links.keep(broker.path, wanted=all(both))
 
     def _tell_account(self, request: Request, info: ContainerInfo) -> bool:
