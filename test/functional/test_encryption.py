@@ -14,6 +14,8 @@ import pytest
 from clusters import AllInOne, all_in_one
 from store import Client
 
+pytestmark = pytest.mark.slow
+
 MARK = b"a text that nobody may find on a disk"
 SMALL, LARGE = MARK, MARK * 60_000
 SECRETS = {
@@ -169,6 +171,42 @@ def test_a_large_object_of_segments(client: Client, container: str) -> None:
     assert client.get(container, "o", headers={"If-None-Match": reply.headers["etag"]}).status == 304
     rows = {row["name"]: row for row in client.get(container, format="json").json()}
     assert rows["o"]["slo_etag"] == reply.headers["etag"]
+
+
+@both
+def test_a_copy_is_encrypted_anew(client: Client, container: str, body: bytes) -> None:
+    """Under the key of its own path, by COPY and by X-Copy-From, with the source's metadata."""
+    client.put(container, "from", body=body, headers={"X-Object-Meta-A": "1"})
+    target = {"Destination": f"{container}/copied"}
+    assert client.request("COPY", container, "from", headers=target).status == 201
+    source = {"X-Copy-From": f"{container}/from", "X-Object-Meta-B": "2"}
+    assert client.put(container, "pulled", headers=source).status == 201
+    client.delete(container, "from")
+    for name in ("copied", "pulled"):
+        reply = client.get(container, name)
+        assert (reply.body, reply.headers["etag"]) == (body, md5(body))
+        assert reply.headers["x-object-meta-a"] == "1"
+    rows = client.get(container, format="json").json()
+    assert {row["name"]: row["hash"] for row in rows} == dict.fromkeys(("copied", "pulled"), md5(body))
+
+
+def test_a_symlink_leads_to_what_was_encrypted(client: Client, container: str) -> None:
+    """In the listing, where its target is sealed with its hash, too."""
+    client.put(container, "o", body=LARGE)
+    for name, more in (("link", {}), ("static", {"X-Symlink-Target-Etag": md5(LARGE)})):
+        reply = client.put(container, name, headers={"X-Symlink-Target": f"{container}/o", **more})
+        assert reply.status == 201, reply
+        reply = client.get(container, name)
+        assert (reply.body, reply.headers["etag"]) == (LARGE, md5(LARGE))
+        assert client.get(container, name, headers={"If-None-Match": md5(LARGE)}).status == 304
+        assert client.get(container, name, symlink="get").headers["x-symlink-target"] == f"{container}/o"
+    rows = {row["name"]: row for row in client.get(container, format="json").json()}
+    for name in ("link", "static"):
+        assert (rows[name]["symlink_path"], rows[name]["hash"]) == (
+            f"{client.account_path}/{container}/o",
+            md5(b""),
+        )
+    assert rows["static"]["symlink_etag"] == md5(LARGE)
 
 
 def _begin_upload(cluster: AllInOne, client: Client, container: str) -> socket.socket:
