@@ -61,12 +61,13 @@ class AccountQuotas:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        names = names_of(environ)
-        if names is None:
-            if environ["PATH_INFO"].rstrip("/").count("/") != 2:
-                return self.app(environ, start_response)
+        path: str = environ["PATH_INFO"]
+        if path.count("/") < 4 and path.rstrip("/").count("/") == 2:
             return self._serve_account(environ, start_response)
         if environ["REQUEST_METHOD"] != "PUT" or environ.get("reseller_request") is True:
+            return self.app(environ, start_response)
+        names = names_of(environ)
+        if names is None:
             return self.app(environ, start_response)
         account = get_account_info(environ, self.app)
         if not any(key.startswith("quota-") for key in (*account.sysmeta, *account.meta)):

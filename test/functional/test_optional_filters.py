@@ -179,6 +179,30 @@ def test_trap_34_workers_do_not_let_uploads_overstep_together(
     assert statuses == [201] * 4 + [413] * 8
 
 
+def test_a_storage_server_limits_what_a_device_does(shared_cluster: AllInOne, tmp_path: Path) -> None:
+    """529 above the limit; the limits of the file are taken while it runs."""
+    port = free_port_block(1)
+    limits = tmp_path / "limits.conf"
+    options = {
+        "put_requests_per_device_per_second": "0.001",
+        "requests_per_device_rate_buffer": "0",
+        "backend_ratelimit_conf_path": str(limits),
+        "config_reload_interval": "0.2",
+    }
+    conf = (shared_cluster.home / "node1" / "etc" / "object-server.conf").read_text()
+    made = with_filters(conf, {"backend_ratelimit": options}, before="object-server", port=port)
+    with front(made, tmp_path, port=port, kind="object") as server:
+
+        def ask_for(method: str) -> int:
+            return ask(server.address, method, "/d1/0/a/c/o", {"Content-Length": "0"}).status
+
+        assert [ask_for("PUT") for _ in range(3)] == [400, 529, 529]
+        assert [ask_for("GET") for _ in range(3)] == [404] * 3
+        limits.write_text("[backend_ratelimit]\nput_requests_per_device_per_second = 0\n")
+        time.sleep(0.3)
+        assert [ask_for("PUT") for _ in range(3)] == [400] * 3
+
+
 def test_the_operator_reads_more_at_info(client: Client) -> None:
     """/info names policies and limits; without an admin_key, a signature opens nothing."""
     info = ask(client.store.address, "GET", "/info", {}).json()

@@ -1,4 +1,4 @@
-"""Further fronts of a store: proxies with other filters, over the same storage servers.
+"""Further fronts of a store: servers with other filters, over the same storage.
 
 AllInOne's proxy conf ──with_filters()──▶ conf ──front()──▶ apus-proxy-server on a port of its own ──▶ Store
 """
@@ -21,7 +21,7 @@ Filters = Mapping[str, Mapping[str, str]]
 
 
 def with_filters(conf: str, filters: Filters, *, before: str, port: int) -> str:
-    """Return a proxy's conf with further filters before another one, on another port."""
+    """Return a server's conf with further filters before another one, on another port."""
     head, pipeline, tail = re.split(r"(^pipeline *=.*$)", conf, maxsplit=1, flags=re.MULTILINE)
     pipeline = re.sub(rf"\b{before}(?= |$)", " ".join((*filters, before)), pipeline)
     head = re.sub(r"^bind_port *=.*$", f"bind_port = {port}", head, flags=re.MULTILINE)
@@ -35,12 +35,12 @@ def with_filters(conf: str, filters: Filters, *, before: str, port: int) -> str:
 
 
 @contextmanager
-def front(conf: str, folder: Path, *, port: int) -> Iterator[Store]:
-    """A proxy with that conf, as long as it is needed."""
-    path, log = folder / f"proxy-server-{port}.conf", folder / f"proxy-server-{port}.log"
+def front(conf: str, folder: Path, *, port: int, kind: str = "proxy") -> Iterator[Store]:
+    """A proxy (or a storage server) with that conf, as long as it is needed."""
+    path, log = folder / f"{kind}-server-{port}.conf", folder / f"{kind}-server-{port}.log"
     path.write_text(conf)
     with log.open("wb") as output:
-        command = [sys.executable, "-m", "apus.bin.proxy_server", str(path)]
+        command = [sys.executable, "-m", f"apus.bin.{kind}_server", str(path)]
         process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
         _await(port, process, log)
@@ -55,12 +55,12 @@ def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
-            connection.request("GET", "/info")
+            connection.request("GET", "/healthcheck")
             if connection.getresponse().status == 200:
                 return
         except OSError:
-            assert process.poll() is None, f"the proxy ended at once:\n{log.read_text()[-3000:]}"
-            assert time.monotonic() < deadline, "the proxy does not answer"
+            assert process.poll() is None, f"the server ended at once:\n{log.read_text()[-3000:]}"
+            assert time.monotonic() < deadline, "the server does not answer"
             time.sleep(0.05)
         finally:
             connection.close()
