@@ -340,6 +340,9 @@ def _add_optional(fields: dict[str, object], environ: Environ, shown: int) -> No
         value = get(key)
         if value:
             fields[field] = value
+    if "referer" in fields:  # A page that came by a temporary URL names that with every request it makes.
+        page, mark, query = environ["HTTP_REFERER"].partition("?")
+        fields["referer"] = page + mark + _query(query, shown)
     log_info = get("swift.log_info")
     if log_info:
         fields["log_info"] = ",".join(log_info)
