@@ -18,6 +18,8 @@ from hashlib import md5
 from io import BytesIO
 from urllib.parse import quote
 
+from webob.exc import status_map
+
 from ....common.concurrency import Crew
 from ....common.conditions import normalized
 from ....common.config import true_value
@@ -112,9 +114,9 @@ class Writing:
             reply = self._stored(wanted)
         except Troubled as trouble:
             errors = trouble.errors
-            facts = _refusal(400, "Some segments cannot be used.")
+            facts = _refusal(400)
         except Refused as refusal:
-            facts = _refusal(refusal.status, str(refusal))
+            facts = _refusal(refusal.status)
         else:
             facts = {"Response Status": status_line(reply.status)}
             if reply.is_good:
@@ -203,10 +205,13 @@ def _judged(wanted: Wanted, head: Reply, *, is_last: bool) -> Stored:
     )
 
 
-def _refusal(status: int, sentence: str) -> dict[str, str]:
-    """Return what is told of a refusal; its first line is the status's phrase, which clients look for."""
+def _refusal(status: int) -> dict[str, str]:
+    """Return what is told of a refusal, in the words of WebOb, which stock's clients and tests compare."""
     line = status_line(status)
-    return {"Response Status": line, "Response Body": f"{line.partition(' ')[2]}\n{sentence}"}
+    return {
+        "Response Status": line,
+        "Response Body": f"{line.partition(' ')[2]}\n{status_map[status].explanation}",
+    }
 
 
 def _form(environ: Environ) -> str:
