@@ -146,11 +146,14 @@ def test_the_swift_command_logs_in_with_keystone(owner: Person, container: str) 
     assert run([swift_command(), "list", container], environment, None).split() == ["o"]
 
 
-def test_trap_46_without_keystone_the_answer_is_503(shared_cluster: AllInOne, tmp_path: Path) -> None:
-    """Nobody is let in and nobody is told that a token is bad; what needs no token works."""
+@pytest.mark.parametrize(("delays", "status"), [("false", 503), ("true", 401)])
+def test_trap_46_without_keystone_nobody_is_let_in(
+    shared_cluster: AllInOne, tmp_path: Path, delays: str, status: int
+) -> None:
+    """503 where auth_token decides alone; it says 401 itself where requests without a token go on."""
     port = free_port_block(2)
     conf = shared_cluster.home / "proxy" / "etc" / "proxy-server.conf"
-    with proxy_believing(f"http://127.0.0.1:{port + 1}/v3", conf, tmp_path, port=port):
+    with proxy_believing(f"http://127.0.0.1:{port + 1}/v3", conf, tmp_path, port=port, delays=delays):
         store = Store(f"http://127.0.0.1:{port}")
-        assert Client(store, "/v1/AUTH_x", {"X-Auth-Token": "some"}).get("c").status == 503
+        assert Client(store, "/v1/AUTH_x", {"X-Auth-Token": "some"}).get("c").status == status
         assert Client(store, "/v1/AUTH_x").get("c").status == 401

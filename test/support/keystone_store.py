@@ -34,9 +34,12 @@ user_domain_id = default
 project_name = service
 username = swift
 password = {password}
-delay_auth_decision = true
+delay_auth_decision = {delays}
 include_service_catalog = false
 service_token_roles_required = true
+
+[filter:crossdomain]
+use = egg:apus#crossdomain
 
 [filter:keystoneauth]
 use = egg:apus#keystoneauth
@@ -47,12 +50,12 @@ SERVICE_service_roles = service
 """
 
 
-def keystone_conf(conf: str, *, port: int, identity: str) -> str:
-    """Return a proxy's conf with Keystone in tempauth's place, on another port."""
+def keystone_conf(conf: str, *, port: int, identity: str, delays: str = "true") -> str:
+    """Return a proxy's conf with Keystone in tempauth's place (and crossdomain, for Tempest), on another port."""
     head, pipeline, tail = re.split(r"(^pipeline *=.*$)", conf, maxsplit=1, flags=re.MULTILINE)
-    pipeline = re.sub(r"\btempauth\b", "authtoken keystoneauth", pipeline)
+    pipeline = re.sub(r"\btempauth\b", "crossdomain authtoken keystoneauth", pipeline)
     head = re.sub(r"^bind_port *=.*$", f"bind_port = {port}", head, flags=re.MULTILINE)
-    filters = AUTHTOKEN.format(identity=identity, password=keystone.SERVICE_PASSWORD)
+    filters = AUTHTOKEN.format(identity=identity, password=keystone.SERVICE_PASSWORD, delays=delays)
     return f"{head}{pipeline}{tail}\n{filters}"
 
 
@@ -155,10 +158,15 @@ def keystone_front(proxy_conf: Path, folder: Path, *, port: int, identity_port: 
 
 
 @contextmanager
-def proxy_believing(identity: str, proxy_conf: Path, folder: Path, *, port: int) -> Iterator[None]:
-    """A proxy that asks the Keystone at that URL, whether it is there or not."""
+def proxy_believing(
+    identity: str, proxy_conf: Path, folder: Path, *, port: int, delays: str = "true"
+) -> Iterator[None]:
+    """A proxy that asks the Keystone at that URL, whether it is there or not.
+
+    `delays` is auth_token's delay_auth_decision: whether requests without a good token go on to keystoneauth.
+    """
     conf, log = folder / f"proxy-server-{port}.conf", folder / f"proxy-server-{port}.log"
-    conf.write_text(keystone_conf(proxy_conf.read_text(), port=port, identity=identity))
+    conf.write_text(keystone_conf(proxy_conf.read_text(), port=port, identity=identity, delays=delays))
     with log.open("wb") as output:
         command = [sys.executable, "-m", "apus.bin.proxy_server", str(conf)]
         process = subprocess.Popen(command, stdout=output, stderr=output)
@@ -176,7 +184,7 @@ def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
             connection.request("GET", "/info")
-            if connection.getresponse().status == 200:
+            if connection.getresponse().status < 500:
                 return
         except OSError:
             assert process.poll() is None, f"the proxy ended at once:\n{log.read_text()[-3000:]}"

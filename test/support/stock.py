@@ -27,7 +27,7 @@ from processes import kill_and_wait
 
 KINDS = ("account", "container", "object")
 START_TIMEOUT_SECONDS = 60
-PROXY_PIPELINE = "catch_errors gatekeeper healthcheck proxy-logging cache listing_formats tempauth slo dlo versioned_writes symlink proxy-server"
+PROXY_PIPELINE = "catch_errors gatekeeper healthcheck proxy-logging cache listing_formats container_sync tempauth slo dlo versioned_writes symlink proxy-server"
 VERSIONS = {"allow_versioned_writes": "true", "allow_object_versioning": "true"}
 _PROXY_FILTERS = {
     "catch_errors": "catch_errors",
@@ -35,6 +35,7 @@ _PROXY_FILTERS = {
     "healthcheck": "healthcheck",
     "proxy-logging": "proxy_logging",
     "listing_formats": "listing_formats",
+    "container_sync": "container_sync",
     "slo": "slo",
     "dlo": "dlo",
     "symlink": "symlink",
@@ -135,7 +136,7 @@ class StockPrograms:
             f"app:{kind}-server": {"use": f"egg:swift#{kind}"},
             "filter:healthcheck": {"use": "egg:swift#healthcheck"},
             "filter:recon": {"use": "egg:swift#recon"},
-            **{f"{kind}-{name}": {} for name in ("replicator", "auditor", "updater")},
+            **{f"{kind}-{name}": {} for name in ("replicator", "auditor", "updater", "sync")},
         }
         path = folder / f"stock-{kind}-server.conf"
         _write(path, sections)
