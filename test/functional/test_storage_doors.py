@@ -129,7 +129,7 @@ class Bomb:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nobody_loads_a_pickle(doors: Doors, kind: str, tmp_path: Path) -> None:
+def test_trap_45_nobody_loads_a_pickle(doors: Doors, kind: str, tmp_path: Path) -> None:
     """A body that would make a file where it is unpickled makes none."""
     mine = tmp_path / "unpickled"
     body = pickle.dumps(Bomb(mine), protocol=2)
