@@ -23,6 +23,12 @@ Open = Callable[..., Store]
 
 
 @pytest.fixture(scope="module")
+def store(shared_cluster: AllInOne) -> Store:
+    """The store that the fronts belong to, whichever one the other tests are aimed at."""
+    return shared_cluster.store
+
+
+@pytest.fixture(scope="module")
 def opened(shared_cluster: AllInOne, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
     """Opens further fronts, which are closed when all tests here are through."""
     folder = tmp_path_factory.mktemp("fronts")
