@@ -58,6 +58,8 @@ class ListingFormats:
                 environ, start_response
             )
         environ["QUERY_STRING"] = f"{query}&format=json" if query else "format=json"
+        if asked is not None:
+            environ["HTTP_ACCEPT"] = wanted  # For a filter behind this one that has no other form than JSON.
         environ.setdefault("swift.format_listing", True)
         status, headers, body = _call(self.app, environ)
         if status[:3] not in ("200", "204") or not environ["swift.format_listing"]:

@@ -22,7 +22,7 @@ def archive(client: Client) -> Iterator[str]:
 
 def rows(client: Client, container: str, **query: str) -> list[dict[str, Any]]:
     """The rows of a listing of versions."""
-    reply = client.get(container, versions="", **query)
+    reply = client.request("GET", container, query={"versions": "", **query})
     assert reply.status == 200, reply
     found: list[dict[str, Any]] = reply.json()
     return found

@@ -29,6 +29,9 @@ _NOT_COPIED = frozenset(
 )
 """What an answer says of itself, and not of the object."""
 
+_KNOWN = {f"x-symlink-target-{word}": f"x-object-sysmeta-symlink-target-{word}" for word in ("etag", "bytes")}
+"""What a static link says is taken over unasked: it may lead to what is gone by now."""
+
 
 def source(app: WSGIApp, environ: Environ, path: str, *, reserved: bool = False) -> Reply | None:
     """Return the newest copy of an object, itself where it is a link; None where there is none.
@@ -49,7 +52,7 @@ def source(app: WSGIApp, environ: Environ, path: str, *, reserved: bool = False)
 def store(app: WSGIApp, environ: Environ, original: Reply, path: str, *, reserved: bool = False) -> Reply:
     """Put what a GET has answered under another name; the ETag makes sure that it is the same."""
     headers = {
-        name: value
+        _KNOWN.get(name, name): value
         for name, value in original.headers.items()
         if name not in _NOT_COPIED and not name.startswith("x-backend-")
     }

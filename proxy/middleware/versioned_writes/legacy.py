@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
 import orjson
 
@@ -24,6 +23,7 @@ from ....common.timestamp import Timestamp, now
 from ...authorization import denial
 from ...info import ContainerInfo
 from ..inner import Reply, ask, path_of
+from ..named_paths import decoded
 from .copies import DELETE_MARKER_TYPE, put_marker, require_good, source, store
 from .names import archive_name, archive_prefix, is_archived
 
@@ -101,8 +101,7 @@ def archive_of(info: ContainerInfo, *, allowed: bool | None) -> tuple[str, bool]
         allowed = allowed is not False
     if not location or not allowed:
         return None
-    archive = unquote(location, errors="surrogateescape").split("/")[0]
-    return archive, info.sysmeta.get("versions-mode") == "history"
+    return decoded(location).split("/")[0], info.sysmeta.get("versions-mode") == "history"
 
 
 class Archivist:

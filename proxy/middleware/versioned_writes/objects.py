@@ -46,6 +46,8 @@ _NOT_OF_LINKS = frozenset(
         "HTTP_X_OBJECT_SYSMETA_SLO_SIZE",
         "HTTP_X_STATIC_LARGE_OBJECT",
         "HTTP_X_SYMLINK_TARGET_ACCOUNT",
+        "HTTP_X_SYMLINK_TARGET_BYTES",
+        "HTTP_X_SYMLINK_TARGET_ETAG",
         "swift.content_type_overridden",
     )
 )
@@ -75,6 +77,8 @@ class Data:
     size: str
     content_type: str
     slo_etag: str = ""
+    target_etag: str = ""
+    """What a version that is a static link itself leads to."""
 
 
 class _Counted:
@@ -191,10 +195,11 @@ class Versions:
 
     def _stored(self, environ: Environ, target: Versioned, moment: Timestamp) -> Data | Answer:
         """Put the client's data into the hidden container; return what there is to say of it, or why not."""
-        if not environ.get("CONTENT_TYPE") or true_value(environ.pop("HTTP_X_DETECT_CONTENT_TYPE", "")):
-            guess = mimetypes.guess_type(target.name.rpartition("/")[2])[
-                0
-            ]  # The version's name would mislead.
+        is_link = "HTTP_X_SYMLINK_TARGET" in environ  # Its type may be its target's.
+        is_typed = environ.get("CONTENT_TYPE") or is_link
+        if true_value(environ.pop("HTTP_X_DETECT_CONTENT_TYPE", "")) or not is_typed:
+            # Here, because the name that the version gets would mislead whoever guesses later.
+            guess, _ = mimetypes.guess_type(target.name.rpartition("/")[2])
             environ["CONTENT_TYPE"] = guess or "application/octet-stream"
         version_id = version_id_of(moment)
         length = environ.get("CONTENT_LENGTH")
@@ -210,8 +215,13 @@ class Versions:
             return _refusal(reply)
         reply.read()
         size = environ.get("HTTP_X_OBJECT_SYSMETA_SLO_SIZE") or length or str(counted.size if counted else 0)
-        content_type = environ["CONTENT_TYPE"].partition(";")[0].strip()
-        return Data(version_id, reply.headers["etag"].strip('"'), size, content_type)
+        return Data(
+            version_id=version_id,
+            etag=reply.headers["etag"].strip('"'),
+            size=putting.get(KNOWN_BYTES) or size,
+            content_type=putting["CONTENT_TYPE"].partition(";")[0].strip(),
+            target_etag=putting.get(KNOWN_ETAG, ""),
+        )
 
     def _linked_to(self, environ: Environ, target: Versioned, data: Data, moment: Timestamp) -> Answer:
         """Lead the name to a version; the link is younger than the data by the least there is."""
@@ -224,7 +234,7 @@ class Versions:
             "CONTENT_TYPE": data.content_type,
             "HTTP_X_TIMESTAMP": Timestamp(moment.ticks, moment.offset + 1).internal,
             "HTTP_X_SYMLINK_TARGET": kept,
-            KNOWN_ETAG: data.etag,
+            KNOWN_ETAG: data.target_etag or data.etag,
             KNOWN_BYTES: data.size,
             "HTTP_X_OBJECT_SYSMETA_VERSIONS_SYMLINK": "true",
             "HTTP_X_OBJECT_SYSMETA_SYMLOOP_EXTEND": "true",
@@ -343,9 +353,10 @@ class Versions:
         data = Data(
             version_id=version_id_of(Timestamp.parse(version_id)),
             etag=said["etag"].strip('"'),
-            size=said.get(SLO_SIZE) or said["content-length"],
+            size=said.get(SLO_SIZE) or said.get("x-symlink-target-bytes") or said["content-length"],
             content_type=said["content-type"],
             slo_etag=said.get(SLO_ETAG, ""),
+            target_etag=said.get("x-symlink-target-etag", ""),
         )
         return self._linked_to(environ, target, data, _moment(environ))
 

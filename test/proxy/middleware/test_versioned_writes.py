@@ -17,7 +17,7 @@ from apus.proxy.middleware.versioned_writes import VersionedWrites, VersionedWri
 from apus.proxy.middleware.versioned_writes.copies import DELETE_MARKER_TYPE
 from apus.proxy.middleware.versioned_writes.names import archive_name, archive_prefix, is_archived
 
-NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=40)
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40)
 
 
 def archiving(header: str = "X-Versions-Location", **allowed: str) -> tuple[KeepingStore, VersionedWrites]:
@@ -102,6 +102,17 @@ class TestLocations:
         put(app, b"1")
         put(app, b"2")
         assert store.names("old") == []
+
+    @pytest.mark.parametrize("sent", ["%C3%A4lt", "\u00c3\u00a4lt"])
+    def test_a_name_comes_encoded_or_as_it_is(self, sent: str) -> None:
+        """Percent-encoded or in UTF-8, shown as it came."""
+        store, app = archiving()
+        store.containers["ält"] = {}
+        ask(app, "POST", "/v1/a/c", headers={"X-Versions-Location": sent})
+        assert ask(app, "HEAD", "/v1/a/c").headers["x-versions-location"] == sent
+        put(app, b"1")
+        put(app, b"2")
+        assert bodies(store, "ält") == [b"1"]
 
     def test_setting_is_stronger_than_removing(self) -> None:
         """Both in one request set."""
