@@ -156,12 +156,13 @@ def heard(app: WSGIApp, environ: Environ) -> tuple[str, list[tuple[str, str]], I
     announced: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start(status: str, headers: list[tuple[str, str]], _problem: object = None) -> None:
-        announced[:] = [(status, headers)]
+        announced.append((status, headers))
 
     body: Iterable[bytes] = app(environ, start)
     if not announced:  # A generator announces itself when its first piece is taken.
         body = begun(body)
-    return *announced[0], body
+    status, headers = announced[-1]
+    return status, headers, body
 
 
 def _cased(name: str, turned: Callable[[bytes], bytes]) -> str:
