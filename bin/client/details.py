@@ -41,7 +41,9 @@ def _run(session: Session, display: Display, words: list[str], options: argparse
     items, headers = ask(session.connection, vars(options), *words)
     if options.json:
         named = dict(zip(("container", "object"), words, strict=False))
-        display.document({"account": session.url.rstrip("/").rpartition("/")[2], **named, "headers": headers})
+        display.document(
+            {"account": session.url.rstrip("/").rpartition("/")[2], **named, "headers": dict(headers.items())}
+        )
         return
     prefix = f"x-{kind}-meta-"
     lines = [(str(name), value) for name, value in items if value not in (None, "")]

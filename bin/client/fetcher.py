@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...common.errors import Corrupt, Refused
+from ...common.errors import Corrupt
 from .display import Display, Event
 from .files import PIECE_BYTES, Arrival, link_above, mtime_of
+from .names import Unfit
 from .sameness import is_identical, is_large
 from .session import Session
 from .troubles import KNOWN
@@ -101,7 +102,7 @@ class Fetcher:
     def _parent(self, what: Wanted) -> None:
         link = None if self._settings.through_links else link_above(what.folder, what.path)
         if link:
-            raise Refused(f"{link!r} is a symbolic link; nothing is written through it")
+            raise Unfit(f"{link!r} is a symbolic link; nothing is written through it")
 
     def to_output(self, container: str, name: str) -> None:
         """Write one object to standard output."""

@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from ...common.errors import Refused
+from ...common.errors import ApusError, Refused
 
 COMPONENT_BYTES_MAX = 255  # What Linux file systems take.
 STORE = "store:"
 
 
-class Unfit(Refused):
+class Unfit(ApusError):
     """This name has no counterpart on the other side; the sentence says why."""
 
 
@@ -75,7 +75,7 @@ def is_excluded(path: str, patterns: Iterable[str]) -> bool:
     """Return whether a pattern matches: one with a slash the path from its start, another any part of it."""
     parts = path.split("/")
     for pattern in patterns:
-        if "/" in pattern.rstrip("/"):
+        if "/" in pattern.rstrip("/"):  # One at its start counts too.
             anchored = pattern.strip("/")
             heads = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
             if any(fnmatchcase(head, anchored) for head in heads):

@@ -83,8 +83,8 @@ def read(argv: Sequence[str], environment: Mapping[str, str]) -> Order:
     _with_common(
         parser, environment, lambda _value: argparse.SUPPRESS
     )  # What stood before the command stands.
-    options = parser.parse_intermixed_args(rest[:at] + rest[at + 1 :], known)
     try:
+        options = parser.parse_intermixed_args(rest[:at] + rest[at + 1 :], known)
         command.check(options.words, options)
     except Refused as problem:
         parser.error(str(problem))

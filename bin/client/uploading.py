@@ -12,7 +12,7 @@ from ...common.errors import Missing, Refused
 from .command import Command, add_header_option, add_meta_option, add_thread_options, refuse_slash
 from .display import Display
 from .files import walk
-from .names import object_name
+from .names import Unfit, object_name
 from .numbers import size_of
 from .sender import Sender, Sending, Settings
 from .session import Session, headers_of
@@ -110,7 +110,7 @@ def _sendings(
             try:
                 name = object_name(options.object_name or _name(given))
                 yield Sending(path, before + name, path.stat().st_size)
-            except (Refused, OSError) as problem:
+            except (Unfit, OSError) as problem:
                 display.failed(problem, action="upload", path=given)
 
 

@@ -1,0 +1,282 @@
+"""Our own command, `apus`, as a person and as a script use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trees
+from programs import swift
+from store import Client, Store
+
+PIECE_BYTES = 1 << 20
+
+
+@pytest.fixture
+def bucket(client: Client) -> Iterator[str]:
+    """A container whose segments will be gone too."""
+    with client.container() as name:
+        yield name
+        client.clear(f"{name}_segments")
+
+
+@pytest.fixture
+def large(store: Store, tmp_path: Path) -> Path:
+    """A file of three segments and a bit, where the store offers static large objects."""
+    if "slo" not in store.connection().get_capabilities():
+        pytest.skip("this store offers no static large objects")
+    return trees.big_file(tmp_path / "big", 3 * PIECE_BYTES + 17)
+
+
+def command(store: Store, cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `apus` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "apus.bin.apus", *words],
+        env={**os.environ, **store.environment()},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        timeout=120,
+        check=False,
+    )
+
+
+def apus(store: Store, cwd: Path, *words: str, code: int = 0) -> str:
+    """Run `apus`; return what it printed."""
+    done = command(store, cwd, *words)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def records(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_tree_with_odd_names_is_synced_there_and_back(
+    store: Store, client: Client, bucket: str, tmp_path: Path
+) -> None:
+    """Every byte under its own name; a second run moves nothing; what is gone goes."""
+    here = trees.odd_names(tmp_path / "here")
+    (here / "empty").mkdir()
+    apus(store, tmp_path, "sync", "here", f"store:{bucket}/a/b")
+    assert all(name.startswith("a/b/") for name in client.names_in(bucket))
+    summary = records(apus(store, tmp_path, "sync", "here", f"store:{bucket}/a/b", "--json"))
+    assert [record["action"] for record in summary] == ["summary"]
+    apus(store, tmp_path, "sync", f"store:{bucket}/a/b", "back")
+    assert trees.digests(tmp_path / "back") == trees.digests(here)
+    assert (tmp_path / "back/empty").is_dir()
+    (here / "..dots").unlink()
+    (here / "dot.").write_bytes(b"other")
+    told = records(apus(store, tmp_path, "sync", "here", f"store:{bucket}/a/b", "--delete", "--json"))
+    assert [(each["action"], each.get("object")) for each in told[:-1]] == [
+        ("upload", "a/b/dot."), ("delete", "a/b/..dots"),
+    ]  # fmt: skip
+    apus(store, tmp_path, "sync", f"store:{bucket}/a/b", "back", "--delete")
+    assert trees.digests(tmp_path / "back") == trees.digests(here)
+
+
+def test_a_dry_run_changes_nothing(store: Store, client: Client, bucket: str, tmp_path: Path) -> None:
+    """It says what would be done, and leaves it."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/file").write_bytes(b"x")
+    client.put(bucket, "other", body=b"y")
+    told = apus(store, tmp_path, "sync", "here", f"store:{bucket}", "--delete", "-n")
+    assert told.splitlines() == ["file [would upload]", "other [would delete]"]
+    assert client.names_in(bucket) == ["other"]
+
+
+def test_bytes_decide_where_no_time_is_told(
+    store: Store, client: Client, bucket: str, tmp_path: Path
+) -> None:
+    """An object of another client without a time is compared by MD5; --checksum compares all so."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/same").write_bytes(b"abc")
+    (tmp_path / "here/other").write_bytes(b"abc")
+    client.put(bucket, "same", body=b"abc")
+    client.put(bucket, "other", body=b"abd")
+    told = records(apus(store, tmp_path, "sync", "here", f"store:{bucket}", "--json"))
+    assert [each.get("object") for each in told[:-1]] == ["other"]
+    os.utime(tmp_path / "here/other", (1, 1))
+    told = records(apus(store, tmp_path, "sync", "here", f"store:{bucket}", "--json", "--checksum"))
+    assert told[0]["same"] == 2
+
+
+def test_a_name_that_leads_out_is_not_written(
+    store: Store, client: Client, bucket: str, tmp_path: Path
+) -> None:
+    """The others are; nothing is deleted then; the exit code says that something failed."""
+    client.put(bucket, "../escaped", body=b"x")
+    client.put(bucket, "kept", body=b"x")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/extra").write_bytes(b"x")
+    for words in (["sync", f"store:{bucket}", "in", "--delete"], ["download", bucket, "-D", "in"]):
+        done = command(store, tmp_path, *words)
+        assert done.returncode == 1
+        assert "escaped" in done.stderr
+    assert sorted(os.listdir(tmp_path)) == ["in"]
+    assert sorted(os.listdir(tmp_path / "in")) == ["extra", "kept"]
+
+
+def test_nothing_is_written_through_a_link(store: Store, client: Client, bucket: str, tmp_path: Path) -> None:
+    """A link in the folder stays what it is, and what lies behind it too."""
+    client.put(bucket, "link/file", body=b"x")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/link").symlink_to(tmp_path / "outside")
+    apus(store, tmp_path, "sync", f"store:{bucket}", "in", code=1)
+    assert not os.listdir(tmp_path / "outside")
+
+
+def test_a_missing_container_does_not_empty_the_folder(store: Store, tmp_path: Path) -> None:
+    """A typing mistake costs nothing: exit code 3."""
+    (tmp_path / "file").write_bytes(b"x")
+    apus(store, tmp_path, "sync", "store:no-such-container", ".", "--delete", code=3)
+    assert (tmp_path / "file").exists()
+
+
+def test_a_large_upload_is_taken_up_where_it_was_broken_off(
+    store: Store, client: Client, bucket: str, large: Path, tmp_path: Path
+) -> None:
+    """Segments that are there are not sent again; a wrong one is; what is replaced leaves none behind."""
+    segments = f"{bucket}_segments"
+    words = ("upload", bucket, "big", "-S", "1M", "--json")
+    assert records(apus(store, tmp_path, *words))[0]["sent_bytes"] == large.stat().st_size
+    names = client.names_in(segments)
+    assert len(names) == 4
+    client.delete(bucket, "big")
+    client.delete(segments, names[0])
+    client.put(segments, names[1], body=b"\0" * PIECE_BYTES)
+    assert records(apus(store, tmp_path, *words))[0]["sent_bytes"] == 2 * PIECE_BYTES
+    apus(store, tmp_path, "download", bucket, "big", "-o", "back")
+    assert (tmp_path / "back").read_bytes() == large.read_bytes()
+    large.write_bytes(large.read_bytes()[:-1])
+    apus(store, tmp_path, *words)
+    assert not set(names) & set(client.names_in(segments))
+    apus(store, tmp_path, "delete", bucket, "big")
+    assert client.names_in(segments) == []
+
+
+def test_what_swift_began_apus_finishes(
+    store: Store, client: Client, bucket: str, large: Path, tmp_path: Path
+) -> None:
+    """The segments have the same names, so either finds the other's."""
+    swift(store, "upload", "-S", str(PIECE_BYTES), "--use-slo", bucket, "big", cwd=tmp_path)
+    client.delete(bucket, "big")
+    told = records(apus(store, tmp_path, "upload", bucket, "big", "-S", str(PIECE_BYTES), "--json"))
+    assert told[0]["sent_bytes"] == 0
+    apus(store, tmp_path, "sync", f"store:{bucket}", "back")
+    assert records(apus(store, tmp_path, "sync", "back", f"store:{bucket}", "-c", "--json"))[0]["same"] == 1
+
+
+def test_segments_that_nobody_owns_are_listed_and_removed(
+    store: Store, client: Client, bucket: str, large: Path, tmp_path: Path
+) -> None:
+    """Those of a given-up upload; those that a manifest names stay, and young ones too."""
+    apus(store, tmp_path, "upload", bucket, "big", "-S", "1M")
+    owned = client.names_in(f"{bucket}_segments")
+    lost = "gone/slo/1.000000/2/1/00000000"
+    client.put(f"{bucket}_segments", lost, body=b"x")
+    told = records(apus(store, tmp_path, "segments", bucket, "--json", "--delete"))
+    assert [(each["object"], each["segments"]) for each in told] == [("gone", 1)]
+    assert lost in client.names_in(f"{bucket}_segments")
+    apus(store, tmp_path, "segments", bucket, "--delete", "--older-than", "0s")
+    assert client.names_in(f"{bucket}_segments") == owned
+
+
+def test_a_pipe_becomes_an_object(
+    store: Store, client: Client, bucket: str, large: Path, tmp_path: Path
+) -> None:
+    """Small in one piece, large in segments."""
+    for size in (0, 5, large.stat().st_size):
+        with large.open("rb") as file:
+            subprocess.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "apus.bin.apus",
+                    "upload",
+                    bucket,
+                    "-",
+                    "--object-name",
+                    "piped",
+                    "-S",
+                    "1M",
+                ],
+                env={**os.environ, **store.environment()},
+                input=file.read(size),
+                timeout=120,
+                check=True,
+            )
+        assert client.get(bucket, "piped").body == large.read_bytes()[:size]
+
+
+def test_exit_codes_say_why(store: Store, bucket: str, tmp_path: Path) -> None:
+    """And the sentence is on stderr, never among the answers."""
+    for words, code in (
+        (("list", "no-such-container"), 3), (("stat", bucket, "nothing"), 3), (("download", bucket, "nothing"), 3),
+        (("-K", "wrong", "list"), 4), (("-A", "http://127.0.0.1:1/", "-R", "0", "list"), 5),
+        (("upload", bucket, "no-such-file"), 3), (("list", "a/b"), 2),
+    ):  # fmt: skip
+        done = command(store, tmp_path, *words)
+        assert done.returncode == code, (words, done)
+        assert done.stderr
+        assert not done.stdout
+
+
+def test_metadata_is_posted_and_told(store: Store, client: Client, bucket: str, tmp_path: Path) -> None:
+    """`post`, `stat` and `list`, for people and for scripts."""
+    (tmp_path / "f").write_bytes(b"abc")
+    apus(store, tmp_path, "upload", bucket, "f", "-m", "colour:blue", "--object-name", "g")
+    apus(store, tmp_path, "post", bucket, "-r", ".r:*")
+    assert client.head(bucket).headers["x-container-read"] == ".r:*"
+    assert "Meta Colour: blue" in apus(store, tmp_path, "stat", bucket, "g")
+    told = json.loads(apus(store, tmp_path, "stat", bucket, "g", "--json"))
+    assert told["headers"]["x-object-meta-colour"] == "blue"
+    assert [row["name"] for row in json.loads(apus(store, tmp_path, "list", bucket, "-j"))] == ["g"]
+    assert apus(store, tmp_path, "list", bucket, "--lh").split()[0] == "3"
+
+
+def test_a_person_sees_bars_and_may_interrupt(
+    store: Store, client: Client, bucket: str, tmp_path: Path
+) -> None:
+    """On a terminal there is a bar; Ctrl-C ends it with 130, no file half written."""
+    trees.big_file(tmp_path / "big", 64 << 20)
+    screen, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "apus.bin.apus", "upload", bucket, "big"],
+        env={**os.environ, **store.environment(), "TERM": "xterm", "COLUMNS": "100"},
+        cwd=tmp_path,
+        stdout=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    seen = b""
+    try:
+        deadline = time.monotonic() + 60
+        while b"MB/s" not in seen and time.monotonic() < deadline:
+            seen += os.read(screen, 4096)
+        process.send_signal(signal.SIGINT)
+        while True:
+            try:
+                piece = os.read(screen, 4096)
+            except OSError:  # The other end is closed.
+                break
+            if not piece:
+                break
+            seen += piece
+        assert b"uploading" in seen
+        assert process.wait(30) in (130, 0)
+    finally:
+        os.close(screen)
+        process.kill()
+        process.wait()
