@@ -19,6 +19,7 @@ from pathlib import Path
 import keystone
 from clusters import ROOT, AllInOne, free_port_block
 from keystone_store import keystone_front
+from second_policy import add_policy
 
 VENV = ROOT / ".venv-tempest"
 ALL = r"^tempest\.api\.object_storage\."
@@ -76,6 +77,7 @@ def main(arguments: list[str]) -> int:
         realms.write_text(f"[{REALM}]\nkey = realm-key\ncluster_{CLUSTER} = http://127.0.0.1:{port}/v1/\n")
         try:
             cluster.up()
+            add_policy(cluster, "silver")  # One test is about quotas of policies.
             conf = work / "proxy-server.conf"
             plain = (Path(home) / "proxy" / "etc" / "proxy-server.conf").read_text()
             conf.write_text(plain.replace(FORMPOST, f"{FORMPOST}\nallowed_digests = sha1 sha256 sha512"))
