@@ -187,3 +187,17 @@ def test_trap_34_a_copy_is_counted_by_its_source(client: Client, container: str,
         assert copied("b") == 413
         assert copied("a") == 201
         assert client.names_in(container) == ["a"]
+
+
+def test_trap_34_versions_go_on_counting(client: Client, container: str) -> None:
+    """What is overwritten takes room as long as it is kept."""
+    assert client.post(container, headers={"X-Versions-Enabled": "true"}).status == 204
+    limit(client, container, size=10_000)
+    try:
+        assert client.put(container, "a", body=bytes(6_000)).status == 201
+        assert client.put(container, "a", body=bytes(6_000)).status == 413
+        assert client.put(container, "a", body=bytes(4_000)).status == 201
+        assert client.put(container, "b", body=b"x").status == 413
+    finally:
+        for row in client.get(container, format="json", versions="true").json():
+            client.request("DELETE", container, row["name"], query={"version-id": row["version_id"]})
