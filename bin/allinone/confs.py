@@ -56,7 +56,7 @@ _SECTIONS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         "container-replicator": {"interval": "30"},
         "container-auditor": {"interval": "300"},
         "container-updater": {"interval": "15"},
-        "container-sync": {"interval": "15"},
+        "container-sync": {"interval": "30"},
     },
     "account": {
         "account-replicator": {"interval": "30"},
