@@ -89,6 +89,9 @@ class VersionedWrites:
 
     def _object(self, environ: Environ, start_response: StartResponse, pieces: list[str]) -> Iterable[bytes]:
         info = get_container_info(environ, self.app)
+        is_plain = not info.sysmeta and info.versions_location is None and info.status < 500
+        if is_plain and "version-id" not in (environ.get("QUERY_STRING") or ""):
+            return self.app(environ, start_response)  # As nearly always.
         changes = environ["REQUEST_METHOD"] in ("PUT", "DELETE")
         if changes:
             require_known(info)
