@@ -20,7 +20,7 @@ import urllib3
 from .client.display import Display
 from .client.options import Order, connection_options, read
 from .client.session import Session
-from .client.troubles import KNOWN, Kind
+from .client.troubles import KNOWN, Kind, trouble
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KNOWN as problem:
         if isinstance(problem, BrokenPipeError):
             return _reader_gone()
-        display.failed(problem, action=order.options.action)
+        missing = trouble(problem).kind is Kind.MISSING
+        display.failed(
+            problem, action=order.options.action, path="/".join(order.words[:2]) if missing else ""
+        )
     except KeyboardInterrupt:
         display.notice("interrupted; give the same command again to go on")
         sys.stdout.flush()

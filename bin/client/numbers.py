@@ -1,6 +1,6 @@
 """Sizes, spans and instants as people write them, and back.
 
-"64M" ──▶ 67108864 ──▶ "64.0 MB"      "1d" ──▶ 86400.0      "1700000000.25" ──▶ nanoseconds
+"64M" ──▶ 67108864 ──▶ "64.0 MiB"      "1d" ──▶ 86400.0      "1700000000.25" ──▶ nanoseconds
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def span_of(text: str) -> float:
 
 
 def human(size: float) -> str:
-    """Return a size for people: 312 B, 1.4 KB, 20.0 MB."""
-    for unit in ("B", "KB", "MB", "GB", "TB"):
+    """Return a size for people: 312 B, 1.4 KiB, 20.0 MiB."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if size < 1024:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
-    return f"{size:.1f} PB"
+    return f"{size:.1f} PiB"
 
 
 def short(size: float) -> str:

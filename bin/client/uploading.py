@@ -17,7 +17,7 @@ from .numbers import size_of
 from .sender import Sender, Sending, Settings
 from .session import Session, headers_of
 
-NOTES = """A file larger than 512 MB (or than -S says) goes in segments, several at a time, as a large object.
+NOTES = """A file larger than 512 MiB (or than -S says) goes in segments, several at once, as a large object.
 Give the same command again after an interruption: segments that are there with the right size and MD5 are
 not sent again. `apus segments` finds those of an upload that was given up.
 A PATH may be "-" for standard input, with --object-name."""

@@ -50,4 +50,4 @@ def test_any_header_is_a_time_or_none(text: str) -> None:
 def test_sizes_for_people() -> None:
     """As `ls -lh` and as a sentence."""
     assert (short(312), short(1434), short(20 << 20)) == ("312", "1.4K", "20M")
-    assert (human(312), human(20 << 20)) == ("312 B", "20.0 MB")
+    assert (human(312), human(20 << 20)) == ("312 B", "20.0 MiB")
