@@ -31,7 +31,7 @@ from . import accounts
 from .containers import VersionedContainers, query_of, refuse_both_forms
 from .copies import RESERVED_NAMES
 from .legacy import Archived, Archivist, archive_of, settle_location, shown_location
-from .objects import Versioned, Versions, asked_version
+from .objects import NULL, Versioned, Versions, asked_version
 
 API_VERSIONS = frozenset({"v1", "v1.0"})
 
@@ -95,15 +95,17 @@ class VersionedWrites:
         changes = environ["REQUEST_METHOD"] in ("PUT", "DELETE")
         if changes:
             require_known(info)
+        archive = archive_of(info, allowed=self._archives) if changes else None
         if self._versions_too:
             version_id = asked_version(environ)
+            if archive is not None and version_id == NULL:
+                version_id = ""  # The only version by that name there is: what a plain request is for.
             if version_id or "versions-container" in info.sysmeta:
                 target = _versioned(info, *map(from_wsgi, pieces[2:]))
                 if version_id:
                     return self._versions.one(environ, start_response, target, version_id)
                 if target.hidden:
                     return self._versions.current(environ, start_response, target)
-        archive = archive_of(info, allowed=self._archives) if changes else None
         if archive is None:
             return self.app(environ, start_response)
         account, container, name = map(from_wsgi, pieces[2:])

@@ -488,6 +488,20 @@ class TestVersions:
         assert delete(app, version=version_id).status == 204
         assert (store.names("c"), store.names(HIDDEN)) == ([], [])
 
+    @pytest.mark.parametrize(("header", "left"), [("Versions", [b"1"]), ("History", [])])
+    def test_trap_32_version_null_of_an_archived_object(self, header: str, left: list[bytes]) -> None:
+        """Is the object: it is archived, or what it replaced is brought back; no other id has a meaning."""
+        store, app = versioned(enabled=False)
+        ask(app, "PUT", "/v1/a/old")
+        ask(app, "POST", "/v1/a/c", headers={f"X-{header}-Location": "old"})
+        put(app, b"1")
+        put(app, b"2")
+        assert delete(app, version="1700000000.00000").status == 400
+        assert delete(app, version="null").status == 204
+        assert [store.objects["c", name].body for name in store.names("c")] == left
+        archived = [store.objects["old", name].body for name in store.names("old")]
+        assert archived == ([] if left else [b"1", b"2", b""])
+
     def test_trap_32_a_preflight_is_the_containers(self) -> None:
         """OPTIONS goes to the object's own path (lp 2162973)."""
         store, app = versioned()
