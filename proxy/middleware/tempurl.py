@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote
 
 from ...common import info
 from ...common.config import parse, setting
@@ -114,16 +114,19 @@ class Grant:
 
     def query(self) -> str:
         """Return the query with what concerns the filters behind, and nothing that a client has added."""
-        words = {"temp_url_sig": self.signature, "temp_url_expires": self.expires}
-        if self.prefix is not None:
-            words["temp_url_prefix"] = self.prefix
-        if self.ip_range:
-            words["temp_url_ip_range"] = self.ip_range
-        if self.filename:
-            words["filename"] = self.filename
-        if self.inline:
-            words["inline"] = ""
-        return urlencode(words, quote_via=quote, errors="surrogateescape")
+        words = {
+            "temp_url_prefix": self.prefix,
+            "temp_url_expires": self.expires,
+            "temp_url_sig": self.signature,
+            "temp_url_ip_range": self.ip_range or None,
+            "filename": self.filename or None,
+        }
+        pairs = [
+            f"{name}={quote(value, errors='surrogateescape')}"
+            for name, value in words.items()
+            if value is not None
+        ]
+        return "&".join([*pairs, "inline"] if self.inline else pairs)
 
     def expires_at(self) -> int | None:
         """Return the moment in seconds, None when it is none."""

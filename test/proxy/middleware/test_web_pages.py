@@ -43,7 +43,7 @@ def test_trap_40_no_name_becomes_markup(name: str, kind: str, label: str, css: s
         "last_modified": "2026-01-01T00:00:00.000000",
     }
     options = {"label": label, "prefix": "p/", "query": "a=b&c=d", "css": css_link(css, "p/")}
-    read = Reader(listing([row, {"subdir": "p/" + name + "/"}], has_parent=True, **options))  # type: ignore[arg-type]
+    read = Reader(listing([row, {"subdir": "p/" + name + "/"}], has_parent=True, **options))
     assert read.tags <= TAGS
     assert read.attributes <= {"class", "id", "href", "rel", "type"}
     links = [link.partition("?")[0] for link in read.links]
