@@ -192,7 +192,9 @@ def test_a_survey_is_told_by_recon_and_as_metrics(node: Path) -> None:
     assert told(node, "survey") == {"survey_policies": None, "survey_time": None, "survey_last": None}
     assert "apus_survey" not in ask(metrics.filter_factory({})(FixedApp()), path="/metrics").text
     figures = {"objects": 9, "objects_below": 2, "objects_without_copy": 0}
-    recon_cache.leave(node / "cache", "survey", {"survey_policies": {"0": figures}, "survey_last": 1700000000.0})
+    recon_cache.leave(
+        node / "cache", "survey", {"survey_policies": {"0": figures}, "survey_last": 1700000000.0}
+    )
     assert told(node, "survey")["survey_policies"] == {"0": figures}
     scraped = ask(metrics.filter_factory({})(FixedApp()), path="/metrics").text
     assert 'apus_survey_objects_below{policy="0"} 2.0' in scraped
