@@ -27,7 +27,7 @@ def test_one_beyond_a_limit_is_refused(items: list[tuple[str, str]], says: str) 
     assert refusal.value.status == 400
 
 
-def test_the_limits_themselves_are_allowed() -> None:
+def test_trap_19_the_limits_themselves_are_allowed() -> None:
     """128, 256, 90 and 4096 are inside."""
     check_metadata([("n" * 128, "v" * 256)], LIMITS)
     check_metadata([(f"n{i:02d}", "v") for i in range(90)], LIMITS)

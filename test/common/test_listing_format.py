@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import string
+import time
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -66,15 +68,25 @@ def test_the_client_chooses(wanted: str | None, accept: str | None, expected: st
 @pytest.mark.parametrize(
     ("accept", "status"), [("image/png", 406), ("*/*;q=0", 406), ("text/plain;q=x", 400)]
 )
-def test_what_cannot_be_had_is_refused(accept: str, status: int) -> None:
+def test_trap_10_what_cannot_be_had_is_refused(accept: str, status: int) -> None:
     """406 for nothing acceptable, 400 for nonsense."""
     with pytest.raises(Refused) as refusal:
         listing_format.negotiated(None, accept)
     assert refusal.value.status == status
 
 
+@pytest.mark.parametrize("piece", ["a/b;", 'a/b;q="', " ", ";", ",", '\\"', "a/b,", "a/b;q=1 ", '\t;="'])
+def test_trap_10_the_longest_accept_header_costs_next_to_nothing(piece: str) -> None:
+    """Each pattern that makes expressions backtrack, as long as a header may be: well below a second."""
+    accept = ("text/plain;" + piece * 8192)[:8192] + "!"
+    before = time.process_time()
+    with contextlib.suppress(Refused):
+        listing_format.negotiated(None, accept)
+    assert time.process_time() - before < 0.5
+
+
 @given(st.text(string.printable + ",;/*=", max_size=200))
-def test_no_accept_header_breaks_it(accept: str) -> None:
+def test_trap_10_no_accept_header_breaks_it(accept: str) -> None:
     """Nonsense is refused, quickly, and never a failure of ours."""
     try:
         listing_format.negotiated(None, accept)

@@ -71,7 +71,7 @@ def test_triples_in_golden_form() -> None:
     assert encode_triple(moment, moment.later(5), moment.later(3)) == "1700000000.12345+5-2"
 
 
-def test_dates_are_never_before_the_change() -> None:
+def test_trap_12_dates_are_never_before_the_change() -> None:
     """Last-Modified rounds up; listings show six digits and no zone."""
     moment = Timestamp.parse("1700000000.12345")
     assert moment.http_date == "Tue, 14 Nov 2023 22:13:21 GMT"

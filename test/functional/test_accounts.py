@@ -70,7 +70,7 @@ def test_a_wrong_key_is_refused(store: Store) -> None:
         assert Client(store, path).request("GET", headers=headers).status == 401
 
 
-def test_every_answer_carries_a_transaction_id(store: Store, client: Client) -> None:
+def test_trap_13_every_answer_carries_a_transaction_id(store: Store, client: Client) -> None:
     """Errors too: it is what a user tells the operator."""
     for reply in (client.get(), client.get("missing-container"), store.client(None).get()):
         assert reply.headers["x-trans-id"].startswith("tx")

@@ -76,7 +76,7 @@ class TestFraming:
             b"Content-Length: 99999999999999999999999",
         ],
     )
-    def test_a_length_in_doubt(self, send: Send, head: bytes, framing: bytes) -> None:
+    def test_trap_3_a_length_in_doubt(self, send: Send, head: bytes, framing: bytes) -> None:
         """400 (413 for a length beyond all sizes), and what follows is not taken for a request."""
         raw = send(head + framing + END + b"GET /healthcheck HTTP/1.1\r\nHost: x" + END)
         assert raw.status in (400, 413), raw.content
@@ -86,7 +86,7 @@ class TestFraming:
     @pytest.mark.parametrize(
         "coding", [b"gzip", b"chunked, gzip", b"gzip, chunked", b"identity", b"xchunked"]
     )
-    def test_an_unknown_coding(self, send: Send, head: bytes, coding: bytes) -> None:
+    def test_trap_3_an_unknown_coding(self, send: Send, head: bytes, coding: bytes) -> None:
         """400 or 501."""
         raw = send(head + b"Transfer-Encoding: " + coding + END + b"5\r\nhello\r\n0" + END)
         assert raw.status in (400, 501), raw.content
@@ -103,7 +103,7 @@ class TestFraming:
             b"ffffffffffffffffff\r\nx",
         ],
     )
-    def test_a_broken_chunk(self, send: Send, head: bytes, body: bytes) -> None:
+    def test_trap_3_a_broken_chunk(self, send: Send, head: bytes, body: bytes) -> None:
         """400, closed, and nothing stored."""
         raw = send(head + b"Transfer-Encoding: chunked" + END + body + END)
         assert raw.status in (400, 499, 0), raw.content
@@ -114,12 +114,12 @@ class TestFraming:
         """411."""
         assert send(head + END[2:]).status == 411
 
-    def test_a_body_cut_short(self, send: Send, head: bytes) -> None:
+    def test_trap_6_a_body_cut_short_is_no_object(self, send: Send, head: bytes) -> None:
         """The client leaves in mid-body: no object comes of it."""
         raw = send(head + b"Content-Length: 100" + END + b"only this", half_close=True)
         assert not any(200 <= status < 300 for status in raw.statuses)
 
-    def test_chunks_without_their_end(self, send: Send, head: bytes) -> None:
+    def test_trap_6_chunks_without_their_end_are_no_object(self, send: Send, head: bytes) -> None:
         """The last chunk is missing: no object comes of it."""
         raw = send(head + b"Transfer-Encoding: chunked" + END + b"5\r\nhello\r\n", half_close=True)
         assert not any(200 <= status < 300 for status in raw.statuses)
@@ -150,7 +150,9 @@ class TestHead:
         ],
         ids=lambda value: repr(value[:40]) if isinstance(value, bytes) else str(value),
     )
-    def test_a_head_that_is_none(self, send: Send, request_head: bytes, statuses: tuple[int, ...]) -> None:
+    def test_trap_9_a_head_that_is_none(
+        self, send: Send, request_head: bytes, statuses: tuple[int, ...]
+    ) -> None:
         """A 4xx at once, and the connection is closed."""
         raw = send(request_head + END)
         assert raw.status in statuses, raw.content
@@ -187,7 +189,7 @@ class TestExpectations:
 class TestKeepAlive:
     """A connection that is kept is in step."""
 
-    def test_pipelined_requests_are_answered_in_order(
+    def test_trap_4_pipelined_requests_are_answered_in_order(
         self, send: Send, client: Client, container: str
     ) -> None:
         """Three at once, three answers, also after a body."""
@@ -199,7 +201,7 @@ class TestKeepAlive:
         delete = b"DELETE " + path + b" HTTP/1.1\r\n" + common + END
         assert send(put + get + delete).statuses == [201, 200, 204]
 
-    def test_an_unread_body_is_no_request(self, send: Send, client: Client) -> None:
+    def test_trap_2_an_unread_body_is_no_request(self, send: Send, client: Client) -> None:
         """A PUT that is refused before its body: the body is drained or the connection closed."""
         hidden = b"GET /healthcheck HTTP/1.1\r\nHost: x" + END
         raw = send(
@@ -232,12 +234,16 @@ class TestPaths:
         ],
     )
     @pytest.mark.parametrize("method", ["PUT", "GET"])
-    def test_invalid_utf8(self, send: Send, client: Client, container: str, method: str, path: str) -> None:
+    def test_trap_11_invalid_utf8_is_no_name(
+        self, send: Send, client: Client, container: str, method: str, path: str
+    ) -> None:
         """412."""
         assert self.status(send, client, method, path, container) == 412
 
     @pytest.mark.parametrize("path", ["/v1/{account}/{container}/a%00b", "/v1/{account}/a%00b"])
-    def test_a_nul_byte(self, send: Send, client: Client, container: str, path: str) -> None:
+    def test_trap_11_a_nul_byte_is_in_no_name(
+        self, send: Send, client: Client, container: str, path: str
+    ) -> None:
         """412, as for anything that is no name."""
         assert self.status(send, client, "PUT", path, container) == 412
 

@@ -55,7 +55,7 @@ def test_container_metadata_merges(client: Client, container: str, method: str) 
     assert not {"x-container-meta-a", "x-container-meta-b"} & client.head(container).headers.keys()
 
 
-def test_metadata_keeps_its_bytes(client: Client, container: str) -> None:
+def test_trap_8_metadata_keeps_its_bytes(client: Client, container: str) -> None:
     """UTF-8 values come back as they were sent."""
     value = "grün 日本".encode().decode("latin-1")
     client.post(container, headers={"X-Container-Meta-Colour": value})
@@ -78,13 +78,15 @@ def test_a_missing_container_cannot_take_metadata(client: Client) -> None:
         ({"X-Container-Meta-": "v"}, "no name"),
     ],
 )
-def test_metadata_has_limits(client: Client, container: str, headers: dict[str, str], problem: str) -> None:
+def test_trap_19_metadata_has_limits(
+    client: Client, container: str, headers: dict[str, str], problem: str
+) -> None:
     """400 beyond 128 bytes of name, 256 of value, 90 items, 4096 bytes in all; nothing is kept of it."""
     assert client.post(container, headers=headers).status == 400, problem
     assert not [name for name in client.head(container).headers if name.startswith("x-container-meta")]
 
 
-def test_limits_hold_for_the_sum_of_several_posts(client: Client, container: str) -> None:
+def test_trap_19_limits_hold_for_the_sum_of_several_posts(client: Client, container: str) -> None:
     """What counts is what the container would have afterwards."""
     first = {f"X-Container-Meta-A{number}": "v" for number in range(60)}
     second = {f"X-Container-Meta-B{number}": "v" for number in range(60)}

@@ -156,7 +156,7 @@ def test_accept_chooses_the_form(shelf: tuple[Client, str], accept: str, type_: 
     assert "Accept" in reply.headers["vary"]
 
 
-def test_an_unacceptable_form_is_refused(shelf: tuple[Client, str]) -> None:
+def test_trap_10_an_unacceptable_form_is_refused(shelf: tuple[Client, str]) -> None:
     """406 for a client that takes pictures only."""
     client, container = shelf
     assert client.request("GET", container, headers={"Accept": "image/png"}).status == 406
@@ -168,7 +168,7 @@ def test_a_format_that_is_none_falls_back_to_text(shelf: tuple[Client, str]) -> 
     assert client.get(container, format="nonsense").lines() == ORDERED
 
 
-def test_composed_and_decomposed_are_two_names(client: Client, container: str) -> None:
+def test_trap_11_composed_and_decomposed_are_two_names(client: Client, container: str) -> None:
     """No normalisation: what the client's bytes say, differs."""
     names = [unicodedata.normalize(form, "é") for form in ("NFC", "NFD")]
     for name in names:

@@ -137,7 +137,7 @@ def test_standard_headers_are_kept(client: Client, container: str) -> None:
     assert reply.headers["x-object-meta-mixed"] == "Value"
 
 
-def test_times_agree(client: Client, container: str) -> None:
+def test_trap_12_times_agree(client: Client, container: str) -> None:
     """Last-Modified is X-Timestamp rounded up to the second, in object and listing alike."""
     client.put(container, "o", body=b"x")
     headers = client.head(container, "o").headers
@@ -147,7 +147,7 @@ def test_times_agree(client: Client, container: str) -> None:
     assert len(row["last_modified"]) == len("2026-01-01T00:00:00.000000")
 
 
-def test_metadata_has_limits(client: Client, container: str) -> None:
+def test_trap_19_metadata_has_limits(client: Client, container: str) -> None:
     """400 beyond 128 bytes of name, 256 of value, 90 items; nothing is stored."""
     for headers in (
         {f"X-Object-Meta-{'n' * 129}": "v"},

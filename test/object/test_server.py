@@ -87,7 +87,7 @@ def test_sizes(node: ObjectNode, size: int) -> None:
     assert beyond.headers["content-range"] == f"bytes */{size}"
 
 
-def test_the_newest_put_wins(node: ObjectNode) -> None:
+def test_trap_15_the_newest_put_wins(node: ObjectNode) -> None:
     """An older or equal PUT is refused with the moment of what is there; older files go."""
     node.put(b"new", at=5)
     for second in (4, 5):
@@ -99,7 +99,7 @@ def test_the_newest_put_wins(node: ObjectNode) -> None:
     assert node.files() == [f"{moment(6)}.data"]
 
 
-def test_a_tombstone_beats_what_is_older(node: ObjectNode) -> None:
+def test_trap_15_a_tombstone_beats_what_is_older(node: ObjectNode) -> None:
     """Deleted stays deleted for late PUTs; a newer PUT brings the name back."""
     node.put(at=0)
     reply = node.ask("DELETE", at=3)
@@ -125,7 +125,7 @@ def test_deleting_nothing_leaves_a_tombstone(node: ObjectNode) -> None:
     assert node.files() == [f"{moment(4)}.ts"]
 
 
-def test_an_older_delete_is_refused(node: ObjectNode) -> None:
+def test_trap_15_an_older_delete_is_refused(node: ObjectNode) -> None:
     """A DELETE from before the PUT changes nothing."""
     node.put(at=5)
     reply = node.ask("DELETE", at=4)

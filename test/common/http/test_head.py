@@ -146,14 +146,14 @@ def test_a_head_ends_at_its_first_empty_line_however_it_arrives(data: bytes, at:
         (b"GET / HTTP/1.1\r\nA: b\n\n", 400),
     ],
 )
-def test_a_hopeless_head_is_refused_before_it_is_complete(head: bytes, status: int) -> None:
+def test_trap_9_a_hopeless_head_is_refused_before_it_is_complete(head: bytes, status: int) -> None:
     """Lines too long, heads too large and bare line feeds are refused as soon as they are seen."""
     with pytest.raises(BadFraming) as refusal:
         head_end(head)
     assert refusal.value.status == status
 
 
-def test_the_longest_request_line_is_accepted() -> None:
+def test_trap_9_the_longest_request_line_is_accepted() -> None:
     """8191 bytes with CRLF pass, 8192 do not: stock Swift's bound."""
     line = b"GET /" + b"a" * (LINE_BYTES_MAX - 1 - len(b"GET / HTTP/1.1\r\n")) + b" HTTP/1.1\r\n"
     assert len(line) == LINE_BYTES_MAX - 1

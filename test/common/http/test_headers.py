@@ -45,7 +45,7 @@ def test_repeated_headers_are_joined() -> None:
     assert dict(headers_of(b"A: 1\r\nB: 2\r\na: 3\r\n")) == {"A": "1,3", "B": "2"}
 
 
-def test_only_ascii_letters_have_a_case() -> None:
+def test_trap_8_only_ascii_letters_have_a_case() -> None:
     """Other characters stand for bytes of somebody's UTF-8."""
     headers = headers_of("\xc3\x84: 1\r\n\xe3\x84: 2\r\n".encode("latin-1"))
     assert dict(headers) == {"\xc3\x84": "1", "\xe3\x84": "2"}

@@ -25,7 +25,7 @@ def test_text_survives_the_tunnel(text: str) -> None:
 
 
 @given(st.binary())
-def test_bytes_survive_the_tunnel(data: bytes) -> None:
+def test_trap_8_bytes_survive_the_tunnel(data: bytes) -> None:
     """Bytes that are no UTF-8 come back as the same bytes."""
     assert to_wsgi(from_wsgi(data.decode("latin-1"))).encode("latin-1") == data
 

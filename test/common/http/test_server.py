@@ -71,7 +71,7 @@ REFUSED = [
 @pytest.mark.parametrize(
     ("request_bytes", "status"), REFUSED, ids=[repr(r[:40]) + str(s) for r, s in REFUSED]
 )
-def test_bad_framing_is_refused_and_closes(request_bytes: bytes, status: int) -> None:
+def test_trap_3_bad_framing_is_refused_and_closes(request_bytes: bytes, status: int) -> None:
     """The right status, Connection: close, a transaction id; and what follows is not taken for a request."""
     recorder = Recorder()
     with serving(recorder) as served, served.raw() as raw:
@@ -84,7 +84,7 @@ def test_bad_framing_is_refused_and_closes(request_bytes: bytes, status: int) ->
     assert all(not isinstance(seen.body, bytes) for seen in recorder.seen)
 
 
-def test_requests_on_a_connection_are_answered_in_order() -> None:
+def test_trap_4_requests_on_a_connection_are_answered_in_order() -> None:
     """Pipelined requests, with and without bodies, come one by one and none is lost."""
     recorder = Recorder()
     chunked = b"PUT /c HTTP/1.1\r\nTransfer-Encoding: ChunKed\r\n\r\n3;ext=1\r\nabc\r\n0\r\nT: r\r\n\r\n"
@@ -169,7 +169,7 @@ def test_empty_lines_before_a_request_are_skipped() -> None:
 
 
 @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified", "200 OK"])
-def test_answers_that_have_no_body(status: str) -> None:
+def test_trap_4_answers_that_have_no_body(status: str) -> None:
     """HEAD, 204 and 304 keep their headers and send no body, even if the application gives one."""
 
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -429,7 +429,7 @@ class TestExpect:
 class TestUnreadBodies:
     """Bodies that the application leaves unread."""
 
-    def test_short_ones_are_skipped(self) -> None:
+    def test_trap_2_short_bodies_left_unread_are_skipped(self) -> None:
         """The next request is found behind the body, whether it had come before the answer or not."""
         with serving(hello) as served, served.raw() as raw:
             raw.send(put(b"b" * 60000) + GET)
@@ -439,7 +439,7 @@ class TestUnreadBodies:
             raw.send(b"b" * 50 + GET)
             assert raw.answer().status == 200
 
-    def test_long_ones_end_the_connection(self) -> None:
+    def test_trap_2_long_bodies_left_unread_end_the_connection(self) -> None:
         """The answer says so, and arrives although the client is still sending."""
         with serving(hello, drain_bytes_max=1000) as served, served.raw() as raw:
             raw.send(put(b"b" * 3_000_000))
@@ -447,7 +447,7 @@ class TestUnreadBodies:
             assert (answer.body, answer.headers["connection"]) == (b"hello", "close")
             assert raw.ends()
 
-    def test_chunked_ones_end_the_connection(self) -> None:
+    def test_trap_2_chunked_bodies_left_unread_end_the_connection(self) -> None:
         """Where they end is not known."""
         with serving(hello) as served, served.raw() as raw:
             raw.send(b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" + GET)
@@ -480,7 +480,7 @@ class TestFates:
             b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
         ],
     )
-    def test_a_body_that_breaks_off_is_a_disconnect(self, request_bytes: bytes) -> None:
+    def test_trap_6_a_body_that_breaks_off_is_a_disconnect(self, request_bytes: bytes) -> None:
         """The application is told, however the body was framed; nothing is answered."""
         recorder = Recorder()
         with serving(recorder) as served, served.raw() as raw:
@@ -489,7 +489,7 @@ class TestFates:
             assert raw.ends()
         assert [seen.body for seen in recorder.seen] == [ClientDisconnect]
 
-    def test_a_body_that_stops_is_a_408(self) -> None:
+    def test_trap_14_a_body_that_stops_is_a_408(self) -> None:
         """The application is told, and if it says nothing the client gets 408 and the connection ends."""
         recorder = Recorder()
         with serving(recorder, client_timeout_seconds=0.05) as served, served.raw() as raw:
@@ -499,7 +499,7 @@ class TestFates:
             assert raw.ends()
         assert [seen.body for seen in recorder.seen] == [ClientTimeout]
 
-    def test_an_application_may_answer_for_a_body_that_stops(self) -> None:
+    def test_trap_2_an_application_may_answer_for_a_body_that_stops(self) -> None:
         """Its answer carries Connection: close, for the rest of the body is not waited for."""
 
         def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -514,7 +514,7 @@ class TestFates:
             assert (answer.status, answer.headers["connection"], answer.body) == (408, "close", b"slow")
             assert raw.ends()
 
-    def test_a_head_that_stops_is_a_408(self) -> None:
+    def test_trap_14_a_head_that_stops_is_a_408(self) -> None:
         """Even if a byte comes now and then: the head has one deadline."""
         with serving(hello, client_timeout_seconds=0.1) as served, served.raw() as raw:
             raw.send(b"GET / HTTP/1.1\r\nA: ")
@@ -533,7 +533,7 @@ class TestFates:
             assert raw.answer().status == 200
             assert raw.ends()
 
-    def test_the_two_patiences_are_separate(self) -> None:
+    def test_trap_14_the_two_patiences_are_separate(self) -> None:
         """A connection may be idle for longer than a request may stop."""
         with (
             serving(hello, client_timeout_seconds=0.02, keepalive_timeout_seconds=5) as served,

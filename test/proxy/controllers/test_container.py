@@ -166,7 +166,7 @@ def test_a_container_is_made_where_it_is_at_home(cluster: DoubledCluster) -> Non
     assert all(NAME in node.databases for node in homes(cluster))
 
 
-def test_a_listing_shows_every_acknowledged_write(cluster: DoubledCluster) -> None:
+def test_trap_27_a_listing_shows_every_acknowledged_write(cluster: DoubledCluster) -> None:
     """Rows and deletions that any quorum has are seen, whichever replica is asked first."""
     old = [row("a", 1), row("gone", 1)]
     new = [row("a", 1), row("b", 2), row("gone", 3, deleted=True)]
@@ -229,7 +229,7 @@ def test_a_handoff_is_no_part_of_a_read_quorum(cluster: DoubledCluster) -> None:
         assert "x-listing-pending" not in reply.headers
 
 
-def test_a_listing_that_breaks_off_is_settled_between_the_others(cluster: DoubledCluster) -> None:
+def test_trap_27_a_listing_that_breaks_off_is_settled_between_the_others(cluster: DoubledCluster) -> None:
     """Who answers instead is asked as if it were the first; without a quorum of whole answers it may lag."""
     nodes = fill(cluster, [row("a", 1)], [row("a", 1), row("b", 2)], [row("a", 1), row("b", 2)])
     ask(cluster.proxy, "HEAD", "/v1/AUTH_t")
@@ -253,6 +253,16 @@ def test_a_listing_that_breaks_off_is_settled_between_the_others(cluster: Double
     reply = ask(cluster.again(), "GET", URL)
     assert names(reply.body) == ["a"]
     assert reply.headers["x-listing-pending"] == "true"
+
+
+@pytest.mark.parametrize("status", [500, 503, 507])
+def test_trap_27_a_listing_that_nobody_can_give_is_503(cluster: DoubledCluster, status: int) -> None:
+    """Failures of all who have it are never taken for an empty container, nor for a missing one."""
+    nodes = fill(cluster, [row("a", 1)], [row("a", 1)], [row("a", 1)])
+    ask(cluster.proxy, "HEAD", "/v1/AUTH_t")
+    for node in nodes:
+        node.misbehaviour = lambda _request, _node: Answer(status)
+    assert ask(cluster.proxy, "GET", URL).status == 503
 
 
 def test_stock_servers_are_served_as_stock_proxies_do(cluster: DoubledCluster) -> None:

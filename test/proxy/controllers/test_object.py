@@ -126,11 +126,26 @@ def test_without_a_quorum_a_put_is_503(cluster: DoubledCluster, size: int) -> No
 
 
 @pytest.mark.parametrize("size", [10, 100_000])
-def test_a_replica_that_has_something_newer_makes_a_put_accepted(cluster: DoubledCluster, size: int) -> None:
+def test_trap_15_a_replica_that_has_something_newer_makes_a_put_accepted(
+    cluster: DoubledCluster, size: int
+) -> None:
     """Any 409 among the answers is 202: stored or already superseded."""
     primaries, _ = cluster.home(PATH)
     place(primaries[:1], b"newer", "9999999999.00000")
     assert put(cluster, BODY[:size]).status == 202
+
+
+def test_trap_15_the_proxys_clock_orders_requests(cluster: DoubledCluster) -> None:
+    """The moment that storage servers are told rises from request to request, and is the same for all of them."""
+    for _ in range(3):
+        assert put(cluster).status == 201
+    assert ask(cluster.proxy, "DELETE", URL).status == 204
+    moments = [
+        [head["X-Timestamp"] for method in ("PUT", "DELETE") for head in asked(node, method)]
+        for node in cluster.home(PATH)[0]
+    ]
+    assert moments[0] == moments[1] == moments[2] == sorted(set(moments[0]))
+    assert len(moments[0]) == 4
 
 
 def test_a_request_does_not_conflict_with_itself(cluster: DoubledCluster) -> None:
@@ -398,7 +413,7 @@ def test_failures_are_not_taken_for_absence(cluster: DoubledCluster) -> None:
     assert get(cluster).status == 503
 
 
-def test_a_tombstone_hides_what_is_older(cluster: DoubledCluster) -> None:
+def test_trap_47_a_tombstone_hides_what_is_older(cluster: DoubledCluster) -> None:
     """A deletion that one replica missed stays a deletion, whoever is asked first."""
     primaries, _ = cluster.home(PATH)
     place(primaries[:1], BODY, OLD)
@@ -407,13 +422,33 @@ def test_a_tombstone_hides_what_is_older(cluster: DoubledCluster) -> None:
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
-def test_x_newest_serves_the_newest(cluster: DoubledCluster, order: tuple[int, ...]) -> None:
+def test_trap_47_x_newest_serves_the_newest(cluster: DoubledCluster, order: tuple[int, ...]) -> None:
     """With X-Newest the newest version is served wherever it is."""
     primaries, _ = cluster.home(PATH)
     place(primaries, b"old", OLD)
     place([primaries[order[0]]], b"new", NEW)
     for _ in range(5):
         assert get(cluster, X_Newest="true").body == b"new"
+
+
+@pytest.mark.parametrize("status", [500, 503, 507])
+def test_trap_47_x_newest_serves_what_those_who_answer_have(cluster: DoubledCluster, status: int) -> None:
+    """A failing replica does not keep the newest of the others back, and an older copy never stands in."""
+    primaries, _ = cluster.home(PATH)
+    place(primaries[:2], b"old", OLD)
+    place(primaries[2:], b"new", NEW)
+    primaries[0].misbehaviour = fails_with(status, "GET", "HEAD")
+    for _ in range(5):
+        assert get(cluster, X_Newest="true").body == b"new"
+
+
+def test_trap_47_x_newest_finds_what_was_put_after_a_deletion(cluster: DoubledCluster) -> None:
+    """Tombstones hide what is older than they are, and nothing else."""
+    primaries, _ = cluster.home(PATH)
+    place(primaries[:2], None, OLD)
+    place(primaries[2:], b"again", NEW)
+    for _ in range(5):
+        assert get(cluster, X_Newest="true").body == b"again"
 
 
 @pytest.mark.parametrize("cut", [0, 1, 1000, 70_000, len(BODY) - 1])
@@ -535,7 +570,7 @@ def test_a_post_reaches_all_replicas(cluster: DoubledCluster) -> None:
     assert [node.objects[PATH].headers for node in primaries] == [{"X-Object-Meta-Color": "red"}] * 3
 
 
-def test_a_post_with_one_copy_left_is_no_404(cluster: DoubledCluster) -> None:
+def test_trap_15_a_post_with_one_copy_left_is_no_404(cluster: DoubledCluster) -> None:
     """Two empty primaries beside one acceptance: 503; a copy on a handoff makes it 202."""
     primaries, handoffs = cluster.home(PATH)
     place(primaries[:1], BODY, OLD)

@@ -134,7 +134,7 @@ def test_no_internal_header_leaves(served: Served) -> None:
         ("BREW", "/v1/AUTH_test", 401),
     ],
 )
-def test_every_answer_has_its_id(served: Served, method: str, path: str, status: int) -> None:
+def test_trap_13_every_answer_has_its_id(served: Served, method: str, path: str, status: int) -> None:
     """Whoever gives it."""
     reply = ask(served, method, path)
     assert reply.status == status
@@ -154,7 +154,9 @@ def test_a_bug_is_a_500_and_the_connection_lives(served: Served, caplog: pytest.
     assert [line.status_int for line in lines] == [200, 500, 200]  # type: ignore[attr-defined]
 
 
-def test_a_client_that_leaves_in_its_body_is_a_499(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+def test_trap_6_a_client_that_leaves_in_its_body_is_a_499(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
     """With the bytes that came; and it is nobody's error."""
     mine = token(served)
     with served.raw() as raw:
@@ -166,7 +168,7 @@ def test_a_client_that_leaves_in_its_body_is_a_499(served: Served, caplog: pytes
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-def test_a_body_that_comes_too_late_is_a_408(cluster: Cluster) -> None:
+def test_trap_14_a_body_that_comes_too_late_is_a_408(cluster: Cluster) -> None:
     """With an id, and the connection ends."""
     auth = tempauth.filter_factory({}, token_secret="s" * 32, user_test_tester="testing .admin")
     stack = catch_errors.filter_factory({})(auth(cluster))
