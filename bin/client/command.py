@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ...common.errors import Refused
 from .display import Display
+from .numbers import size_of
 from .session import Session
 
 Run = Callable[[Session, Display, list[str], argparse.Namespace], None]
@@ -57,6 +58,20 @@ def add_meta_option(parser: argparse.ArgumentParser) -> None:
     """`-m name:value`, as often as wanted."""
     parser.add_argument(
         "-m", "--meta", action="append", default=[], metavar="NAME:VALUE", help="metadata item"
+    )
+
+
+def add_segment_options(parser: argparse.ArgumentParser) -> None:
+    """Add how large segments are and where they go."""
+    parser.add_argument(
+        "-S",
+        "--segment-size",
+        type=size_of,
+        metavar="SIZE",
+        help="segments of this size, as 64M; 0: never segments",
+    )
+    parser.add_argument(
+        "-C", "--segment-container", metavar="CONTAINER", help="where segments go (CONTAINER_segments)"
     )
 
 

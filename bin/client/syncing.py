@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...common.errors import Missing, Refused
-from .command import Command, add_header_option, add_thread_options
+from .command import Command, add_header_option, add_segment_options, add_thread_options
 from .deleting import Doomed, Remover
 from .differences import Entry, Plan, compare, same_by_mtime
 from .display import Display, Event
@@ -22,7 +22,7 @@ from .fetcher import FOLDER_TYPES, Fetcher, Wanted
 from .fetcher import Settings as FetchSettings
 from .files import Found, md5_of, mtime_of, walk
 from .names import Place, Unfit, is_excluded, relative_path
-from .numbers import human, size_of
+from .numbers import human
 from .sameness import is_identical
 from .sender import Sender, Sending
 from .sender import Settings as SendSettings
@@ -51,14 +51,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         default="skip",
         help="symbolic links: passed over, or followed (skip)",
     )
-    add(
-        "-S",
-        "--segment-size",
-        type=size_of,
-        metavar="SIZE",
-        help="segments of this size, as 64M; 0: never segments",
-    )
-    add("-C", "--segment-container", metavar="CONTAINER", help="where segments go (CONTAINER_segments)")
+    add_segment_options(parser)
     add_thread_options(parser, "object", "segment")
     add_header_option(parser)
 

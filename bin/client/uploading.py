@@ -9,11 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...common.errors import Missing, Refused
-from .command import Command, add_header_option, add_meta_option, add_thread_options, refuse_slash
+from .command import (
+    Command,
+    add_header_option,
+    add_meta_option,
+    add_segment_options,
+    add_thread_options,
+    refuse_slash,
+)
 from .display import Display
 from .files import walk
 from .names import Unfit, object_name
-from .numbers import size_of
 from .sender import Sender, Sending, Settings
 from .session import Session, headers_of
 
@@ -28,14 +34,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("-c", "--changed", action="store_true", help="only files whose size or time differs")
     add("--skip-identical", action="store_true", help="only files whose bytes differ")
     add("--skip-container-put", action="store_true", help="do not create containers")
-    add(
-        "-S",
-        "--segment-size",
-        type=size_of,
-        metavar="SIZE",
-        help="segments of this size, as 64M; 0: never segments",
-    )
-    add("-C", "--segment-container", metavar="CONTAINER", help="where segments go (CONTAINER_segments)")
+    add_segment_options(parser)
     add("--leave-segments", action="store_true", help="keep the segments of what is replaced")
     add(
         "--use-slo", action="store_true", default=None, help="static large objects (where the store has them)"
