@@ -9,9 +9,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +17,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import keystone
+from fronts import front
 from store import Client, Store
 
-START_TIMEOUT_SECONDS = 30
 AUTHTOKEN = """
 [filter:authtoken]
 paste.filter_factory = keystonemiddleware.auth_token:filter_factory
@@ -165,30 +162,6 @@ def proxy_believing(
 
     `delays` is auth_token's delay_auth_decision: whether requests without a good token go on to keystoneauth.
     """
-    conf, log = folder / f"proxy-server-{port}.conf", folder / f"proxy-server-{port}.log"
-    conf.write_text(keystone_conf(proxy_conf.read_text(), port=port, identity=identity, delays=delays))
-    with log.open("wb") as output:
-        command = [sys.executable, "-m", "apus.bin.proxy_server", str(conf)]
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-    try:
-        _await(port, process, log)
+    conf = keystone_conf(proxy_conf.read_text(), port=port, identity=identity, delays=delays)
+    with front(conf, folder, port=port):
         yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", "/info")
-            if connection.getresponse().status < 500:
-                return
-        except OSError:
-            assert process.poll() is None, f"the proxy ended at once:\n{log.read_text()[-3000:]}"
-            assert time.monotonic() < deadline, "the proxy does not answer"
-            time.sleep(0.05)
-        finally:
-            connection.close()
