@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from .config import setting
 from .errors import Refused
 
+API_VERSIONS = frozenset(("v1", "v1.0"))
+"""What the path of a resource begins with, as filters know it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constraints:

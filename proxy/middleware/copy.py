@@ -24,10 +24,9 @@ from ...common.errors import Refused, Unavailable
 from ...common.http.answer import Answer, status_line
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
 from . import copy_headers
-from .accept import best_match
 from .inner import BodySource, Reply, call, heard, inner_environ
 from .named_paths import account_name, container_and_object
-from .slow_answers import beating, document
+from .slow_answers import beating, document, form_for
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +111,7 @@ class Copy:
         made, headers = _writing(environ, goal.path(version), query, source)
         said = copy_headers.announced(source.headers, headers, account=origin.account, path=origin.inside)
         if true_value(query.get("heartbeat", "")):
-            form = _form(environ)
+            form = form_for(environ, FORMS)
             work = partial(self._written_slowly, made, source, said, form)
             start_response(status_line(202), [("Content-Type", form)])
             return beating(work, form=form, every_seconds=self._beat_seconds)
@@ -225,13 +224,6 @@ def _said(environ: Environ) -> dict[str, str]:
         for key, value in environ.items()
         if key.startswith("HTTP_") and key not in NOT_THE_COPYS and not key.startswith("HTTP_IF_")
     }
-
-
-def _form(environ: Environ) -> str:
-    try:
-        return best_match(environ.get("HTTP_ACCEPT") or "", FORMS) or FORMS[0]
-    except ValueError:
-        return FORMS[0]
 
 
 def _with_copy(name: str, value: str) -> str:

@@ -14,10 +14,10 @@ from typing import Any
 
 from ...common import info as capabilities
 from ...common.config import parse, setting, true_value
+from ...common.constraints import API_VERSIONS
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp
 from ..info import get_account_info, get_container_info
 
-API_VERSIONS = frozenset({"v1", "v1.0"})
 STORED = "rfc-compliant-etags"
 
 

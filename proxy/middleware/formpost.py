@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from ...common import info
 from ...common.config import parse, setting
+from ...common.constraints import API_VERSIONS
 from ...common.errors import Refused
 from ...common.http.answer import Answer, status_line
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi, to_wsgi
@@ -30,7 +31,6 @@ from .signatures import Key, Signature, allowed_digests, published, signing_keys
 
 VALUE_BYTES_MAX = 4096
 ANSWER_BYTES_MAX = 1 << 16
-API_VERSIONS = frozenset({"v1", "v1.0"})
 FORM = "multipart/form-data"
 _controls = re.compile(r"[\x00-\x1f\x7f]").search
 _PRINTABLE = "".join(map(chr, range(33, 127)))

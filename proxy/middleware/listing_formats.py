@@ -18,6 +18,7 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from ...common.config import true_value
+from ...common.constraints import API_VERSIONS
 from ...common.http.answer import Answer, status_line
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
 from . import listing_documents
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 
 OFFERED = ("text/plain", "application/json", "application/xml", "text/xml")
 BY_FORMAT = {"plain": "text/plain", "json": "application/json", "xml": "application/xml"}
-API_VERSIONS = frozenset({"v1", "v1.0"})
 LISTING_BYTES_MAX = 20 * 1024 * 1000  # Ten thousand rows of longest names; more than this is no listing.
 _RESERVED_MARK = rb"\u0000"
 

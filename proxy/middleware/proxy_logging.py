@@ -24,6 +24,7 @@ from urllib.parse import quote, unquote_plus
 
 from ...common import metrics
 from ...common.config import parse, setting
+from ...common.constraints import API_VERSIONS
 from ...common.http.answer import BODILESS
 from ...common.http.errors import ClientDisconnect
 from ...common.http.transfer import CountedBody
@@ -36,7 +37,6 @@ SENSITIVE_HEADERS = frozenset({"X-Auth-Token", "X-Storage-Token", "X-Service-Tok
 SENSITIVE_PARAMETERS = frozenset(
     {"temp_url_sig", "signature", "swiftinfo_sig", "x-amz-signature", "x-amz-security-token"}
 )
-API_VERSIONS = frozenset({"v1", "v1.0"})
 RESOURCES = ("account", "container", "object")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "COPY", "OPTIONS"})
 KINDS_MAX = 1024  # Methods are known, but a filter may answer with any status.

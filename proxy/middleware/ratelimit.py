@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from ...common import info as capabilities
 from ...common.concurrency import sleep
 from ...common.config import parse, setting
+from ...common.constraints import API_VERSIONS
 from ...common.errors import Refused, Unavailable
 from ...common.http.answer import Answer
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
@@ -28,7 +29,6 @@ from ..info import get_account_info, get_container_info
 
 log = logging.getLogger(__name__)
 
-API_VERSIONS = frozenset({"v1", "v1.0"})
 CHANGES = frozenset({"PUT", "DELETE", "POST", "COPY"})
 HANDLED = "swift.ratelimit.handled"
 BLACKLIST_SECONDS = 1.0

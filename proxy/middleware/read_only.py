@@ -13,11 +13,10 @@ from urllib.parse import unquote
 
 from ...common import info as capabilities
 from ...common.config import parse, setting, true_value
+from ...common.constraints import API_VERSIONS
 from ...common.http.answer import Answer
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp
 from ..info import get_account_info
-
-API_VERSIONS = frozenset({"v1", "v1.0"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Answers whose work takes long: 200 at once, white space to keep the connection alive, then what came of it.
 
     work() in a green thread of its own ──▶ beating() ──▶ " " … " " ──▶ document(how it went)
-    Accept ──▶ best_match(accept, FORMS) ──▶ the document's form: text, JSON or XML
+    Accept ──▶ form_for() ──▶ the document's form: text, JSON or XML
 
 The status line is gone before anything is known, so the document says how it went. An XML declaration may
 have nothing before it: there it is the first beat. The documents are OpenStack Swift's, which clients parse.
@@ -16,6 +16,8 @@ from xml.sax.saxutils import escape
 import orjson
 
 from ...common.concurrency import Event, spawn
+from ...common.http.wsgi import Environ
+from .accept import best_match
 
 FORMS = ("text/plain", "application/json", "application/xml", "text/xml")
 DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -25,6 +27,14 @@ SEPARATOR = b"\r\n\r\n"
 Facts = Mapping[str, str | int]
 Errors = Sequence[tuple[str, str]]
 """Percent-encoded names, and each one's status."""
+
+
+def form_for(environ: Environ, forms: Sequence[str] = FORMS) -> str:
+    """Return the form that a client likes best; the first where it accepts none of them."""
+    try:
+        return best_match(environ.get("HTTP_ACCEPT") or "", forms) or forms[0]
+    except ValueError:
+        return forms[0]
 
 
 def beating(work: Callable[[], bytes], *, form: str | None, every_seconds: float) -> Iterator[bytes]:

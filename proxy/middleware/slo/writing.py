@@ -26,9 +26,8 @@ from ....common.config import true_value
 from ....common.errors import ApusError, Refused
 from ....common.http.answer import Answer, status_line
 from ....common.http.wsgi import Environ, WSGIApp, from_wsgi
-from ..accept import best_match
 from ..inner import Reply, ask, call, path_of
-from ..slow_answers import FORMS, SEPARATOR, Errors, beating, document
+from ..slow_answers import SEPARATOR, Errors, beating, document, form_for
 from . import manifest
 from .manifest import Flawed, Stored, Wanted
 from .reading import ETAG, MARK, SIZE, is_manifest
@@ -65,7 +64,7 @@ class Writing:
         self._limits = limits
         _, _, account, self._name = from_wsgi(environ["PATH_INFO"]).split("/", 3)
         self._account = account
-        self._form = _form(environ)
+        self._form = form_for(environ)
 
     def answer(self, *, heartbeat: bool) -> Answer:
         """Return the answer; Refused with 4xx for a request that cannot be one."""
@@ -212,13 +211,6 @@ def _refusal(status: int) -> dict[str, str]:
         "Response Status": line,
         "Response Body": f"{line.partition(' ')[2]}\n{status_map[status].explanation}",
     }
-
-
-def _form(environ: Environ) -> str:
-    try:
-        return best_match(environ.get("HTTP_ACCEPT") or "", FORMS) or FORMS[0]
-    except ValueError:
-        return FORMS[0]
 
 
 def _storing(environ: Environ, document: bytes, *, etag: str, size: int) -> Environ:

@@ -19,7 +19,7 @@ import orjson
 from ....common import info as capabilities
 from ....common.cluster import DEFAULT_DIRECTORY, ClusterConf
 from ....common.config import parse, setting, true_value
-from ....common.constraints import Constraints
+from ....common.constraints import API_VERSIONS, Constraints
 from ....common.errors import Refused, Unavailable
 from ....common.http.answer import Answer
 from ....common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
@@ -32,8 +32,6 @@ from .containers import VersionedContainers, query_of, refuse_both_forms
 from .copies import RESERVED_NAMES
 from .legacy import Archived, Archivist, archive_of, settle_location, shown_location
 from .objects import NULL, Versioned, Versions, asked_version
-
-API_VERSIONS = frozenset({"v1", "v1.0"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
