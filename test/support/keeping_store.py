@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
@@ -69,6 +70,17 @@ class KeepingStore:
     def names(self, container: str) -> list[str]:
         """Return the names of a container's objects."""
         return sorted(name for where, name in self.objects if where == container)
+
+    @contextmanager
+    def dying_at(self, step: int) -> Iterator[None]:
+        """Die at that request of what is done meanwhile, if it comes that far, and live again afterwards."""
+        self.dies_at = step
+        try:
+            yield
+        except Died:
+            pass
+        finally:
+            self.dies_at = None
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer, or die."""

@@ -373,12 +373,8 @@ class TestWriting:
         store, app = versioned(enabled=False)
         put(app, b"one")
         ask(app, "POST", "/v1/a/c", headers={"X-Versions-Enabled": "true"})
-        store.dies_at = step
-        try:
+        with store.dying_at(step):
             put(app, b"two")
-        except Died:
-            pass
-        store.dies_at = None
         found = {get(app, version=version_id).body for _, version_id, _ in versions(app)}
         assert b"one" in found | {get(app).body}
         new(app, b"two")
@@ -391,12 +387,8 @@ class TestWriting:
         store, app = versioned(enabled=False)
         put(app, b"one")
         ask(app, "POST", "/v1/a/c", headers={"X-Versions-Enabled": "true"})
-        store.dies_at = step
-        try:
+        with store.dying_at(step):
             delete(app)
-        except Died:
-            pass
-        store.dies_at = None
         assert delete(app).status in (204, 404)
         assert get(app).status == 404
         assert b"one" in kept(store)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from keeping_store import Died, KeepingStore
+from keeping_store import KeepingStore
 from one_request import Reply, ask
 
 from apus.common.config import parse
@@ -235,12 +235,8 @@ class TestOverwriting:
         store, app = archiving()
         put(app, b"one")
         put(app, b"two")
-        store.dies_at = step
-        try:
+        with store.dying_at(step):
             put(app, b"three")
-        except Died:
-            pass
-        store.dies_at = None
         assert {b"one", b"two"} <= {*bodies(store), *bodies(store, "c")}
         if bodies(store, "c") != [b"three"]:
             put(app, b"three")
@@ -301,12 +297,8 @@ class TestGoingBack:
         store, app = archiving()
         put(app, b"1")
         put(app, b"2")
-        store.dies_at = step
-        try:
+        with store.dying_at(step):
             delete(app)
-        except Died:
-            pass
-        store.dies_at = None
         assert b"1" in {*bodies(store), *bodies(store, "c")}
         if store.names("old"):
             assert delete(app).status == 204
@@ -353,12 +345,8 @@ class TestHistory:
         """The version is archived before anything is removed."""
         store, app = archiving("X-History-Location")
         put(app, b"1")
-        store.dies_at = step
-        try:
+        with store.dying_at(step):
             delete(app)
-        except Died:
-            pass
-        store.dies_at = None
         assert b"1" in {*bodies(store), *bodies(store, "c")}
         if store.names("c"):
             assert delete(app).status == 204
