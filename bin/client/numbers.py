@@ -53,10 +53,13 @@ def short(size: float) -> str:
     return f"{size:.1f}{unit}" if size < 10 else f"{size:.0f}{unit}"
 
 
-def instant_written(nanoseconds: int) -> str:
-    """Return an instant as X-Object-Meta-Mtime carries it: seconds with six decimals, as `swift` does."""
-    sign, microseconds = ("-", -nanoseconds // 1000) if nanoseconds < 0 else ("", nanoseconds // 1000)
-    return f"{sign}{microseconds // 1_000_000}.{microseconds % 1_000_000:06d}"
+def instant_written(seconds: float) -> str:
+    """Return a file's `st_mtime` as X-Object-Meta-Mtime carries it.
+
+    Rounded from the float, as `swift` does it: the text is part of the segments' names, by which either
+    command finds what the other sent, and one cut from `st_mtime_ns` differs by a microsecond now and then.
+    """
+    return f"{seconds:f}"
 
 
 def instant_read(text: str | None) -> int | None:

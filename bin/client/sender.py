@@ -95,7 +95,7 @@ class Sender:
         )  # fmt: skip
 
     def _mark(self, what: Sending) -> Event:
-        mtime = instant_written(what.path.stat().st_mtime_ns)
+        mtime = instant_written(what.path.stat().st_mtime)
         if self._settings.only_changed:
             headers = self._session.head(self._settings.container, what.name)
             if headers and headers.get("content-type") == FOLDER_TYPE and mtime_of(headers) is not None:
@@ -137,7 +137,7 @@ class Sender:
         self, what: Sending, file: BinaryIO, facts: os.stat_result, advance: Advance
     ) -> tuple[Event, set[str]]:
         settings = self._settings
-        mtime = instant_written(facts.st_mtime_ns)
+        mtime = instant_written(facts.st_mtime)
         headers = {"X-Object-Meta-Mtime": mtime, **settings.headers}
         chosen = segmentation.segment_bytes(facts.st_size, settings.segment_bytes, self._limits)
         if chosen is None:
@@ -232,7 +232,7 @@ class Sender:
         """Send what a pipe gives, segment by segment; nothing of it can be taken up again."""
         settings = self._settings
         piece = settings.segment_bytes or segmentation.SEGMENT_BYTES
-        mtime = instant_written(time.time_ns())
+        mtime = instant_written(time.time())
         headers = {"X-Object-Meta-Mtime": mtime, **settings.headers}
         rows: list[tuple[str, str, int]] = []
         size = 0
