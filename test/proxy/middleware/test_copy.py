@@ -342,6 +342,15 @@ def test_options_name_copy() -> None:
     assert ask(app, "OPTIONS", f"{ACCOUNT}/c").headers["allow"] == "GET, PUT"
 
 
+def test_trap_41_a_page_that_wants_to_copy_is_judged_as_one_that_wants_to_write() -> None:
+    """Behind the filter nobody has heard of COPY, and would refuse the preflight."""
+    app = FixedApp("200 OK", [("Access-Control-Allow-Methods", "GET, PUT")])
+    wanted = {"Access-Control-Request-Method": "COPY"}
+    said = ask(copy.filter_factory({})(app), "OPTIONS", f"{ACCOUNT}/c/o", headers=wanted)
+    assert app.seen[0]["HTTP_ACCESS_CONTROL_REQUEST_METHOD"] == "PUT"
+    assert said.headers["access-control-allow-methods"] == "GET, PUT, COPY"
+
+
 @pytest.mark.parametrize(("method", "path"), [("COPY", "c"), ("COPY", ""), ("GET", "c/o"), ("PUT", "c/o")])
 def test_what_is_no_copy_of_an_object_passes(method: str, path: str) -> None:
     """Untouched."""
