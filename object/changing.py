@@ -10,14 +10,11 @@ late PUT of an older object does not bring it back.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from ..common.errors import Refused
 from ..common.http.answer import Answer
 from ..common.http.request import Request
 from ..common.timestamp import ZERO, Timestamp
 from . import expiry
-from .container_update import OVERRIDE_PREFIXES, overridden
 from .context import Context, Target
 from .files.metadata import Metadata
 from .files.names import META, TOMBSTONE
@@ -25,6 +22,7 @@ from .files.store import Absent, Expired, StoredObject
 from .reading import absence, sees_expired
 from .request_keys import keys_of
 from .request_metadata import check, kept, system_metadata
+from .rows import listed, row_of, tell_gone
 from .writing import requeue
 
 
@@ -58,11 +56,9 @@ def post(context: Context, request: Request) -> Answer:
         content = dict(stored.meta_metadata or {"X-Timestamp": stored.timestamp.internal})
     type_of, type_moment = _content_type(request, stored, content, type_moment)
     _write_meta(context, target, content)
-    listed = context.updates.send("PUT", target.row, request, _row(stored, content, type_of, type_moment))
-    headers = {"X-Backend-Content-Type": type_of, **system_metadata(stored.metadata)}
-    if listed is not None:
-        headers["X-Backend-Listing-Updated"] = "true" if listed else "false"
-    return Answer(202, headers)
+    row = row_of(stored, Timestamp.parse(content["X-Timestamp"]), type_of, type_moment)
+    said = listed(context.updates.send("PUT", target.row, request, row))
+    return Answer(202, {"X-Backend-Content-Type": type_of, **system_metadata(stored.metadata), **said})
 
 
 def _type_moment(request: Request, moment: Timestamp) -> Timestamp:
@@ -99,52 +95,21 @@ def _write_meta(context: Context, target: Target, content: Metadata) -> None:
         writer.commit(content, moment, Timestamp.parse(text) if text else None)
 
 
-def _row(stored: StoredObject, content: Metadata, type_of: str, type_moment: Timestamp) -> dict[str, str]:
-    """Return the headers of the container's row after a POST."""
-    if type_moment != stored.data_timestamp:
-        type_of += _listed_bytes(stored.data_metadata.get("Content-Type", ""))
-    headers = {
-        "X-Size": stored.metadata["Content-Length"],
-        "X-Content-Type": type_of,
-        "X-Timestamp": stored.data_timestamp.internal,
-        "X-Content-Type-Timestamp": type_moment.internal,
-        "X-Meta-Timestamp": content["X-Timestamp"],
-        "X-Etag": stored.metadata["ETag"],
-    }
-    for name, key in (
-        ("X-Etag", "X-Object-Sysmeta-Ec-Etag"),
-        ("X-Size", "X-Object-Sysmeta-Ec-Content-Length"),
-    ):
-        if key in stored.metadata:
-            headers[name] = stored.metadata[key]
-    return overridden(headers, stored.metadata) if any(map(_is_override, stored.metadata)) else headers
-
-
-@lru_cache(maxsize=4096)  # Clients choose names, but the same ones again and again.
-def _is_override(key: str) -> bool:
-    return key.lower().startswith(OVERRIDE_PREFIXES)
-
-
-def _listed_bytes(content_type: str) -> str:
-    """Return the parameter by which a large object's manifest says how much it stands for."""
-    for parameter in content_type.split(";")[1:]:
-        if parameter.strip().startswith("swift_bytes="):
-            return f";{parameter.strip()}"
-    return ""
-
-
 def delete(context: Context, request: Request) -> Answer:
     """Answer a DELETE."""
     moment = request.timestamp()
     condition = _expected_delete_at(request)
     target = context.target(request)
     content: Metadata = {}
+    is_buried = False
     try:
         stored = context.store.open(target.location, now=lambda: moment)
     except Absent as absent:
         status, earlier = 404, absent.timestamp or ZERO
         if isinstance(absent, Expired):
             content = absent.metadata
+        else:
+            is_buried = earlier == moment
     else:
         stored.close()
         content, earlier = stored.metadata, stored.data_timestamp
@@ -165,6 +130,8 @@ def delete(context: Context, request: Request) -> Answer:
         _bury(context, request, target, moment, headers)
     else:
         headers["X-Backend-Timestamp"] = earlier.internal
+        if is_buried:
+            headers.update(tell_gone(context, request, target, moment))
     return Answer(status, headers)
 
 
@@ -176,9 +143,7 @@ def _bury(
     with context.store.create(target.location, 0, TOMBSTONE) as writer:
         writer.commit({"X-Timestamp": stamp, "name": target.location.name}, moment)
     headers["X-Backend-Timestamp"] = stamp
-    listed = context.updates.send("DELETE", target.row, request, {"X-Timestamp": stamp})
-    if listed is not None:
-        headers["X-Backend-Listing-Updated"] = "true" if listed else "false"
+    headers.update(tell_gone(context, request, target, moment))
 
 
 def _expected_delete_at(request: Request) -> int | None:

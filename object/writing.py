@@ -30,6 +30,7 @@ from .files.store import Absent
 from .files.writer import Writer
 from .request_keys import Keys, keys_of
 from .request_metadata import check, kept
+from .rows import listed, tell_again
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +74,8 @@ def put(context: Context, request: Request) -> Answer:
         return overtaken.answer
     finally:
         writer.close()
-    listed = _announce(context, upload, content)
-    headers = {"ETag": f'"{content["ETag"]}"'}
-    if listed is not None:
-        headers["X-Backend-Listing-Updated"] = "true" if listed else "false"
-    return Answer(201, headers)
+    told = _announce(context, upload, content)
+    return Answer(201, {"ETag": f'"{content["ETag"]}"', **listed(told)})
 
 
 def _accepted(context: Context, request: Request) -> Upload | Answer:
@@ -105,6 +103,7 @@ def _judged(context: Context, request: Request, target: Target, moment: Timestam
     """Return the metadata of the object that this PUT replaces, or the answer that it must not."""
     earlier: Metadata = {}
     earlier_moment = ZERO
+    stored = None
     try:
         stored = context.store.open(target.location, now=lambda: moment)
     except Absent as absent:
@@ -116,7 +115,11 @@ def _judged(context: Context, request: Request, target: Target, moment: Timestam
     if none_match is not None and earlier and conditions.matches(none_match, earlier.get("ETag", "")):
         return Answer.text(412, "The object is there already.")
     if earlier_moment >= moment:
-        return Answer(409, {"X-Backend-Timestamp": earlier_moment.internal})
+        headers = {"X-Backend-Timestamp": earlier_moment.internal}
+        if stored is not None and earlier_moment == moment:
+            requeue(context, request, target, earlier, 0)
+            headers.update(tell_again(context, request, target, stored))
+        return Answer(409, headers)
     return earlier
 
 

@@ -163,10 +163,14 @@ def test_browsers_of_named_origins_may_read(store: Store, client: Client, shared
     assert preflight.status == 200
     assert preflight.headers["access-control-allow-origin"] == "http://app.example.com"
     assert "GET" in preflight.headers["access-control-allow-methods"]
-    copying = visitor.request("OPTIONS", shared, "o", headers={**ask, "Access-Control-Request-Method": "COPY"})
+    copying = visitor.request(
+        "OPTIONS", shared, "o", headers={**ask, "Access-Control-Request-Method": "COPY"}
+    )
     assert copying.status == 200
     assert "COPY" in copying.headers["access-control-allow-methods"]
-    unknown = visitor.request("OPTIONS", shared, "o", headers={**ask, "Access-Control-Request-Method": "BREW"})
+    unknown = visitor.request(
+        "OPTIONS", shared, "o", headers={**ask, "Access-Control-Request-Method": "BREW"}
+    )
     assert unknown.status == 401
     reply = visitor.get(shared, "o", headers={"Origin": "http://app.example.com"})
     assert reply.headers["access-control-allow-origin"] == "http://app.example.com"

@@ -86,6 +86,50 @@ def test_a_delete_is_told(node: ObjectNode, containers: ContainerDoubles) -> Non
     assert containers.headers("a/c/o")["X-Timestamp"] == moment(1)
 
 
+def test_a_repeated_request_tells_its_row_again(node: ObjectNode, containers: ContainerDoubles) -> None:
+    """Whoever carried it out may have died before it told; another request of that time tells nothing new."""
+    node.put(b"hello", at=0, X_Object_Meta_Colour="red")
+    again = node.ask("PUT", at=0, body=b"other", **to(containers, "c0"))
+    assert (again.status, again.headers["x-backend-timestamp"]) == (409, moment(0))
+    assert again.headers["x-backend-listing-updated"] == "true"
+    headers = containers.headers("a/c/o")
+    assert (headers["X-Timestamp"], headers["X-Size"]) == (moment(0), "5")
+    node.ask("POST", at=2, Content_Type="image/png")
+    node.ask("PUT", at=0, body=b"hello", **to(containers, "c0"))
+    headers = containers.headers("a/c/o")
+    assert (headers["X-Meta-Timestamp"], headers["X-Content-Type"]) == (moment(2), "image/png")
+    node.ask("DELETE", at=3)
+    again = node.ask("DELETE", at=3, **to(containers, "c0"))
+    assert (again.status, again.headers["x-backend-listing-updated"]) == (404, "true")
+    assert containers.headers("a/c/o")["X-Timestamp"] == moment(3)
+
+
+def test_what_is_older_tells_nothing(node: ObjectNode, containers: ContainerDoubles) -> None:
+    """Nor does a repeated PUT whose row said what is not kept with its object."""
+    node.put(at=2)
+    for older in (
+        node.ask("PUT", at=1, **to(containers, "c0")),
+        node.ask("DELETE", at=1, **to(containers, "c0")),
+        node.ask("PUT", at=2, X_Backend_Container_Update_Override_Size="7", **to(containers, "c0")),
+    ):
+        assert (older.status, older.headers.get("x-backend-listing-updated")) == (409, None)
+    assert containers.told("PUT") == containers.told("DELETE") == []
+
+
+def test_a_repeated_put_is_queued_for_the_expirer_again(node: ObjectNode) -> None:
+    """That, too, may have been missed."""
+    headers: dict[str, Any] = {
+        "X_Delete_At": "4000000000",
+        "X_Delete_At_Host": "",
+        "X_Delete_At_Container": "q",
+    }
+    for _ in range(2):
+        node.ask("PUT", at=0, **headers)
+        assert [update["container"] for update in waiting(node)] == ["q"]
+        for found in list(async_pending.pending(str(node.root / "sda"))):
+            os.unlink(found.path)
+
+
 def test_listings_may_show_other_values(node: ObjectNode, containers: ContainerDoubles) -> None:
     """Middleware overrides size and ETag of a row; its sysmeta goes before the older form."""
     node.put(
