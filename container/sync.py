@@ -120,7 +120,7 @@ class Share:
 def sent_headers(original: Mapping[str, str]) -> dict[str, str]:
     """Return the headers under which an object is written over there."""
     kept = {
-        name.title(): value
+        name.title() if name.isascii() else name: value  # Letters of UTF-8 bytes have no case.
         for name, value in original.items()
         if name not in _OURS_ALONE and not name.startswith(("x-backend-", "x-object-sysmeta-"))
     }
@@ -186,6 +186,9 @@ class ContainerSync(Daemon):
         except ApusError as problem:
             self._pass.failures += 1
             log.warning("container not synchronised", extra={"path": location.path, "problem": str(problem)})
+        except Exception:  # noqa: BLE001 - whatever one container's owner has set, the others get their turn
+            self._pass.failures += 1
+            log.exception("container not synchronised", extra={"path": location.path})
         finally:
             broker.close()
 
@@ -205,7 +208,8 @@ class ContainerSync(Daemon):
         if share is None:
             return
         target = self._targets.resolve(wanted)
-        assert target is not None
+        if target is None:
+            return
         settings = self.settings
         remote = RemoteContainer(target, key, settings.conn_timeout, settings.sync_proxy)
         deadline = time.monotonic() + settings.container_time

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from ..common.errors import ApusError
+from ..common.http.wsgi import to_wsgi
 from ..common.sync_realms import AUTH_HEADER, signature
 from ..common.timestamp import Timestamp
 from .sync_target import SyncTarget
@@ -49,7 +50,10 @@ class RemoteContainer:
             return None
         if status // 100 != 2:
             raise RemoteRefused("HEAD", status)
-        return Timestamp.parse(headers.get("x-timestamp", "0"))
+        try:
+            return Timestamp.parse(headers.get("x-timestamp", "0"))
+        except ValueError as problem:
+            raise ApusError(f"the other cluster's object has no time: {problem}") from problem
 
     def put(self, name: str, headers: Mapping[str, str], body: Iterable[bytes]) -> None:
         """Write an object; where a newer one is, that is as good."""
@@ -85,7 +89,7 @@ class RemoteContainer:
         """Return the header by which the other cluster lets us in."""
         realm = self.target.realm
         if realm is None:
-            return {"X-Container-Sync-Key": self.user_key}
+            return {"X-Container-Sync-Key": to_wsgi(self.user_key)}
         nonce = uuid.uuid4().hex
         signed = signature(method, path, timestamp, nonce, realm_key=realm.key, user_key=self.user_key)
         return {AUTH_HEADER: f"{realm.name} {nonce} {signed}"}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from ..common import sync_realms
 from ..common.errors import Refused
@@ -55,18 +55,26 @@ class SyncTargets:
             return None
         if target.startswith("//"):
             return self._in_realm(target)
-        url = urlsplit(target)
+        try:
+            url = urlsplit(target)
+            port = url.port
+        except ValueError as problem:
+            raise Refused(f"Invalid URL in X-Container-Sync-To: {problem}") from problem
         if url.scheme not in ("http", "https"):
             raise Refused(
                 f'Invalid scheme {url.scheme!r} in X-Container-Sync-To, must be "//", "http", or "https".'
             )
         if not url.path:
             raise Refused("Path required in X-Container-Sync-To")
-        if url.query or url.fragment:
+        if url.query or url.fragment or ";" in url.path.rpartition("/")[2]:
             raise Refused("Params, queries, and fragments not allowed in X-Container-Sync-To")
-        if url.hostname not in self.hosts:
-            raise Refused(f"Invalid host {url.hostname!r} in X-Container-Sync-To")
-        return SyncTarget(target, None)
+        host = url.hostname
+        if host is None or host not in self.hosts:
+            raise Refused(f"Invalid host {host!r} in X-Container-Sync-To")
+        place = f"[{host}]" if ":" in host else host
+        if port is not None:
+            place += f":{port}"
+        return SyncTarget(f"{url.scheme}://{place}{_canonical(url.path)}", None)
 
     def _in_realm(self, target: str) -> SyncTarget:
         parts = target[2:].split("/")
@@ -78,4 +86,9 @@ class SyncTargets:
         endpoint = realm.clusters.get(parts[1].upper())
         if not endpoint:
             raise Refused(f"No cluster endpoint for {parts[0]!r} {parts[1]!r}")
-        return SyncTarget(f"{endpoint.rstrip('/')}/{parts[2]}/{parts[3]}", realm)
+        return SyncTarget(f"{endpoint.rstrip('/')}{_canonical('/'.join(('', *parts[2:])))}", realm)
+
+
+def _canonical(path: str) -> str:
+    """Return a path, which users may write as they like, in the one spelling that is sent and signed."""
+    return quote(unquote(path, errors="surrogateescape"), errors="surrogateescape")

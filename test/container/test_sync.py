@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from apus.common.database.layout import Location
 from apus.common.errors import ApusError
 from apus.common.timestamp import Timestamp
 from apus.container.broker import ContainerBroker, ContainerInfo
@@ -191,6 +192,7 @@ def test_headers_go_over_as_a_client_would_send_them() -> None:
         "last-modified": "then",
         "x-timestamp": "1.00000",
         "x-object-meta-colour": "blue",
+        "x-object-meta-\xe8\x89\xb2": "\xe9\x9d\x92",
         "x-delete-at": "9",
         "x-backend-timestamp": "1",
         "x-object-sysmeta-crypto-etag": "x",
@@ -204,8 +206,24 @@ def test_headers_go_over_as_a_client_would_send_them() -> None:
         "Etag": "abc",
         "X-Timestamp": "1.00000",
         "X-Object-Meta-Colour": "blue",
+        "x-object-meta-\xe8\x89\xb2": "\xe9\x9d\x92",
         "X-Delete-At": "9",
         "X-Symlink-Target": "c/o",
         "X-Symlink-Target-Account": "AUTH_b",
         "X-Static-Large-Object": "True",
     }
+
+
+def test_one_containers_fault_is_not_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong with it, the pass goes on to the next container."""
+    database = broker(tmp_path, [])
+    database.close()
+    location = Location("sda", 0, database.path)
+    made = daemon()
+
+    def breaks(*_what: object) -> None:
+        raise RuntimeError("nobody has thought of this")
+
+    monkeypatch.setattr(made, "_synchronise", breaks)
+    made._look_at(location)
+    assert made._pass.failures == 1
