@@ -18,7 +18,7 @@ import swiftclient.client
 import urllib3
 
 from .client.display import Display
-from .client.options import Order, connection_options, read
+from .client.options import Order, connection_options, read, talking_options
 from .client.session import Session
 from .client.troubles import KNOWN, Kind, trouble
 
@@ -48,8 +48,8 @@ def _carry_out(order: Order, display: Display) -> None:
     options = order.options
     if options.prompt:
         options.key = options.os_password = getpass.getpass()
-    connected = connection_options(options) if order.command.needs_login else {}
-    order.command.run(Session(connected), display, order.words, options)
+    connected = connection_options if order.command.needs_login(order.words) else talking_options
+    order.command.run(Session(connected(options)), display, order.words, options)
 
 
 def _prepare_logs(order: Order) -> None:

@@ -60,6 +60,7 @@ COMMAND = Command(
     run=_run,
     add_options=_no_options,
     check=_check,
+    needs_login=lambda words: not words,
 )
 INFO = replace(COMMAND, is_alias=True)
 LOGIN = Command(

@@ -25,7 +25,7 @@ class Command:
     check: Callable[[list[str], argparse.Namespace], None]
     notes: str = ""
     is_alias: bool = False
-    needs_login: bool = True
+    needs_login: Callable[[list[str]], bool] = lambda _words: True
 
 
 def words_between(least: int, most: int | None = None) -> Callable[[list[str], argparse.Namespace], None]:
@@ -47,17 +47,45 @@ def refuse_slash(words: list[str]) -> None:
         raise Refused(f"a container's name has no slash; write {words[0].replace('/', ' ', 1)!r}")
 
 
+def refuse_empty(words: list[str]) -> None:
+    """Refuse an empty name, which an unset variable leaves: it would mean the account, or a container."""
+    if "" in words:
+        raise Refused("a name is empty")
+
+
+def header_line(text: str) -> str:
+    """Return NAME:VALUE as it stands; Refused where that is no header."""
+    name, colon, _value = text.partition(":")
+    if not (name.strip() and colon):
+        raise Refused(f"{text!r} is not NAME:VALUE")
+    if any(character in text for character in "\r\n\0"):
+        raise Refused(f"{text!r} has a line break or a zero byte, which no header may have")
+    return text
+
+
 def add_header_option(parser: argparse.ArgumentParser) -> None:
     """`-H name:value`, as often as wanted."""
     parser.add_argument(
-        "-H", "--header", action="append", default=[], metavar="NAME:VALUE", help="request header"
+        "-H",
+        "--header",
+        type=header_line,
+        action="append",
+        default=[],
+        metavar="NAME:VALUE",
+        help="request header",
     )
 
 
 def add_meta_option(parser: argparse.ArgumentParser) -> None:
     """`-m name:value`, as often as wanted."""
     parser.add_argument(
-        "-m", "--meta", action="append", default=[], metavar="NAME:VALUE", help="metadata item"
+        "-m",
+        "--meta",
+        type=header_line,
+        action="append",
+        default=[],
+        metavar="NAME:VALUE",
+        help="metadata item",
     )
 
 

@@ -85,7 +85,7 @@ def is_excluded(path: str, patterns: Iterable[str]) -> bool:
     return False
 
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def shown(name: str) -> str:

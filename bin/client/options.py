@@ -16,7 +16,7 @@ from swiftclient.service import process_options
 from swiftclient.utils import config_true_value, parse_timeout
 
 from ...common.errors import Refused
-from .command import Command
+from .command import Command, refuse_empty
 from .commands import COMMANDS
 
 _OS_VALUES = (
@@ -59,20 +59,11 @@ class Order:
 
 def read(argv: Sequence[str], environment: Mapping[str, str]) -> Order:
     """Understand a command line; argparse leaves with exit code 2 where it is wrong, with 0 after --help."""
-    common = _common(environment)
-    known, rest = common.parse_known_args(list(argv))
-    at = next((at for at, word in enumerate(rest) if not word.startswith("-") or word == "-"), None)
-    if at is None or rest[at] not in COMMANDS:
-        parser = _overview(common)
-        if at is not None:
-            parser.error(f"there is no command {rest[at]!r}")
-        parser.parse_args(rest)
-        parser.print_help()
-        raise SystemExit(2)
-    command = COMMANDS[rest[at]]
+    known, action, rest = _before_the_command(argv, environment)
+    command = COMMANDS[action]
     parser = argparse.ArgumentParser(
-        prog=f"apus {rest[at]}",
-        usage=f"apus {rest[at]} {command.usage}",
+        prog=f"apus {action}",
+        usage=f"apus {action} {command.usage}",
         description=command.summary,
         epilog=command.notes,
         allow_abbrev=False,
@@ -84,23 +75,53 @@ def read(argv: Sequence[str], environment: Mapping[str, str]) -> Order:
         parser, environment, lambda _value: argparse.SUPPRESS
     )  # What stood before the command stands.
     try:
-        options = parser.parse_intermixed_args(rest[:at] + rest[at + 1 :], known)
+        options = parser.parse_intermixed_args(rest, known)
+        refuse_empty(options.words)
         command.check(options.words, options)
     except Refused as problem:
         parser.error(str(problem))
-    options.action = rest[at]
+    options.action = action
     return Order(command, options.words, options)
+
+
+def _before_the_command(
+    argv: Sequence[str], environment: Mapping[str, str]
+) -> tuple[argparse.Namespace, str, list[str]]:
+    """Return what the options before the command say, the command, and what comes behind it, not yet read."""
+    common = _common(environment)
+    reader = argparse.ArgumentParser(
+        prog="apus", usage=_USAGE, parents=[common], add_help=False, allow_abbrev=False
+    )
+    reader.add_argument("action", nargs="?")
+    reader.add_argument("rest", nargs=argparse.REMAINDER)
+    known, strange = reader.parse_known_args(list(argv))
+    if strange or known.action not in COMMANDS:
+        parser = _overview(common)
+        parser.parse_args(strange)
+        if known.action is not None:
+            parser.error(f"there is no command {known.action!r}")
+        parser.print_help()
+        raise SystemExit(2)
+    action, rest = known.action, known.rest
+    del known.action, known.rest
+    return known, action, rest
 
 
 def connection_options(options: argparse.Namespace) -> dict[str, Any]:
     """Return swiftclient's options for the account; Refused where it cannot be told which."""
-    chosen = dict(vars(options))
-    process_options(chosen)
+    chosen = talking_options(options)
     has_token = chosen["os_auth_token"] and chosen["os_storage_url"]
     has_application = chosen["os_application_credential_id"] and chosen["os_application_credential_secret"]
     who = chosen["user"] or chosen["os_user_id"]
     if not has_token and not (chosen["auth"] and ((who and chosen["key"]) or has_application)):
         raise Refused(f"it is not known whose account is meant.\n{_ADVICE}")
+    return chosen
+
+
+def talking_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return swiftclient's options, whoever it is."""
+    chosen = dict(vars(options))
+    process_options(chosen)
     return chosen
 
 

@@ -27,7 +27,7 @@ WHOLE_BYTES_MAX = (
 SEGMENT_BYTES = 128 * MIB  # What an interruption costs at most, times the segments on their way.
 
 _SLO_NAME = re.compile(
-    r"(?P<object>.+)/slo/(?P<cut>\d+\.\d+/(?:(?P<size>\d+)/)?(?P<segment_bytes>\d+))/(?P<number>\d{8})",
+    r"(?P<object>.+)/slo/(?P<cut>-?\d+\.\d+/(?:(?P<size>\d+)/)?(?P<segment_bytes>\d+))/(?P<number>\d{8})",
     re.DOTALL,
 )
 
@@ -95,7 +95,7 @@ def segment_bytes(size: int, wanted: int | None, limits: Limits) -> int | None:
                 f"{human(size)} are more than this store takes in one piece ({most}): leave -S 0 out"
             )
         return None
-    if wanted is not None and size <= wanted:
+    if wanted is not None and size <= min(wanted, limits.object_bytes_max):
         return None
     fewest = -(-size // limits.segments_max)
     chosen = wanted or max(SEGMENT_BYTES, -(-fewest // MIB) * MIB)

@@ -15,7 +15,6 @@ import swiftclient
 from swiftclient.service import SwiftService, get_conn
 from swiftclient.utils import split_request_headers
 
-from ...common.errors import Refused
 from .files import Stopped
 from .segmentation import Limits
 
@@ -76,8 +75,8 @@ class Session:
 
     def info(self, url: str | None = None) -> dict[str, Any]:
         """What /info says; nothing where the store has none."""
-        if url is not None:
-            return dict(self.connection.get_capabilities(url))
+        if url is not None:  # Another store's, perhaps; nobody logs in for it.
+            return dict(get_conn(self.options).get_capabilities(url))
         if self._info is None:
             try:
                 self._info = dict(self.connection.get_capabilities())
@@ -160,10 +159,7 @@ class Session:
 
 def headers_of(lines: Iterable[str], prefix: str = "") -> dict[str, str]:
     """Return the headers that `-H name:value` and `-m name:value` mean."""
-    try:
-        return dict(split_request_headers(list(lines), prefix))
-    except ValueError as problem:
-        raise Refused(str(problem)) from problem
+    return dict(split_request_headers(list(lines), prefix))
 
 
 def account_of(url: str) -> str:

@@ -27,7 +27,7 @@ class Kind(IntEnum):
     INTERRUPTED = 130
 
 
-KNOWN = (ClientException, SwiftError, RequestException, ApusError, OSError)
+KNOWN = (ClientException, SwiftError, RequestException, ApusError, OSError, UnicodeEncodeError)
 _REPLY_CHARACTERS_MAX = 300
 
 
@@ -48,6 +48,8 @@ def trouble(problem: BaseException) -> Trouble:
         return Trouble(Kind.FAILED, str(problem.value))
     if isinstance(problem, ClientException):
         return _answered(problem)
+    if isinstance(problem, UnicodeEncodeError):
+        return Trouble(Kind.MISUSED, f"{problem.object!r} is not UTF-8, which all names in the store are")
     if isinstance(problem, RequestException):
         return Trouble(Kind.UNREACHED, f"the store cannot be reached: {_innermost(problem)}")
     if isinstance(problem, ApusError):

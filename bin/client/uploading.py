@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,16 +102,19 @@ def _sendings(
 ) -> Iterator[Sending]:
     for given in paths:
         path = Path(given)
-        if path.is_dir():
-            yield from _folder(path, before + _prefix(given, options.object_name), display)
-        elif not path.exists():
+        try:
+            facts = path.stat()
+            if stat.S_ISDIR(facts.st_mode):
+                yield from _folder(path, before + _prefix(given, options.object_name), display)
+                continue
+            if not stat.S_ISREG(facts.st_mode):
+                raise Unfit("this is no file; what a program prints goes through -, with --object-name")
+            name = object_name(options.object_name or _name(given))
+            yield Sending(path, before + name, facts.st_size)
+        except FileNotFoundError:
             display.failed(Missing("there is no such file"), action="upload", path=given)
-        else:
-            try:
-                name = object_name(options.object_name or _name(given))
-                yield Sending(path, before + name, path.stat().st_size)
-            except (Unfit, OSError) as problem:
-                display.failed(problem, action="upload", path=given)
+        except (Unfit, OSError) as problem:
+            display.failed(problem, action="upload", path=given)
 
 
 def _folder(folder: Path, prefix: str, display: Display) -> Iterator[Sending]:

@@ -74,5 +74,6 @@ def test_a_pattern_excludes(path: str, pattern: str, matches: bool) -> None:
 
 @given(st.text())
 def test_a_name_does_no_harm_to_a_terminal(name: str) -> None:
-    """No control character reaches the screen."""
+    """No control character reaches the screen, and none that makes people read the name backwards."""
     assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in shown(name))
+    assert not set(shown(name)) & set("\u2028\u202e\u2066")

@@ -26,13 +26,41 @@ def test_a_name_with_a_dash_comes_after_two() -> None:
 @pytest.mark.parametrize(
     "line",
     ["frob", "upload c", "download", "list a b", "stat a/b", "tempurl GET", "sync a b", "sync store:a store:b",
-     "upload c x -S five", "download c -o f", "delete", "list -t", "upload c -"],
+     "upload c x -S five", "download c -o f", "delete", "list -t", "upload c -", "--frob list", "list -m x",
+     "post c -m colour", "post c -H :blue"],
 )  # fmt: skip
 def test_wrong_use_is_exit_code_2(line: str) -> None:
     """Before anybody logs in."""
     with pytest.raises(SystemExit) as leaving:
         read(line.split(), KNOWN)
     assert leaving.value.code == 2
+
+
+def test_an_empty_name_is_refused() -> None:
+    """`apus delete "$UNSET"` would mean the containers of the account, as if they were objects."""
+    for action in ("list", "delete", "post", "stat"):
+        with pytest.raises(SystemExit):
+            read([action, ""], KNOWN)
+    with pytest.raises(SystemExit):
+        read(["upload", "c", ""], KNOWN)
+
+
+@pytest.mark.parametrize("line", ["a: b\r\nX-Evil: c", "a: b\nc", "a: \0"])
+def test_a_header_has_one_line(line: str) -> None:
+    """What is within it stays within it."""
+    with pytest.raises(SystemExit):
+        read(["post", "c", "-H", line], KNOWN)
+
+
+def test_short_switches_may_stand_together() -> None:
+    """Those for every command, and those of this one."""
+    order = read(["-qj", "list", "-jl", "c"], KNOWN)
+    assert (order.options.json, order.options.long, order.options.verbose, order.words) == (
+        True,
+        True,
+        0,
+        ["c"],
+    )
 
 
 def test_the_environment_says_who() -> None:

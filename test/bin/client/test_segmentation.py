@@ -14,16 +14,21 @@ from apus.bin.client.segments import leftovers
 from apus.common.errors import Refused
 
 
-@given(st.integers(0, 10_000), st.integers(1, 3_000), st.text(min_size=1))
-def test_segments_are_the_file(size: int, piece: int, name: str) -> None:
+@given(
+    st.integers(0, 2_000),
+    st.integers(1, 600),
+    st.text(min_size=1),
+    st.sampled_from(["1.500000", "-1.500000"]),
+)
+def test_segments_are_the_file(size: int, piece: int, name: str, mtime: str) -> None:
     """One after the other they cover every byte once, sort by name, and are known again as one upload's."""
-    cut = Cut(container="s", object_name=name, mtime="1.500000", size=size, segment_bytes=piece)
+    cut = Cut(container="s", object_name=name, mtime=mtime, size=size, segment_bytes=piece)
     segments = list(cut.segments)
     assert [segment.start for segment in segments] == list(range(0, size, piece))
     assert sum(segment.length for segment in segments) == size
     assert [segment.name for segment in segments] == sorted(segment.name for segment in segments)
     uploads = {Upload.of(segment.name) for segment in segments}
-    assert uploads <= {Upload(name, f"1.500000/{size}/{piece}")}
+    assert uploads <= {Upload(name, f"{mtime}/{size}/{piece}")}
     assert all(upload and upload.prefix == cut.prefix for upload in uploads)
 
 
@@ -41,7 +46,7 @@ def test_without_a_wish_any_file_fits(size: int) -> None:
 
 def test_what_the_store_would_refuse_is_refused_before_a_byte_is_sent() -> None:
     """Too many segments, too large segments, too large a whole."""
-    for size, wanted in ((2000, 1), (20 * GIB, 6 * GIB), (6 * GIB, 0)):
+    for size, wanted in ((2000, 1), (20 * GIB, 6 * GIB), (6 * GIB, 0), (6 * GIB, 7 * GIB)):
         with pytest.raises(Refused):
             segment_bytes(size, wanted, Limits())
 
