@@ -24,6 +24,10 @@ BLOCK = 512
 PIECE_BYTES = 1 << 16
 HEADERS_BYTES_MAX = 1 << 20
 """Extended headers of one member: ten times what names and attributes within our limits take."""
+COMMON_HEADERS_BYTES_MAX = 1 << 16
+"""Extended headers that hold for all members behind them: each file is looked at in their light."""
+IDLE_BYTES_MAX = 1 << 25
+"""What compressed data may expand to without a file: a folder of half a kibibyte compresses to nothing."""
 TRAILER_BYTES_MAX = 1 << 20
 REGULAR = frozenset({0, ord("0"), ord("7")})
 WITHOUT_DATA = frozenset(b"123456")
@@ -105,9 +109,19 @@ class Expanded:
         self._source = source
         self._kind = kind
         self._stream: _Expander = kind()
+        self._ready = b""
+        self._taken = 0
 
     def read(self, size: int) -> bytes:
         """Return the next bytes, at most `size`; none at the end."""
+        if self._taken == len(self._ready):  # A decompressor that is asked for little copies much each time.
+            self._ready, self._taken = self._piece(), 0
+            sleep()  # What is small on the wire may be long in here: others shall have their turn.
+        data = self._ready[self._taken : self._taken + size]
+        self._taken += len(data)
+        return data
+
+    def _piece(self) -> bytes:
         while True:
             data, ended = b"", False
             if self._stream.eof:
@@ -119,7 +133,7 @@ class Expanded:
                 data = self._source.read(PIECE_BYTES)
                 ended = not data  # Which is no harm while the stream still holds something back.
             try:
-                piece = self._stream.expand(data, size)
+                piece = self._stream.expand(data, PIECE_BYTES)
             except (zlib.error, OSError) as problem:
                 raise BadArchive(f"the compressed data is damaged: {problem}") from problem
             if piece:
@@ -154,9 +168,12 @@ class Archive:
         expander = FORMATS[form]
         self._source: Source = source if expander is None else Expanded(source, expander)
         self._may_skip: float = float("inf") if expander is None else skipped_bytes_max
+        self._is_compressed = expander is not None
+        self._idle = 0  # Bytes since the last file.
         self._left = 0  # Of the current member's bytes.
         self._padding = 0
         self._defaults: dict[str, str] = {}
+        self._defaults_bytes = 0
 
     def __iter__(self) -> Iterator[Member]:
         """Yield the regular files."""
@@ -167,11 +184,12 @@ class Archive:
             if member is None:
                 self._finish()
                 return
-            if kind in REGULAR and not member.name.endswith("/"):
+            if kind == SPARSE or (kind in REGULAR and not member.name.endswith("/")):
+                member.is_sparse |= kind == SPARSE
+                self._idle = 0
                 yield member
-            elif kind == SPARSE:
-                member.is_sparse = True
-                yield member
+            else:
+                self._spend(self._left)
 
     def read(self, size: int = -1) -> bytes:
         """Return the current member's next bytes, at most `size` and one piece; none at its end."""
@@ -190,19 +208,23 @@ class Archive:
             block = self._block(may_be_missing=may_be_missing)
             if block is None:
                 return None, 0
+            self._spend(BLOCK)
             may_be_missing = False
             kind, size = block[156], _number(block[124:136])
             if kind in (NEXT_HEADERS, SOLARIS_HEADERS, ALL_HEADERS, LONG_NAME, LONG_LINK):
                 budget -= size
                 if budget < 0:
                     raise BadArchive(f"headers of one member are larger than {HEADERS_BYTES_MAX} bytes")
+                self._spend(size)
                 self._begin(size)
                 data = self._exactly(size)
                 self._left = 0
                 if kind == LONG_NAME:
                     long_name = _text(data.partition(b"\0")[0])
+                elif kind == ALL_HEADERS:
+                    self._take_defaults(data)
                 elif kind != LONG_LINK:
-                    (self._defaults if kind == ALL_HEADERS else records).update(pax_records(data))
+                    records.update(pax_records(data))
                 continue
             records = {**self._defaults, **records}
             if "size" in records:
@@ -213,6 +235,18 @@ class Archive:
             self._begin(0 if kind in WITHOUT_DATA else size)
             name = records.get("path") or long_name or _name(block)
             return Member(name, size, records, is_sparse), kind
+
+    def _take_defaults(self, data: bytes) -> None:
+        self._defaults_bytes += len(data)
+        if self._defaults_bytes > COMMON_HEADERS_BYTES_MAX:
+            raise BadArchive(f"headers of all members are larger than {COMMON_HEADERS_BYTES_MAX} bytes")
+        self._defaults.update(pax_records(data))
+
+    def _spend(self, size: int) -> None:
+        """Count bytes that belong to no file."""
+        self._idle += size
+        if self._is_compressed and self._idle > IDLE_BYTES_MAX:
+            raise BadArchive("much compressed data holds no file")
 
     def _begin(self, size: int) -> None:
         self._left, self._padding = size, -size % BLOCK
@@ -231,6 +265,7 @@ class Archive:
     def _skip_sparse_map(self, block: bytes) -> None:
         extended = block[482]
         while extended:
+            self._spend(BLOCK)
             extended = self._exactly(BLOCK)[504]
 
     def _block(self, *, may_be_missing: bool) -> bytes | None:
@@ -245,8 +280,8 @@ class Archive:
             raise BadArchive("it is empty")
         if not block or block == _END:
             return None
-        said, signed = _number(block[148:156]), sum(block[:148]) + 8 * 32 + sum(block[156:])
-        if said not in (signed, signed - 256 * sum(byte > 127 for byte in block[:148] + block[156:])):
+        said, summed = _number(block[148:156]), block[:148] + b" " * 8 + block[156:]
+        if said != sum(summed) and said != sum(summed) - 256 * sum(byte > 127 for byte in summed):
             raise BadArchive("a header's checksum is wrong")
         return block
 

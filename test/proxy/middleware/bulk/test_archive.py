@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apus.proxy.middleware.bulk import archive
 from apus.proxy.middleware.bulk.archive import Archive, BadArchive, headers_of, pax_records
 
 FORMS = {"tar": "w", "tar.gz": "w:gz", "tar.bz2": "w:bz2"}
@@ -40,8 +41,8 @@ def made(members: dict[str, bytes], form: str = "tar", **options: Any) -> bytes:
 
 def read(data: bytes, form: str = "tar", *, skipped_bytes_max: int = 1 << 20) -> dict[str, bytes]:
     """Everything in an archive."""
-    archive = Archive(Trickle(data), form, skipped_bytes_max=skipped_bytes_max)
-    return {member.name: b"".join(iter(archive.read, b"")) for member in archive}
+    members = Archive(Trickle(data), form, skipped_bytes_max=skipped_bytes_max)
+    return {member.name: b"".join(iter(members.read, b"")) for member in members}
 
 
 @settings(max_examples=40, deadline=None)
@@ -73,8 +74,8 @@ def test_only_files_come_out() -> None:
 def test_unread_members_are_skipped() -> None:
     """Whoever doesn't want one goes on to the next."""
     data = made({"a": b"x" * 100000, "b": b"y"}, "tar.gz")
-    archive = Archive(io.BytesIO(data), "tar.gz", skipped_bytes_max=1 << 20)
-    assert [member.name for member in archive] == ["a", "b"]
+    members = Archive(io.BytesIO(data), "tar.gz", skipped_bytes_max=1 << 20)
+    assert [member.name for member in members] == ["a", "b"]
 
 
 def test_several_compressed_streams_are_one() -> None:
@@ -122,6 +123,17 @@ def header(kind: bytes, size: int) -> bytes:
     return member.tobuf(tarfile.GNU_FORMAT)
 
 
+def with_checksums(blocks: bytes) -> bytes:
+    """The same, headers' sums put right."""
+    fixed = b""
+    for place in range(0, len(blocks), 512):
+        block = blocks[place : place + 512]
+        if block[257:262] == b"ustar":
+            block = block[:148] + b"%06o\0 " % (sum(block[:148]) + 256 + sum(block[156:])) + block[156:]
+        fixed += block
+    return fixed
+
+
 @pytest.mark.parametrize("kind", [b"x", b"g", b"L", b"K", b"X"])
 def test_trap_39_headers_do_not_fill_the_memory(kind: bytes) -> None:
     """Neither one that is large, nor many that are small."""
@@ -136,14 +148,58 @@ def test_trap_39_headers_do_not_fill_the_memory(kind: bytes) -> None:
 def test_trap_39_a_bomb_is_expanded_piece_by_piece() -> None:
     """No piece is larger than was asked for; what nobody stores has a bound; what follows the end is left alone."""
     data = made({"a": bytes(1 << 24)}, "tar.gz")
-    archive = Archive(io.BytesIO(data), "tar.gz", skipped_bytes_max=1 << 20)
-    next(iter(archive))
-    assert len(archive.read(1 << 24)) <= 1 << 16
+    members = Archive(io.BytesIO(data), "tar.gz", skipped_bytes_max=1 << 20)
+    next(iter(members))
+    assert len(members.read(1 << 24)) <= 1 << 16
     with pytest.raises(BadArchive, match="too much"):
         for _ in Archive(io.BytesIO(data), "tar.gz", skipped_bytes_max=1 << 20):
             pass
     behind = gzip.compress(made({"a": b"x"}) + bytes(1 << 26))
     assert read(behind, "tar.gz") == {"a": b"x"}
+
+
+def test_trap_39_headers_of_all_members_do_not_fill_the_memory() -> None:
+    """They stay until the archive's end, so together they have a bound: other keys each time don't help."""
+    bomb = b""
+    for number in range(100):
+        record = b"%02d=%s\n" % (number, b"x" * 980)
+        record = b"%d %s" % (len(record) + 4, record)
+        assert record.startswith(b"%d " % len(record))
+        bomb += header(b"g", len(record)) + record.ljust(1024, b"\0") + header(b"5", 0)
+    with pytest.raises(BadArchive, match="headers of all members"):
+        read(gzip.compress(bomb), "tar.gz")
+
+
+@pytest.mark.parametrize("form", ["tar.gz", "tar.bz2"])
+@pytest.mark.parametrize(
+    "idle",
+    [
+        header(b"5", 0),
+        header(b"x", 0),
+        header(b"x", 1 << 10) + bytes(1 << 10),
+        header(b"Z", 1 << 16) + bytes(1 << 16),
+        header(b"S", 0)[:482] + b"\1" + header(b"S", 0)[483:] + (bytes(504) + b"\1" + bytes(7)) * 100,
+    ],
+    ids=["folders", "headers", "longer headers", "of no known kind", "maps of holes"],
+)
+def test_trap_39_what_holds_no_file_has_a_bound(
+    form: str, idle: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kilobyte on the wire can be gigabytes of it, which nobody has been asked a token for."""
+    monkeypatch.setattr(archive, "IDLE_BYTES_MAX", 1 << 17)
+    pack = gzip.compress if form == "tar.gz" else bz2.compress
+    with pytest.raises(BadArchive):
+        read(pack(with_checksums(idle) * 400 + made({"a": b"x"})), form)
+    kept = with_checksums(header(b"5", 0) * 100 + made({"a": b"x"})[:1024])
+    assert read(pack(kept * 10), form) == {"a": b"x"}
+
+
+def test_trap_39_others_have_their_turn_while_a_bomb_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little of it comes over the wire."""
+    turns: list[None] = []
+    monkeypatch.setattr(archive, "sleep", lambda: turns.append(None))
+    assert read(gzip.compress(header(b"5", 0) * 4000 + made({"a": b"x"})), "tar.gz") == {"a": b"x"}
+    assert len(turns) >= 4000 * 512 // archive.PIECE_BYTES
 
 
 def test_sparse_files_are_recognised() -> None:
