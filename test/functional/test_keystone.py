@@ -1,4 +1,4 @@
-"""A store behind Keystone: projects are accounts, roles are rights; the programs are keystonemiddleware and `swift`."""
+"""A store behind Keystone: projects are accounts, roles are rights; `swift` and `openstack` find their way."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trees
 from clusters import AllInOne, free_port_block
 from keystone_store import Front, Person, keystone_front, password_of, proxy_believing
-from programs import run, swift_command
+from programs import CommandError, openstack, run, swift_command
 from store import Client, Store
 
 
@@ -132,18 +133,72 @@ def test_an_account_remembers_its_projects_domain(owner: Person, container: str)
     assert owner.client().head().headers["x-account-project-domain-id"] == "default"
 
 
-def test_the_swift_command_logs_in_with_keystone(owner: Person, container: str) -> None:
-    """And finds the store in the catalogue."""
-    environment = {
+def environment_of(person: Person) -> dict[str, str]:
+    """Return what `swift` and `openstack` read to log in as somebody."""
+    return {
+        "OS_AUTH_URL": person.front.identity,
         "OS_IDENTITY_API_VERSION": "3",
-        "OS_AUTH_URL": owner.front.identity,
-        "OS_USERNAME": owner.name,
-        "OS_PASSWORD": password_of(owner.name),
-        "OS_PROJECT_NAME": owner.project,
+        "OS_USERNAME": person.name,
+        "OS_PASSWORD": password_of(person.name),
+        "OS_PROJECT_NAME": person.project,
         "OS_USER_DOMAIN_NAME": "Default",
         "OS_PROJECT_DOMAIN_NAME": "Default",
     }
-    assert run([swift_command(), "list", container], environment, None).split() == ["o"]
+
+
+def test_the_swift_command_logs_in_with_keystone(owner: Person, container: str) -> None:
+    """And finds the store in the catalogue."""
+    assert run([swift_command(), "list", container], environment_of(owner), None).split() == ["o"]
+
+
+def test_the_openstack_command_stores_and_brings_back(owner: Person, tmp_path: Path) -> None:
+    """Containers, objects and properties, as OpenStack's own client asks for them."""
+    trees.big_file(tmp_path / "photo", 1 << 20)
+    client = owner.client()
+    created, uploaded, listed, holder, photo = openstack(
+        environment_of(owner),
+        (
+            "container create test-openstack -f json",
+            "container set test-openstack --property Colour=red",
+            "object create test-openstack photo --name sub/photo -f json",
+            "object set test-openstack sub/photo --property Seen=yes",
+            "object list test-openstack --long -f json",
+            "container show test-openstack -f json",
+            "object show test-openstack sub/photo -f json",
+            "container save test-openstack",
+        ),
+        cwd=tmp_path,
+    )
+    assert created[0]["container"] == "test-openstack"
+    whole = trees.digests(tmp_path)
+    size, etag = whole["photo"]
+    assert whole["sub/photo"] == whole["photo"]
+    assert uploaded == [{"object": "sub/photo", "container": "test-openstack", "etag": etag}]
+    assert [(row["Name"], row["Bytes"], row["Hash"]) for row in listed] == [("sub/photo", size, etag)]
+    assert (holder["properties"], photo["properties"]) == ({"Colour": "red"}, {"Seen": "yes"})
+    assert (photo["etag"], photo["content-length"]) == (etag, str(size))
+    assert client.get("test-openstack", "sub/photo").body == (tmp_path / "photo").read_bytes()
+    openstack(environment_of(owner), ["container delete --recursive test-openstack"])
+    assert client.head("test-openstack").status == 404
+
+
+def test_the_openstack_command_describes_the_account(owner: Person, container: str) -> None:
+    """Its properties are the account's metadata; a container that is not empty stays."""
+    before, after = openstack(
+        environment_of(owner),
+        (
+            "object store account set --property Colour=red",
+            "object store account show -f json",
+            "object store account unset --property Colour",
+            "object store account show -f json",
+        ),
+    )
+    assert before["properties"] == {"Colour": "red"}
+    assert before["Account"] == f"AUTH_{owner.project_id}"
+    assert "properties" not in after
+    with pytest.raises(CommandError, match="HTTP 409"):
+        openstack(environment_of(owner), [f"container delete {container}"])
+    assert owner.client().get(container, "o").body == b"content"
 
 
 @pytest.mark.parametrize(("delays", "status"), [("false", 503), ("true", 401)])

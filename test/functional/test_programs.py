@@ -1,4 +1,4 @@
-"""The clients that people already have, unmodified: swift, its library, rclone and curl."""
+"""The clients that people already have, unmodified: swift, its library, rclone, restic and curl."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import swiftclient
 import trees
-from programs import REMOTE, curl, rclone, swift
+from programs import REMOTE, curl, rclone, restic, swift
 from store import Client, Store
 
 SEGMENT_BYTES = 1 << 20
@@ -150,6 +150,63 @@ class TestRclone:
         assert (row["Path"], row["Size"]) == ("sub/file", 5)
         rclone(store, "purge", f"{REMOTE}:test-rclone")
         assert client.head("test-rclone").status == 404
+
+    def test_a_large_file_is_copied_within_the_store(
+        self, store: Store, client: Client, bucket: str, tmp_path: Path
+    ) -> None:
+        """Segment by segment, by COPY; what is the same already is left alone; a smaller file leaves no segment."""
+        chunks = ("--swift-chunk-size", "1Mi")
+        big = trees.big_file(tmp_path / "tree" / "big", 3 * SEGMENT_BYTES + 17)
+        rclone(store, "sync", *chunks, str(big.parent), f"{REMOTE}:{bucket}")
+        assert len(client.names_in(f"{bucket}_segments")) == 4
+        written = client.head(bucket, "big").headers["x-timestamp"]
+        rclone(store, "sync", *chunks, str(big.parent), f"{REMOTE}:{bucket}")
+        assert client.head(bucket, "big").headers["x-timestamp"] == written
+        rclone(store, "copyto", *chunks, f"{REMOTE}:{bucket}/big", f"{REMOTE}:{bucket}/sub/copy")
+        assert client.get(bucket, "sub/copy").body == big.read_bytes()
+        assert len(client.names_in(f"{bucket}_segments")) == 8
+        trees.big_file(big, 1000, seed=1)
+        rclone(store, "sync", *chunks, str(big.parent), f"{REMOTE}:{bucket}")
+        assert client.names_in(bucket) == ["big"]
+        assert client.names_in(f"{bucket}_segments") == []
+        assert client.get(bucket, "big").body == big.read_bytes()
+
+    def test_a_stream_goes_up_in_segments(self, store: Store, client: Client, bucket: str) -> None:
+        """Rcat does not know how much will come."""
+        text = "".join(f"line {number}\n" for number in range(200_000))
+        rclone(store, "rcat", "--swift-chunk-size", "1Mi", f"{REMOTE}:{bucket}/stream", text=text)
+        assert client.get(bucket, "stream").text == text
+        assert (
+            rclone(store, "cat", "--offset", "1048570", "--count", "12", f"{REMOTE}:{bucket}/stream")
+            == (text[1048570:1048582])
+        )
+
+
+class TestRestic:
+    """restic's backups, by its own backend and through rclone."""
+
+    @pytest.mark.parametrize("repository", ["swift:{}:/backups", f"rclone:{REMOTE}:{{}}/backups"])
+    def test_a_backup_comes_back(
+        self, store: Store, client: Client, bucket: str, planted: Path, tmp_path: Path, repository: str
+    ) -> None:
+        """Init, back up twice, check every byte, restore, forget and prune."""
+
+        def backups(*words: str) -> str:
+            place = repository.format(bucket)
+            return restic(store, place, *words, cache=tmp_path / "cache", cwd=planted)
+
+        backups("init")
+        backups("backup", ".")
+        (planted / "..dots").unlink()
+        trees.big_file(planted / "added", 3 << 20)
+        backups("backup", ".")
+        backups("forget", "--keep-last", "1", "--prune")
+        assert "no errors were found" in backups("check", "--read-data")
+        backups("restore", "latest", "--target", str(tmp_path / "back"))
+        assert trees.digests(tmp_path / "back") == trees.digests(planted)
+        (snapshot,) = json.loads(backups("snapshots", "--json"))
+        stored = [name for name in client.names_in(bucket) if name.startswith("backups/snapshots/")]
+        assert [name.rpartition("/")[2] for name in stored] == [snapshot["id"]]
 
 
 class TestCurl:

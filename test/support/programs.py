@@ -1,16 +1,18 @@
-"""The clients that people have: `swift`, `rclone` and `curl`, unmodified.
+"""The clients that people have: `swift`, `openstack`, `rclone`, `restic` and `curl`, unmodified.
 
 swift(store, "upload", "c", "file") ──▶ what it printed, or CommandError with what it complained of
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from store import KEYS, Store
 
@@ -32,6 +34,20 @@ def swift_command() -> str:
     return str(Path(sys.executable).with_name("swift"))
 
 
+def openstack(environment: Mapping[str, str], commands: Iterable[str], cwd: Path | None = None) -> list[Any]:
+    """Run commands in one `openstack` (it takes seconds to start); return what they printed as JSON, in order."""
+    program = str(Path(sys.executable).with_name("openstack"))
+    done = _done([program], environment, cwd, "\n".join(commands) + "\n")
+    if done.stderr:  # Its exit code says nothing when it is told what to do like this.
+        raise CommandError(f"openstack: {done.stdout[-2000:]}{done.stderr[-4000:]}")
+    said, rest = [], done.stdout.strip()
+    while rest:
+        value, end = json.JSONDecoder().raw_decode(rest)
+        said.append(value)
+        rest = rest[end:].strip()
+    return said
+
+
 def rclone_environment(store: Store, user: str = "test:tester") -> dict[str, str]:
     """A remote called `apustest`, configured through the environment alone."""
     options = {"TYPE": "swift", "USER": user, "KEY": KEYS[user], "AUTH": store.auth_url, "AUTH_VERSION": "1"}
@@ -39,9 +55,16 @@ def rclone_environment(store: Store, user: str = "test:tester") -> dict[str, str
     return {**remote, "RCLONE_CONFIG": os.devnull}
 
 
-def rclone(store: Store, *words: str, cwd: Path | None = None) -> str:
-    """Run rclone; the remote's name is REMOTE."""
-    return run([installed("rclone"), *words], rclone_environment(store), cwd)
+def rclone(store: Store, *words: str, cwd: Path | None = None, text: str = "") -> str:
+    """Run rclone, with a text to read from its standard input; the remote's name is REMOTE."""
+    return run([installed("rclone"), *words], rclone_environment(store), cwd, text)
+
+
+def restic(store: Store, repository: str, *words: str, cache: Path, cwd: Path | None = None) -> str:
+    """Run restic on a repository of its Swift backend, or of rclone's remote REMOTE."""
+    environment = {**store.environment(), **rclone_environment(store), "RESTIC_PASSWORD": "secret"}
+    command = [installed("restic"), "--repo", repository, "--cache-dir", str(cache), *words]
+    return run(command, environment, cwd)
 
 
 def curl(*words: str) -> str:
@@ -56,20 +79,27 @@ def installed(program: str) -> str:
     return path
 
 
-def run(command: list[str], environment: Mapping[str, str], cwd: Path | None) -> str:
-    """Run a command to its end; its standard output."""
-    done = subprocess.run(
+def run(command: list[str], environment: Mapping[str, str], cwd: Path | None, text: str = "") -> str:
+    """Run a command to its end, with a text to read; its standard output."""
+    done = _done(command, environment, cwd, text)
+    if done.returncode:
+        raise CommandError(
+            f"{' '.join(command)}: exit {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+        )
+    return done.stdout
+
+
+def _done(
+    command: list[str], environment: Mapping[str, str], cwd: Path | None, text: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         command,
         env={**os.environ, **environment},
         cwd=cwd,
+        input=text,
         capture_output=True,
         text=True,
         errors="surrogateescape",
         timeout=TIMEOUT_SECONDS,
         check=False,
     )
-    if done.returncode:
-        raise CommandError(
-            f"{' '.join(command)}: exit {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
-        )
-    return done.stdout
