@@ -253,6 +253,7 @@ class ContainerServer(DatabaseService):
         info = broker.info()
         if not info.deleted:
             return Answer.text(409, "the container was made, or got an object, after this deletion")
+        sync_links.keep(broker.path, wanted=False)
         if not self._tell_account(request, info):
             return Answer(404)
         return Answer(204 if existed else 404)
@@ -280,9 +281,7 @@ class ContainerServer(DatabaseService):
                 broker.set_client_sync_points(-1, -1)
         broker.merge_metadata(items, lambda merged: metadata.check(merged, self.cluster.constraints))
         if sync_links.concerns(items):
-            merged = broker.metadata()
-            both = (merged.get(name, ("", ""))[0] for name in (sync_links.TARGET, sync_links.KEY))
-            sync_links.keep(broker.path, wanted=all(both))
+            sync_links.follow(broker.path, broker.metadata())
 
     def _tell_account(self, request: Request, info: ContainerInfo) -> bool:
         servers = account_update.named_in(request)

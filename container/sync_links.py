@@ -2,7 +2,8 @@
 
     DEVICE/containers/PART/SUF/HASH/HASH.db ◀──link── DEVICE/sync_containers/PART/SUF/HASH/HASH.db
 
-Our own daemon asks every container; stock's swift-container-sync follows these links alone.
+Our own daemon asks every container; stock's swift-container-sync follows these links alone. The server keeps
+them when a client says what is synchronised, the replicator where it has come with a replica.
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ TARGET, KEY = "X-Container-Sync-To", "X-Container-Sync-Key"
 def concerns(names: Mapping[str, object]) -> bool:
     """Whether metadata of these names may change what is synchronised."""
     return TARGET in names or KEY in names
+
+
+def follow(database: str, metadata: Mapping[str, tuple[str, str]], *, is_deleted: bool = False) -> None:
+    """Link a database, or not, as its metadata says; what was never to be synchronised has no link."""
+    if concerns(metadata):
+        both = (metadata.get(name, ("", ""))[0] for name in (TARGET, KEY))
+        keep(database, wanted=not is_deleted and all(both))
 
 
 def keep(database: str, *, wanted: bool) -> None:

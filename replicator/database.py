@@ -36,6 +36,7 @@ from ..common.database.schema import device_of
 from ..common.errors import ApusError, Missing, OutOfSpace
 from ..common.http.client import Pool, PoolConfig
 from ..common.timestamp import Timestamp, now
+from ..container import sync_links
 from ..container.broker import ContainerBroker, claim_of
 from ..container.policy_choice import theirs_is_better
 from ..ring.device import Device
@@ -157,6 +158,9 @@ class DatabaseReplicator(Daemon):
         if theirs.get("metadata"):
             broker.merge_metadata(metadata.read(theirs["metadata"]))
 
+    def follow(self, broker: Replica, *, is_removed: bool) -> None:
+        """Do what is to be done beside a database that has met its partners, or has gone."""
+
     def run_once(self) -> None:
         """Replicate every database here that may have something to tell, or to hear."""
         self.figures = Figures()
@@ -221,6 +225,7 @@ class DatabaseReplicator(Daemon):
             log.error("database in a wrong partition", extra={"path": location.path, "right": partition})
         at_home = partition == location.partition and any(one.id == device.id for one in primaries)
         answers = self._meet(ring, device, partition, name, broker, info)
+        self.follow(broker, is_removed=False)
         if not at_home and may_be_removed(answers):
             self._remove(broker, info)
         return at_home and all(answers)
@@ -324,6 +329,7 @@ class DatabaseReplicator(Daemon):
     def _remove(self, broker: Replica, info: Item) -> None:
         if broker.remove(expected_max_row=int(info["max_row"])):
             self.figures.remove += 1
+            self.follow(broker, is_removed=True)
 
     def _clear_tmp(self, device: Device) -> None:
         folder = os.path.join(self.settings.devices, device.device, "tmp")
@@ -386,6 +392,13 @@ class ContainerReplicator(DatabaseReplicator):
         if moments_of(ours) != moments_of(theirs):
             broker.merge_moments(moments_of(theirs), now=now())
         super().take_over(broker, ours, theirs)
+
+    def follow(self, broker: Replica, *, is_removed: bool) -> None:
+        """Link it for stock's container sync, or take the link away."""
+        if is_removed:
+            sync_links.keep(broker.path, wanted=False)
+        else:
+            sync_links.follow(broker.path, broker.metadata(), is_deleted=broker.is_deleted())
 
 
 def _point(remote_id: str, row: int) -> Item:

@@ -347,6 +347,10 @@ def test_synchronised_containers_are_linked_for_stocks_daemon(
         assert links() == [path.resolve() for path in tmp_path.rglob("containers/*/*/*/*.db")][:1]
     assert ask(server, "POST", C, at=at(4), headers={target: ""}).status == 204
     assert links() == []
+    assert ask(server, "POST", C, at=at(5), headers={target: "http://127.0.0.1/v1/a/c"}).status == 204
+    assert len(links()) == 1
+    assert ask(server, "DELETE", C, at=at(6)).status == 204
+    assert links() == []
 
 
 def test_update_takes_rows_of_a_replicator(server: ContainerServer) -> None:

@@ -200,6 +200,24 @@ def test_old_deletions_are_forgotten(nodes: DatabaseNodes) -> None:
     assert not broker.exists()
 
 
+def test_synchronised_containers_are_linked_where_they_arrive(nodes: DatabaseNodes, tmp_path: Path) -> None:
+    """For stock's container sync; a copy that goes, or is to be synchronised no more, takes its link along."""
+
+    def linked() -> list[Path]:
+        return sorted(link.resolve() for link in tmp_path.rglob("sync_containers/*/*/*/*.db"))
+
+    first, *_ = primaries = primaries_of(nodes)
+    handoff = handoff_of(nodes)
+    broker = made(nodes, handoff)
+    both = {"X-Container-Sync-To": "//r/c/a/c", "X-Container-Sync-Key": "k"}
+    broker.merge_metadata({name: (value, Timestamp.of(2).internal) for name, value in both.items()})
+    replicate(nodes, handoff, *primaries)
+    assert linked() == sorted(Path(nodes.container(node).path).resolve() for node in primaries)
+    nodes.container(first).merge_metadata({"X-Container-Sync-To": ("", Timestamp.of(3).internal)})
+    replicate(nodes, *primaries, *primaries)
+    assert linked() == []
+
+
 def test_the_better_claim_on_a_policy_wins(nodes: DatabaseNodes) -> None:
     """Of two creations under two policies the earlier stands, whichever replica begins."""
     first, second, third = primaries_of(nodes)
