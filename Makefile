@@ -16,10 +16,10 @@ WITH_DAEMONS := $(addprefix test/,functional probe interop chaos simulation \
 UNIT := -n 2 $(addprefix --ignore=,$(WITH_DAEMONS))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test unit lint bench chart clean sim chaos interop install install-tests install-tempest install-stock install-rgw samples tempest
+.PHONY: help up down status test unit lint bench chart clean sim chaos interop install install-tests install-tempest install-stock install-rgw install-stock-functional samples stock-functional tempest
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 26
 
 up: install  ## install what is missing, start a whole store on this machine and prove that it works
 	@$(AIO) up
@@ -55,6 +55,9 @@ interop: install-tests install-stock  ## everything that runs against or beside 
 tempest: install-tests install-tempest  ## OpenStack Tempest's object storage tests, with a Keystone
 	PYTHONPATH=test/support $(PYTHON) test/tempest/run.py $(ARGS)
 
+stock-functional: install-tests install-stock-functional  ## the functional tests of stock OpenStack Swift, but for S3's
+	PYTHONPATH=test/support $(PYTHON) test/stock_functional/run.py $(ARGS)
+
 bench: install-tests install-stock $(if $(filter rgw,$(PEER)),install-rgw)  ## measure Apus beside stock Swift (another PEER=, less with ARGS=--quick)
 	$(PYTHON) -m bench --peer $(PEER) $(ARGS)
 
@@ -75,6 +78,9 @@ install-tests:
 
 install-stock:
 	@.ci/install stock
+
+install-stock-functional:
+	@.ci/install stock-functional
 
 install-tempest:
 	@.ci/install tempest

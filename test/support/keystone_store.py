@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import keystone
 from fronts import front
 from store import Client, Store
 
+DEFAULT_DOMAIN = "Default"
 AUTHTOKEN = """
 [filter:authtoken]
 paste.filter_factory = keystonemiddleware.auth_token:filter_factory
@@ -65,10 +66,11 @@ class Person:
     user_id: str
     project: str
     project_id: str
+    domain: str = DEFAULT_DOMAIN
 
     def token(self) -> str:
         """Return a new token."""
-        return self.front.log_in(self.name, password_of(self.name), self.project)[0]
+        return self.front.log_in(self.name, password_of(self.name), self.project, self.domain)[0]
 
     def client(self, *, account_of: Person | None = None, service: Person | None = None) -> Client:
         """Return a client for somebody's account."""
@@ -91,9 +93,11 @@ class Front:
         """The store as its users see it."""
         return Store(self.endpoint)
 
-    def log_in(self, user: str, password: str, project: str) -> tuple[str, dict[str, Any]]:
+    def log_in(
+        self, user: str, password: str, project: str, domain: str = DEFAULT_DOMAIN
+    ) -> tuple[str, dict[str, Any]]:
         """Return a token and what Keystone tells of it."""
-        within = {"domain": {"name": "Default"}}
+        within = {"domain": {"name": domain}}
         identity = {
             "methods": ["password"],
             "password": {"user": {"name": user, "password": password, **within}},
@@ -102,25 +106,29 @@ class Front:
         headers, told = self._ask("POST", "/auth/tokens", {}, body, 201)
         return headers["x-subject-token"], told["token"]
 
-    def person(self, name: str, *roles: str, project: str | None = None) -> Person:
-        """Make somebody with these roles in a project, which is made too where there is none."""
-        token = self.log_in("admin", keystone.ADMIN_PASSWORD, "admin")[0]
-        admin = {"X-Auth-Token": token}
+    def person(
+        self, name: str, *roles: str, project: str | None = None, domain: str = DEFAULT_DOMAIN
+    ) -> Person:
+        """Make somebody with these roles in a project; project and domain are made where there are none."""
+        admin = {"X-Auth-Token": self.log_in("admin", keystone.ADMIN_PASSWORD, "admin")[0]}
         project = project or f"project-of-{name}"
-        found = self._ask("GET", f"/projects?name={project}", admin, None, 200)[1]["projects"]
-        if found:
-            place = found[0]
-        else:
-            place = self._ask("POST", "/projects", admin, {"project": {"name": project}}, 201)[1]["project"]
-        wanted = {"user": {"name": name, "password": password_of(name)}}
-        user = self._ask("POST", "/users", admin, wanted, 201)[1]["user"]
-        known = {
-            role["name"]: role["id"] for role in self._ask("GET", "/roles", admin, None, 200)[1]["roles"]
-        }
+        domain_id = self._thing(admin, "domain", {"name": domain})["id"]
+        place = self._thing(admin, "project", {"name": project, "domain_id": domain_id})
+        user = {"name": name, "domain_id": domain_id, "password": password_of(name)}
+        user = self._ask("POST", "/users", admin, {"user": user}, 201)[1]["user"]
         for role in roles:
-            path = f"/projects/{place['id']}/users/{user['id']}/roles/{known[role]}"
+            role_id = self._thing(admin, "role", {"name": role})["id"]
+            path = f"/projects/{place['id']}/users/{user['id']}/roles/{role_id}"
             self._ask("PUT", path, admin, None, 204)
-        return Person(self, name, user["id"], project, place["id"])
+        return Person(self, name, user["id"], project, place["id"], domain)
+
+    def _thing(self, admin: Mapping[str, str], kind: str, facts: Mapping[str, str]) -> dict[str, str]:
+        """Return the domain, project or role with these facts, made where there is none."""
+        found = self._ask("GET", f"/{kind}s?{urlencode(facts)}", admin, None, 200)[1][f"{kind}s"]
+        thing: dict[str, str] = (
+            found[0] if found else self._ask("POST", f"/{kind}s", admin, {kind: facts}, 201)[1][kind]
+        )
+        return thing
 
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: Any, expected: int
