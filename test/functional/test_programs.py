@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hmac
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import swiftclient
 import trees
-from programs import REMOTE, curl, rclone, restic, swift
+from programs import REMOTE, curl, installed, rclone, restic, run, swift
 from store import Client, Store
 
 SEGMENT_BYTES = 1 << 20
@@ -236,3 +238,49 @@ class TestCurl:
             url = f"{store.endpoint}{client.path(bucket, name)}"
             curl("--fail", "-T", str(tmp_path / "file"), "-H", token, *options, url)
             assert client.get(bucket, name).body == (tmp_path / "file").read_bytes()
+
+    def test_it_resumes_and_copies(self, store: Store, client: Client, bucket: str, tmp_path: Path) -> None:
+        """A broken download goes on where it stopped; what has not changed is not sent; COPY stays in the store."""
+        whole = trees.big_file(tmp_path / "whole", 100_000).read_bytes()
+        token = f"X-Auth-Token: {client.headers['X-Auth-Token']}"
+        url = f"{store.endpoint}{client.path(bucket, 'file')}"
+        curl("--fail", "-T", str(tmp_path / "whole"), "-H", token, url)
+        part = tmp_path / "part"
+        part.write_bytes(whole[:40_000])
+        curl("--fail", "-C", "-", "-o", str(part), "-H", token, url)
+        assert part.read_bytes() == whole
+        code = ("-o", str(tmp_path / "none"), "-w", "%{http_code} %{size_download}")
+        etag = client.head(bucket, "file").headers["etag"]
+        assert curl(*code, "-H", token, "-H", f'If-None-Match: "{etag}"', url) == "304 0"
+        assert curl(*code, "-H", token, "-z", "1 Jan 2038", url) == "304 0"
+        curl("--fail", "-X", "COPY", "-H", token, "-H", f"Destination: {bucket}/a%20copy", url)
+        assert client.get(bucket, "a copy").body == whole
+
+    def test_a_form_and_a_tarball(self, store: Store, client: Client, bucket: str, planted: Path) -> None:
+        """`-F` fills in a form that its owner signed; what `tar` packs is unpacked on the way in."""
+        client.post(bucket, headers={"X-Container-Meta-Temp-URL-Key": "secret"})
+        url = f"{store.endpoint}{client.path(bucket)}"
+        expires = str(int(time.time()) + 600)
+        signed = "\n".join((f"{client.path(bucket)}/form/", "", "10000", "2", expires))
+        fields = {
+            "redirect": "",
+            "max_file_size": "10000",
+            "max_file_count": "2",
+            "expires": expires,
+            "signature": hmac.new(b"secret", signed.encode(), "sha256").hexdigest(),
+            "file1": f"@{planted / '..dots'};type=text/odd",
+        }
+        words = [word for name, value in fields.items() for word in ("-F", f"{name}={value}")]
+        curl("--fail", *words, f"{url}/form/")
+        assert client.get(bucket, "form/..dots").body == (planted / "..dots").read_bytes()
+        tarball = planted.with_name("packed.tar.gz")
+        run([installed("tar"), "-czf", str(tarball), "."], {}, planted)
+        token = f"X-Auth-Token: {client.headers['X-Auth-Token']}"
+        json_please = ("-H", token, "-H", "Accept: application/json")
+        said = json.loads(curl(*json_please, "-T", str(tarball), f"{url}/tree?extract-archive=tar.gz"))
+        assert (said["Response Status"], said["Number Files Created"]) == (
+            "201 Created",
+            len(trees.digests(planted)),
+        )
+        kept = client.names_in(bucket, prefix="tree/")
+        assert {name.removeprefix("tree/") for name in kept} == set(trees.digests(planted))

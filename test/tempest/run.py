@@ -2,7 +2,7 @@
 
     all-in-one cluster + Keystone double + proxy with keystoneauth ──▶ tempest run ──▶ one closing line
 
-    run.py [REGEX]: other tests than all of tempest.api.object_storage
+    run.py [REGEX]: other tests than all about object storage, those of the API and the scenarios
 
 Exit code 0 where nothing failed. The log's path is printed; the cluster and its folder are gone afterwards.
 """
@@ -22,7 +22,7 @@ from keystone_store import keystone_front
 from second_policy import add_policy
 
 VENV = ROOT / ".venv-tempest"
-ALL = r"^tempest\.api\.object_storage\."
+ALL = r"^tempest\.(api\.object_storage\.|scenario\.test_object_storage_)"
 WORKERS = os.environ.get("TEMPEST_WORKERS", "2")
 REALM, CLUSTER = "realm1", "name1"  # Tempest's own defaults.
 FORMPOST = "use = egg:apus#formpost"  # Tempest signs forms by SHA-1, which is refused by default.
