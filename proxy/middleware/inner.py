@@ -31,6 +31,7 @@ OWN_KEYS = frozenset(
         "swift.callback.update_footers",
         "swift.format_listing",
         "swift.leave_relative_location",
+        "swift_sync_key",
         "webob.adhoc_attrs",
         "wsgi.input",
     )
@@ -119,7 +120,7 @@ def inner_environ(
     made["RAW_PATH_INFO"] = quote(path, errors="surrogateescape")
     made["QUERY_STRING"] = urlencode(query, quote_via=quote, errors="surrogateescape") if query else ""
     for name, value in (headers or {}).items():
-        key = name.upper().replace("-", "_")
+        key = _cased(name, bytes.upper).replace("-", "_")
         made[key if key == "CONTENT_TYPE" else "HTTP_" + key] = value
     if isinstance(body, bytes):
         made["wsgi.input"] = BytesIO(body)

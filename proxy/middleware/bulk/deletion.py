@@ -89,7 +89,7 @@ def names_in(source: Source, *, names_max: int, name_bytes_max: int) -> list[Doo
             raise Refused(f"Maximum Bulk Deletes: {names_max} per request", 413)
         if not data:
             return names
-        if len(rest) > 2 * name_bytes_max:
+        if len(rest) > 3 * name_bytes_max:  # Percent-encoding takes three bytes for one.
             raise Refused("Invalid File Name")
 
 

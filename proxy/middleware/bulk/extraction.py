@@ -17,6 +17,7 @@ from urllib.parse import quote
 from ....common.constraints import Constraints, is_valid_name
 from ....common.errors import Refused
 from ....common.http.answer import status_line
+from ....common.http.request import title
 from ....common.http.wsgi import Environ, WSGIApp, to_wsgi
 from ..inner import ask, path_of
 from .archive import Archive, Member, headers_of
@@ -60,9 +61,7 @@ def placed(base: str, name: str) -> str | None:
 def forwarded(environ: Environ) -> dict[str, str]:
     """Return the headers that the client wants on every object."""
     return {
-        key[5:].replace("_", "-").title(): value
-        for key, value in environ.items()
-        if key in _FORWARDED or key.startswith(_METADATA)
+        title(key): value for key, value in environ.items() if key in _FORWARDED or key.startswith(_METADATA)
     }
 
 

@@ -52,6 +52,13 @@ def test_it_inherits_who_asks_and_nothing_that_was_said() -> None:
     assert not [key for key in made if key.startswith("swift.callback.")]
 
 
+def test_only_ascii_letters_of_a_headers_name_have_a_case() -> None:
+    """The bytes of others, which look like letters of latin-1, stay what they are."""
+    name = "X-Object-Meta-\xe8\x89\xb2-\xb5-\xff-\xdf"
+    made = inner_environ(client_environ(), "PUT", "/v1/AUTH_a/c/o", headers={name: "1"})
+    assert made["HTTP_X_OBJECT_META_\xe8\x89\xb2_\xb5_\xff_\xdf"] == "1"
+
+
 def test_the_clients_rights_decide_unless_it_is_trusted() -> None:
     """An authorizer of the client's request stays; a trusted request asks nobody."""
     environ = client_environ(**{"apus.authorize": "the filter's"})

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from urllib.parse import quote
 
 import pytest
-from flat_store import FlatStore, request
+from flat_store import FlatStore, environ_of, request
 
 from apus.common.constraints import Constraints
 from apus.proxy.middleware.bulk import Bulk, BulkConfig
@@ -84,6 +85,35 @@ def test_too_many_failures_end_it() -> None:
         request(app, "PUT", "", query={"extract-archive": "tar"}, body=archive(), headers=JSON).body
     )
     assert (said["Response Status"], len(said["Errors"])) == ("502 Bad Gateway", 2)
+
+
+def test_metadata_for_all_files_keeps_its_bytes() -> None:
+    """A name in UTF-8 is no matter of upper and lower case."""
+    kept: list[dict[str, str]] = []
+    store = FlatStore(asked=lambda environ: kept.append(dict(environ)))
+    environ = environ_of("PUT", "", query={"extract-archive": "tar"}, body=archive(), headers=JSON)
+    environ["HTTP_X_OBJECT_META_\xe8\x89\xb2"] = "\xe9\x9d\x92"
+    b"".join(bulk(store)(environ, lambda *_: None))
+    put = [each for each in kept if each["REQUEST_METHOD"] == "PUT"]
+    assert len(put) == len(NAMES)
+    assert {each["HTTP_X_OBJECT_META_\xe8\x89\xb2"] for each in put} == {"\xe9\x9d\x92"}
+
+
+def test_trap_38_the_longest_names_may_be_written_byte_by_byte() -> None:
+    """Percent-encoded, a byte takes three."""
+    store = FlatStore()
+    name = "/".join(("\u00e4" * 128, "\u00e4" * 512))
+    request(store, "PUT", name)
+    body = f"{quote(name, safe='')}\n{quote(name, safe='')}".encode()
+    said = json.loads(
+        request(bulk(store), "POST", "", query={"bulk-delete": ""}, body=body, headers=JSON).body
+    )
+    assert (said["Number Deleted"], said["Number Not Found"], said["Response Status"]) == (1, 1, "200 OK")
+    too_long = b"%41" * 5000
+    said = json.loads(
+        request(bulk(store), "POST", "", query={"bulk-delete": ""}, body=too_long, headers=JSON).body
+    )
+    assert (said["Response Status"], said["Response Body"]) == ("400 Bad Request", "Invalid File Name")
 
 
 @pytest.mark.parametrize(
