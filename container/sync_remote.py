@@ -72,11 +72,12 @@ class RemoteContainer:
     ) -> tuple[int, dict[str, str]]:
         url = urlsplit(self.target.url)
         path = f"{url.path}/{quote(name, errors='surrogateescape')}"
+        query = "?symlink=get" if method == "HEAD" else ""  # A link's target has a time of its own.
         sent = {**headers, **self._proof(method, path, headers["X-Timestamp"])}
         try:
             connection = self._connection(url.scheme, url.netloc)
             try:
-                connection.request(method, self._seen_from_proxy(path), body, sent)
+                connection.request(method, self._seen_from_proxy(path + query), body, sent)
                 answer = connection.getresponse()
                 answer.read()
             finally:

@@ -23,6 +23,7 @@ from ...common.config import parse, setting
 from ...common.http.answer import Answer
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
 from ...common.sync_realms import Realm, Realms, signature, wire_path
+from ..authorization import let_in
 from ..info import get_container_info
 from .refusals import names_in, unauthorized
 
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 AUTH_KEY = "HTTP_X_CONTAINER_SYNC_AUTH"
 TARGET_KEY = "HTTP_X_CONTAINER_SYNC_TO"
 SHUNTED_TIMESTAMP = "HTTP_X_BACKEND_INBOUND_X_TIMESTAMP"
-OVERRIDES = ("swift.authorize_override", "swift.slo_override", "swift.symlink_override")
+OVERRIDES = ("swift.slo_override", "swift.symlink_override")
 """A manifest or link may come before what it names, so nobody shall look for that."""
 
 
@@ -88,8 +89,22 @@ class ContainerSync:
         if fault is not None:
             log.info("container sync refused", extra={"fault": fault, "path": environ["PATH_INFO"]})
             return _unauthorized(environ)
-        environ.update(dict.fromkeys(OVERRIDES, True))
+        self._let_in(environ)
         return None
+
+    def _let_in(self, environ: Environ) -> None:
+        """Let a request write what it proved the key of, and read nothing elsewhere by copies and links."""
+        place = environ["PATH_INFO"].split("/", 4)[2:4]
+
+        def authorize(asking: Environ) -> Answer | None:
+            return None if asking["PATH_INFO"].split("/", 4)[2:4] == place else _unauthorized(asking)
+
+        let_in(environ, authorize)
+        environ.update(dict.fromkeys(OVERRIDES, True))
+        if environ["REQUEST_METHOD"] == "HEAD":
+            environ["QUERY_STRING"] = (
+                "symlink=get"  # How new the link is that may be written, not its target.
+            )
 
     def _fault(self, environ: Environ) -> str | None:
         """Say what is wrong with the proof, None when it is right; the request's own time counts then."""
@@ -128,6 +143,17 @@ def is_signed(environ: Mapping[str, Any], realm: Realm, nonce: str, given: str, 
         right = signature(environ["REQUEST_METHOD"], path, timestamp, nonce, realm_key=key, user_key=user_key)
         matches |= hmac.compare_digest(given.encode("utf-8", "surrogateescape"), right.encode())
     return matches
+
+
+def shows_sync_key(environ: Environ) -> bool:
+    """Whether a request shows the container's own key, as container sync to a URL does.
+
+    Controllers know the key; without a time of its own the request is no other cluster's.
+    """
+    key, given = environ.get("swift_sync_key"), environ.get("HTTP_X_CONTAINER_SYNC_KEY")
+    if not key or not given or "HTTP_X_TIMESTAMP" not in environ:
+        return False
+    return hmac.compare_digest(key.encode("latin-1"), given.encode("latin-1"))
 
 
 def _unauthorized(environ: Environ) -> Answer:

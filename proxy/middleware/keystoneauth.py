@@ -23,6 +23,7 @@ from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
 from ..acl import ContainerAcl, clean_acl
 from ..info import get_account_info
 from .authorization import Verdict
+from .container_sync import shows_sync_key
 from .keystone_authorization import (
     AccountRules,
     Person,
@@ -132,7 +133,7 @@ class KeystoneAuth:
             obj=obj,
             acl=ContainerAcl.parse(from_wsgi(acl) if acl else None),
             referrer=environ.get("HTTP_REFERER"),
-            is_sync=_shows_sync_key(environ),
+            is_sync=shows_sync_key(environ),
         )
         if person is None:
             verdict = judge_anonymous(question, self.rules)
@@ -180,12 +181,6 @@ def _drop_headers_without_value(environ: Environ) -> None:
     """Take out what auth_token leaves as None, where a token has no such fact: no header is like that."""
     for key in [key for key, value in environ.items() if value is None and key.startswith("HTTP_")]:
         del environ[key]
-
-
-def _shows_sync_key(environ: Environ) -> bool:
-    """Whether a request comes from another cluster's container sync with the container's own key."""
-    key = environ.get("swift_sync_key")
-    return bool(key) and key == environ.get("HTTP_X_CONTAINER_SYNC_KEY") and "HTTP_X_TIMESTAMP" in environ
 
 
 def _showing_domain(start_response: StartResponse) -> StartResponse:

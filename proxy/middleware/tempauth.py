@@ -26,6 +26,7 @@ from ..acl import AccountAcl, account_acl_fault, clean_acl
 from ..info import get_account_info
 from . import tokens
 from .authorization import NOBODYS_GROUPS, RESELLER_ADMIN, Question, Verdict, judge, judge_by_account_acl
+from .container_sync import shows_sync_key
 from .fernet_tokens import FernetTokens, fernet_from_options
 from .refusals import account_in, denied, names_in, unauthorized, unauthorized_for
 from .resellers import Resellers
@@ -245,7 +246,7 @@ class TempAuth:
                 account_acl = AccountAcl.parse(self.account_acl(environ, self.app))
                 verdict = judge_by_account_acl(question, account_acl)
         if verdict is Verdict.DENIED:
-            return denied(environ)
+            return None if shows_sync_key(environ) else denied(environ)
         if verdict is Verdict.OWNER:
             environ["apus.owner"] = environ["swift_owner"] = True
         return None

@@ -25,6 +25,7 @@ from ...common import info
 from ...common.config import parse, setting
 from ...common.http.answer import Answer
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
+from ..authorization import let_in
 from ..info import get_account_info, get_container_info
 from .refusals import unauthorized
 from .signatures import Key, Scope, Signature, allowed_digests, published, signing_keys
@@ -257,12 +258,7 @@ class Tempurl:
         def authorize(asking: Environ) -> Answer | None:
             return None if target.holds(asking["PATH_INFO"], scope) else _invalid(asking)
 
-        def authorize_webob(request: Any) -> Answer | None:
-            return authorize(request.environ)
-
-        environ["apus.authorize"] = authorize
-        environ["swift.authorize"] = authorize_webob
-        environ["swift.authorize_override"] = True
+        let_in(environ, authorize)
         environ["REMOTE_USER"] = SIGNER
         environ["QUERY_STRING"] = grant.query()
 

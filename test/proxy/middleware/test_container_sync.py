@@ -11,7 +11,9 @@ from one_request import Environ, Reply, ask
 
 from apus.common import info
 from apus.common.http.answer import Answer
+from apus.common.http.wsgi import WSGIApp
 from apus.common.sync_realms import signature, wire_path
+from apus.proxy.authorization import denial
 from apus.proxy.info import AccountInfo, ContainerInfo
 from apus.proxy.middleware import container_sync
 
@@ -44,15 +46,13 @@ def realms(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def sync(
-    folder: Path, container: ContainerInfo | None = None, **options: str
-) -> container_sync.ContainerSync:
+def sync(folder: Path, container: ContainerInfo | None = None, **options: str) -> WSGIApp:
     store = Store(container or ContainerInfo(status=204, sync_key="user-key"))
     return container_sync.filter_factory({}, swift_dir=str(folder), **options)(store)
 
 
 def put(
-    filter_: container_sync.ContainerSync,
+    filter_: WSGIApp,
     *,
     path: str = PATH,
     realm_key: str = "realm-key",
@@ -82,6 +82,59 @@ def test_both_keys_let_a_request_in(realms: Path, key: str, path: str) -> None:
     assert reply.environ["HTTP_X_TIMESTAMP"] == MOMENT
     for override in ("swift.authorize_override", "swift.slo_override", "swift.symlink_override"):
         assert reply.environ[override] is True
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/AUTH_a/c/o", 200),
+        ("/v1/AUTH_a/c/other", 200),
+        ("/v1/AUTH_a/c", 200),
+        ("/v1/AUTH_a/d/o", 401),
+        ("/v1/AUTH_b/c/o", 401),
+        ("/v1/AUTH_a", 401),
+    ],
+)
+def test_the_proof_is_good_for_its_container_alone(realms: Path, path: str, status: int) -> None:
+    """A copy from elsewhere, a bulk deletion, a link: each is asked about by its own path."""
+    reply = put(sync(realms))
+    refusal = denial({**reply.environ, "PATH_INFO": path}, ".r:*")
+    assert (refusal.status if refusal else 200) == status
+    refusal = denial({**reply.environ, "PATH_INFO": path, "apus.authorize": None}, ".r:*")
+    assert (refusal.status if refusal else 200) == status
+
+
+def test_a_head_is_of_the_link(realms: Path) -> None:
+    """Stock's daemon asks how new what it may overwrite is, and follows nothing."""
+    signed = signature("HEAD", PATH, MOMENT, "n", realm_key="realm-key", user_key="user-key")
+    headers = {"X-Container-Sync-Auth": f"us n {signed}", "X-Backend-Inbound-X-Timestamp": MOMENT}
+    assert ask(sync(realms), "HEAD", PATH, headers=headers).environ["QUERY_STRING"] == "symlink=get"
+    assert put(sync(realms)).environ["QUERY_STRING"] == ""
+
+
+@pytest.mark.parametrize(
+    ("known", "shown", "moment", "opens"),
+    [
+        ("key", "key", "1", True),
+        ("k\xc3\xa9y", "k\xc3\xa9y", "1", True),
+        ("key", "other", "1", False),
+        ("key", "key", None, False),
+        ("key", None, "1", False),
+        ("", "", "1", False),
+        (None, None, "1", False),
+    ],
+)
+def test_the_containers_own_key_opens_it(
+    known: str | None, shown: str | None, moment: str | None, opens: bool
+) -> None:
+    """Where there is one, and the request has a time of its own."""
+    said = {
+        "swift_sync_key": known,
+        "HTTP_X_CONTAINER_SYNC_KEY": shown,
+        "HTTP_X_TIMESTAMP": moment,
+    }
+    environ = {key: value for key, value in said.items() if value is not None}
+    assert container_sync.shows_sync_key(environ) is opens
 
 
 @pytest.mark.parametrize("auth", ["us n wrong", "us n", "", "other n s", "us n \xff"])

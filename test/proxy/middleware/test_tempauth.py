@@ -372,6 +372,14 @@ def test_a_service_token_adds_its_groups() -> None:
     assert ask(filter_, path=path, headers={"X-Service-Token": service}).status == 401
 
 
+def test_the_containers_own_sync_key_opens_it() -> None:
+    """Which is how another cluster's container sync comes without a realm."""
+    headers = {"X-Container-Sync-Key": "key", "X-Timestamp": "1700000000.00000"}
+    known = {"swift_sync_key": "key"}
+    for extra, status in ((headers, 200), ({**headers, "X-Container-Sync-Key": "other"}, 401), ({}, 401)):
+        assert ask(auth(), "PUT", "/v1/AUTH_test/c/o", headers=extra, environ=dict(known)).status == status
+
+
 def test_an_account_list_gives_access() -> None:
     """It is asked only where nothing else decides, and a spoilt one gives nothing."""
     for stored, status in (
