@@ -27,7 +27,7 @@ from ..authorization import denial
 from ..info import AccountInfo, ContainerInfo, get_account_info, get_container_info
 from .container_quotas import keeps_versions
 from .inner import ask, path_of
-from .quotas import NOTHING, Amount, Gate, Limit, Quota, names_of, size_of_stored, usage_headers
+from .quotas import NOTHING, Amount, Gate, Limit, Quota, is_quota, names_of, size_of_stored, usage_headers
 
 KINDS = ("Quota-Bytes", "Quota-Count")
 OBSOLETE = (  # Names that were metadata once; their values mean the same.
@@ -115,7 +115,7 @@ class AccountQuotas:
             return None
         if environ.get("reseller_request") is not True:
             return denial(environ, None) or Answer.text(403, "Only resellers may set an account's quotas.")
-        if not all(wish == "" or (wish.isascii() and wish.isdigit()) for wish in wishes.values()):
+        if not all(wish == "" or is_quota(wish) for wish in wishes.values()):
             return Answer.text(400, "A quota is a whole number of bytes or objects.")
         environ.update(wishes)
         return None

@@ -16,7 +16,7 @@ from ...common.http.answer import Answer
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp
 from ..info import ContainerInfo, get_container_info
 from .inner import path_of
-from .quotas import NOTHING, Amount, Gate, Limit, Quota, names_of, size_of_stored, usage_headers
+from .quotas import NOTHING, Amount, Gate, Limit, Quota, is_quota, names_of, size_of_stored, usage_headers
 
 VALUES = (
     ("HTTP_X_CONTAINER_META_QUOTA_BYTES", "Invalid bytes quota."),
@@ -71,7 +71,7 @@ def _nothing() -> Amount:
 
 
 def _is_valid(value: str | None) -> bool:
-    return not value or (value.isascii() and value.isdigit())
+    return not value or is_quota(value)
 
 
 def filter_factory(_global_conf: dict[str, str], **_local_conf: str) -> Callable[[WSGIApp], ContainerQuotas]:

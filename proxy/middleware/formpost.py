@@ -171,7 +171,7 @@ class Formpost:
         values: dict[str, str] = {}
         fields = Fields(from_wsgi(environ["PATH_INFO"]), values)
         outcome = Outcome()
-        files = 0
+        begun, files = time.time(), 0
         for part in form:
             attributes = part.attributes
             if not attributes.get("filename"):
@@ -186,7 +186,7 @@ class Formpost:
             outcome = Outcome(reply.status, "", _for_other_origins(reply), reply.read(ANSWER_BYTES_MAX))
             if not reply.is_good:
                 break
-        return self._told(outcome, fields, keys)
+        return self._told(outcome, fields, keys, begun)
 
     def _put(self, environ: Environ, fields: Fields, keys: list[Key], form: Multipart, part: Part) -> Reply:
         """Put one file."""
@@ -203,11 +203,13 @@ class Formpost:
             self.app, environ, "PUT", path, headers=headers, body=_Limited(form, size_max), trusted=True
         )
 
-    def _told(self, outcome: Outcome, fields: Fields, keys: list[Key]) -> Answer:
+    def _told(self, outcome: Outcome, fields: Fields, keys: list[Key], begun: float) -> Answer:
         """Return the answer; a page is only sent on to where the form's signer said."""
         redirect = fields.values.get("redirect")
         if redirect:
-            fields.require_signed(keys, self.digests, time.time())
+            fields.require_signed(
+                keys, self.digests, begun
+            )  # What is stored must not be said to have failed.
             if _controls(redirect):
                 raise Refused("redirect is no URL")
             target = quote(redirect, safe=_PRINTABLE, errors="surrogateescape")

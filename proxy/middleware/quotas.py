@@ -24,6 +24,7 @@ from ...common.shared_board import DONE, OPEN, Board, uploads
 from ..authorization import denial
 from .inner import ask
 
+DIGITS_MAX = 100
 USAGE_TRIES_MAX = 4
 """How often usage is asked again because uploads ended while it was asked."""
 FROM_A_QUORUM = {"X-Backend-Read-Quorum": "true"}
@@ -295,4 +296,9 @@ def size_of_stored(app: WSGIApp, environ: Environ) -> Amount:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+    return int(text) if text is not None and is_quota(text) else None
+
+
+def is_quota(text: str) -> bool:
+    """Whether a text is a number of bytes or objects, of no more digits than anybody needs."""
+    return text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX

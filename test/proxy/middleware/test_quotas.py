@@ -171,7 +171,7 @@ def test_usage_that_cannot_be_asked_is_503() -> None:
     assert put(app, 1).status == 503
 
 
-@pytest.mark.parametrize("value", ["x", "-1", "1.5", "²"])
+@pytest.mark.parametrize("value", ["x", "-1", "1.5", "²", "9" * 5000])
 def test_a_quota_is_a_number(value: str) -> None:
     """400, and it says which one."""
     _, app = limited_container()
