@@ -2,6 +2,9 @@
 
 CONF, section [container-sync] ──▶ ContainerSync ──▶ common.daemon: pass after pass
                                      └── bodies from a proxy of its own inside this process
+
+The proxy has no filters, so manifests and links are sent as they are stored; what is encrypted needs those of
+internal_client_conf_path, and is refused without them.
 """
 
 from __future__ import annotations
@@ -16,10 +19,11 @@ from functools import cache
 
 from ..common.cluster import DEFAULT_DIRECTORY
 from ..common.daemon import run
+from ..common.http.service import load_app
 from ..common.http.wsgi import WSGIApp
 from ..container.broker import ContainerInfo
 from ..container.sync import ContainerSync
-from ..proxy.app import app_factory
+from ..proxy.app import INNER, app_factory
 from ..proxy.middleware.inner import Reply, ask
 
 ORIGIN = {
@@ -35,12 +39,22 @@ ORIGIN = {
 
 
 def daemon(options: Mapping[str, str]) -> ContainerSync:
-    """Return the daemon; its proxy has no filters, so manifests and links are sent as they are stored."""
+    """Return the daemon.
+
+    Raises:
+        Refused: when its settings, or those of its pipeline, are wrong.
+    """
+    swift_dir, conf = options.get("swift_dir", DEFAULT_DIRECTORY), options.get("internal_client_conf_path")
 
     @cache
     def app() -> WSGIApp:
         """Make it when something is to be sent: on most clusters that is never."""
-        return app_factory({}, swift_dir=options.get("swift_dir", DEFAULT_DIRECTORY))
+        if conf:
+            return load_app(conf, swift_dir=swift_dir, **{INNER: "yes"})
+        return app_factory({}, swift_dir=swift_dir)
+
+    if conf:
+        app()  # A wrong file is to be known now, and not when something has not been sent.
 
     def read(info: ContainerInfo, name: str) -> Reply:
         headers = {
@@ -48,7 +62,8 @@ def daemon(options: Mapping[str, str]) -> ContainerSync:
             "X-Backend-Storage-Policy-Index": str(info.storage_policy_index),
         }
         path = f"/v1/{info.account}/{info.container}/{name}"
-        return ask(app(), dict(ORIGIN), "GET", path, headers=headers, trusted=True)
+        query = {"symlink": "get"}
+        return ask(app(), dict(ORIGIN), "GET", path, headers=headers, query=query, trusted=True)
 
     return ContainerSync(options, source=read)
 

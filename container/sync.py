@@ -74,6 +74,11 @@ class SyncSettings:
         "server's option of the same name.",
     )
     sync_proxy: tuple[str, ...] = setting((), help="HTTP proxies between the clusters; any one is used.")
+    internal_client_conf_path: str = setting(
+        "",
+        help="A file with the pipeline that reads what is sent, such as `keymaster encryption proxy-server`, "
+        "and its sections as in proxy-server.conf, without gatekeeper and auth. Encrypted objects need it.",
+    )
 
 
 class Original(Protocol):
@@ -318,4 +323,6 @@ def _check(original: Original, moment: Timestamp) -> None:
     if Timestamp.parse(original.headers.get("x-timestamp", "0")) < moment:
         raise ApusError("this cluster answered with an older object")
     if ENCRYPTED in original.headers:
-        raise Refused("the object is encrypted here, and container sync has no key")
+        raise Refused(
+            "the object is encrypted: internal_client_conf_path must name a pipeline with its keymaster"
+        )

@@ -43,6 +43,8 @@ from .settings import ProxySettings, policy_settings
 log = logging.getLogger(__name__)
 
 Handlers = Mapping[str, Callable[[Call], Answer]]
+INNER = "apus.inner"
+"""In the global options of a pipeline that no client can reach: a daemon's own."""
 
 
 class Proxy:
@@ -61,6 +63,7 @@ class Proxy:
         )
         replicas = Replicas(Rings(cluster, settings.swift_dir), backend, settings)
         self._infos = Infos(replicas, settings)
+        self.remembers_plain = self._infos.remembers_plain
         services = Services(
             settings,
             cluster,
@@ -174,10 +177,7 @@ def app_factory(global_conf: Mapping[str, str], **local_conf: str) -> Proxy:
     options = {**global_conf, **local_conf}
     sections = read_ini(global_conf["__file__"]) if "__file__" in global_conf else {}
     settings = parse(ProxySettings, options)
-    if not is_guarded(sections):
-        raise Refused(
-            "[pipeline:main] lacks a gatekeeper (egg:apus#gatekeeper) to keep internal headers from clients"
-        )
+    _check_guard(sections, is_inner=INNER in global_conf)
     section = next(
         (
             name
@@ -193,6 +193,17 @@ def app_factory(global_conf: Mapping[str, str], **local_conf: str) -> Proxy:
     mimetypes.init([*mimetypes.knownfiles, str(Path(settings.swift_dir) / "mime.types")])
     _publish(settings, cluster)
     return Proxy(settings, cluster)
+
+
+def _check_guard(sections: Mapping[str, Mapping[str, str]], *, is_inner: bool) -> None:
+    """Refuse a pipeline that would show clients what is internal, or hide it from a daemon."""
+    guarded = is_guarded(sections)
+    if is_inner and guarded:
+        raise Refused("[pipeline:main] must be there, and without a gatekeeper: daemons see what it removes")
+    if not is_inner and not guarded:
+        raise Refused(
+            "[pipeline:main] lacks a gatekeeper (egg:apus#gatekeeper) to keep internal headers from clients"
+        )
 
 
 def _publish(settings: ProxySettings, cluster: ClusterConf) -> None:

@@ -252,3 +252,57 @@ def test_switched_off_it_still_decrypts(cluster: AllInOne, client: Client, conta
     rows = client.get(container, format="json").json()
     assert {row["name"]: row["hash"] for row in rows} == {"old": md5(SMALL), "new": md5(LARGE)}
     cluster.restart_proxy(filters())
+
+
+INTERNAL_CLIENT = """
+[pipeline:main]
+pipeline = keymaster encryption proxy-server
+[filter:keymaster]
+use = egg:apus#keymaster
+encryption_root_secret = {encryption_root_secret}
+encryption_root_secret_2 = {encryption_root_secret_2}
+[filter:encryption]
+use = egg:apus#encryption
+[app:proxy-server]
+use = egg:apus#proxy
+"""
+
+
+@pytest.fixture
+def goal(cluster: AllInOne, client: Client) -> Iterator[tuple[str, dict[str, str]]]:
+    """A container of the cluster as another one's, and the headers that have it followed."""
+    realms = cluster.home / "etc" / "container-sync-realms.conf"
+    realms.write_text(f"[REALM]\nkey = realm-key\ncluster_ONE = {cluster.store.endpoint}/v1/\n")
+    with client.container({"X-Container-Sync-Key": "k"}) as target:
+        to = f"//REALM/ONE/{client.account}/{target}"
+        yield target, {"X-Container-Sync-Key": "k", "X-Container-Sync-To": to}
+
+
+def test_container_sync_sends_what_is_encrypted_if_it_has_the_keys(
+    cluster: AllInOne, client: Client, goal: tuple[str, dict[str, str]]
+) -> None:
+    """Not a byte without; with a keymaster in its pipeline, body, ETag and metadata; a link stays a link."""
+    target, headers = goal
+    with client.container(headers) as origin:
+        for name, body in (("large", LARGE), ("small", SMALL)):
+            sent = {"X-Object-Meta-Colour": "blue", "ETag": md5(body)}
+            assert client.put(origin, name, body=body, headers=sent).status == 201
+        link = {"X-Symlink-Target": f"{origin}/small"}
+        assert client.put(origin, "link", headers=link).status == 201
+        cluster.once("container-sync")
+        assert client.names_in(target) in ([], ["link"])
+        path = cluster.home / "etc" / "sync-client.conf"
+        path.write_text(INTERNAL_CLIENT.format(**SECRETS))
+        for conf in cluster.home.glob("node*/etc/container-server.conf"):
+            section = f"[container-sync]\ninternal_client_conf_path = {path}\n"
+            conf.write_text(conf.read_text().replace("[container-sync]\n", section))
+        for _ in range(2):
+            cluster.once("container-sync")
+        assert client.names_in(target) == ["large", "link", "small"]
+        for name, body in (("large", LARGE), ("small", SMALL), ("link", SMALL)):
+            reply = client.get(target, name)
+            assert (reply.status, reply.body, reply.headers["etag"]) == (200, body, md5(body))
+            assert reply.headers["x-object-meta-colour"] == "blue"
+        stored = client.get(target, "link", symlink="get")
+        assert stored.headers["x-symlink-target"] == f"{origin}/small"
+        assert not any(MARK in file.read_bytes() for file in stored_files(cluster.home))

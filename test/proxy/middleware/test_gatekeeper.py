@@ -8,7 +8,7 @@ import pytest
 from one_request import FixedApp, ask
 
 from apus.common.errors import Refused
-from apus.proxy.app import app_factory
+from apus.proxy.app import INNER, app_factory
 from apus.proxy.middleware.gatekeeper import filter_factory, is_guarded, is_internal
 
 INTERNAL = [
@@ -143,6 +143,25 @@ def test_a_proxy_does_not_start_unguarded(
     conf.write_text("".join(lines))
     with pytest.raises(Refused, match="gatekeeper" if not guarded else "swift_dir"):
         app_factory({"__file__": str(conf), "swift_dir": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "[pipeline:main]\npipeline = gatekeeper proxy-server\n[filter:gatekeeper]\nuse = egg:a#gatekeeper\n",
+            "without",
+        ),
+        ("", "must be there"),
+        ("[pipeline:main]\npipeline = keymaster proxy-server\n", "swift_dir"),
+    ],
+)
+def test_a_daemons_pipeline_has_none(text: str, says: str, tmp_path: Path) -> None:
+    """Nobody reaches it from outside, and what it is for is what a gatekeeper removes."""
+    conf = tmp_path / "internal-client.conf"
+    conf.write_text(text)
+    with pytest.raises(Refused, match=says):
+        app_factory({"__file__": str(conf), "swift_dir": str(tmp_path), INNER: "yes"})
 
 
 @pytest.mark.parametrize("name", ["X-Backend-Read-Quorum", "X-Account-Sysmeta-Quota-Bytes"])
