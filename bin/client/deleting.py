@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 import swiftclient
 
@@ -22,11 +23,12 @@ from .troubles import KNOWN
 
 @dataclass(frozen=True, slots=True)
 class Doomed:
-    """One object, or one version of it."""
+    """One object, or one version of it; another version may be made of the same segments."""
 
     container: str
     name: str
     version_id: str | None = None
+    keeps_segments: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +54,23 @@ class Remover:
             )
 
     def _remove(self, what: Doomed) -> None:
-        query = {"version-id": what.version_id} if what.version_id else {}
-        dynamic = ""
-        if not self.leaves_segments and not what.version_id:
-            facts = self.session.head(
-                what.container, what.name, headers=dict(self.headers), query_string="symlink=get"
+        query = urlencode({"version-id": what.version_id}) if what.version_id else ""
+        facts: Mapping[str, str] = {}
+        if not self.leaves_segments and not what.keeps_segments:
+            look = "&".join(part for part in (query, "symlink=get") if part)
+            facts = (
+                self.session.head(what.container, what.name, headers=dict(self.headers), query_string=look)
+                or {}
             )
-            if facts and is_static(facts):
-                query["multipart-manifest"] = "delete"
-            dynamic = (facts or {}).get("x-object-manifest", "")
+        if is_static(facts):
+            query = "&".join(part for part in (query, "multipart-manifest=delete") if part)
+            self.session.delete_static(what.container, what.name, query=query, headers=self.headers)
+            return
         self.session.connection.delete_object(
-            what.container, what.name, headers=dict(self.headers),
-            query_string="&".join(f"{name}={value}" for name, value in query.items()),
-        )  # fmt: skip
-        if dynamic:
-            self._remove_dynamic(dynamic)
+            what.container, what.name, headers=dict(self.headers), query_string=query
+        )
+        if "x-object-manifest" in facts:
+            self._remove_dynamic(facts["x-object-manifest"])
 
     def _remove_dynamic(self, manifest: str) -> None:
         container, _, prefix = swiftclient.utils.unquote(manifest).partition("/")
@@ -104,10 +108,11 @@ def _run(session: Session, display: Display, words: list[str], options: argparse
         containers = [row["name"] for row in session.connection.get_account(full_listing=True)[1]]
     with display.working("deleting"):
         for container in containers:
+            failures = display.failures
             doomed = _doomed(session, container, words[1:], options)
             for _ in session.each("objects", remover.remove, doomed, threads=options.object_threads):
                 pass
-            if len(words) < 2 and not options.prefix and not display.has_failures:
+            if len(words) < 2 and not options.prefix and display.failures == failures:
                 _remove_container(session, display, container, options)
 
 
@@ -115,7 +120,7 @@ def _doomed(
     session: Session, container: str, names: list[str], options: argparse.Namespace
 ) -> Iterator[Doomed]:
     if names:
-        yield from (Doomed(container, name, options.version_id) for name in names)
+        yield from (Doomed(container, name, options.version_id, bool(options.version_id)) for name in names)
     elif options.versions or options.yes_all:
         # The whole list first: what is deleted would shift the pages of versions.
         rows = list(session.listing(container, prefix=options.prefix, query_string="versions=true"))
@@ -141,7 +146,8 @@ def _remove_container(
 COMMAND = Command(
     usage="[options] CONTAINER [OBJECT...]",
     summary="Delete objects, or a container with everything in it.",
-    notes="The segments of large objects go with them, however many objects there are.",
+    notes="""The segments of large objects go with them, however many objects there are. Those of one version
+(--version-id) stay, because other versions may be made of the same ones.""",
     run=_run,
     add_options=_add_options,
     check=_check,

@@ -70,16 +70,13 @@ def _containers(session: Session, options: argparse.Namespace) -> Iterator[dict[
 
 def _objects(session: Session, container: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     query = {"query_string": "versions=true"} if options.versions else {}
-    marker = version_marker = ""
-    while True:
-        _headers, rows = session.connection.get_container(
-            container, marker=marker, version_marker=version_marker, prefix=options.prefix,
-            delimiter=options.delimiter, headers=headers_of(options.header), **query,
-        )  # fmt: skip
-        if not rows:
-            return
-        yield from rows
-        marker, version_marker = _name(rows[-1]), rows[-1].get("version_id", "")
+    return session.listing(
+        container,
+        prefix=options.prefix,
+        delimiter=options.delimiter,
+        headers=headers_of(options.header),
+        **query,
+    )
 
 
 def _name(row: dict[str, Any]) -> str:

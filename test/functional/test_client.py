@@ -179,6 +179,46 @@ def test_what_swift_began_apus_finishes(
     assert records(apus(store, tmp_path, "sync", "back", f"store:{bucket}", "-c", "--json"))[0]["same"] == 1
 
 
+def test_a_large_object_that_could_not_be_deleted_is_no_success(
+    store: Store, client: Client, bucket: str, large: Path, tmp_path: Path
+) -> None:
+    """The store answers 200 and says in the body which segment it may not delete; with the right, it all goes."""
+    apus(store, tmp_path, "upload", bucket, "big", "-S", "1M")
+    client.post(bucket, headers={"X-Container-Write": "test:tester3", "X-Container-Read": "test:tester3"})
+    other = (
+        "--os-storage-url",
+        f"{store.endpoint}{client.account_path}",
+        "-U",
+        "test:tester3",
+        "-K",
+        "testing3",
+    )
+    done = command(store, tmp_path, *other, "delete", bucket, "big", "--json")
+    assert done.returncode == 1, done
+    assert records(done.stdout)[0]["status"] == "failed"
+    assert f"/{bucket}_segments/big/slo/" in done.stderr
+    assert len(client.names_in(f"{bucket}_segments")) == 4
+
+
+def test_all_versions_go_with_their_segments(
+    store: Store, client: Client, large: Path, tmp_path: Path
+) -> None:
+    """And the container too; one version's stay, since another may be made of the same."""
+    with client.container({"X-Versions-Enabled": "true"}) as bucket:
+        for _ in range(2):
+            apus(store, tmp_path, "upload", bucket, "big", "-S", "1M")
+        client.delete(bucket, "big")
+        rows = json.loads(apus(store, tmp_path, "list", bucket, "--versions", "--json"))
+        assert len(rows) == 3
+        version = rows[-1]["version_id"]
+        apus(store, tmp_path, "delete", bucket, "big", "--version-id", version)
+        assert len(client.names_in(f"{bucket}_segments")) == 4
+        apus(store, tmp_path, "delete", bucket, "--versions")
+        assert client.names_in(f"{bucket}_segments") == []
+        assert client.head(bucket).status == 404
+        client.clear(f"{bucket}_segments")
+
+
 def test_segments_that_nobody_owns_are_listed_and_removed(
     store: Store, client: Client, bucket: str, large: Path, tmp_path: Path
 ) -> None:
@@ -219,6 +259,28 @@ def test_a_pipe_becomes_an_object(
                 check=True,
             )
         assert client.get(bucket, "piped").body == large.read_bytes()[:size]
+
+
+def test_bad_input_is_said_plainly(store: Store, bucket: str, tmp_path: Path) -> None:
+    """A name that is no text, a pipe without end, a header that is none; and nobody logs in to ask what a store can."""
+    (tmp_path / "f").write_bytes(b"x")
+    os.mkfifo(tmp_path / "pipe")
+    for words, code in (
+        (("list", "\udcff"), 2), (("stat", bucket, "\udcff"), 2), (("upload", bucket, "f", "-m", "a:\udcff"), 2),
+        (("upload", bucket, "pipe"), 1), (("upload", bucket, "f", "-H", "a:b\nc:d"), 2), (("delete", ""), 2),
+    ):  # fmt: skip
+        done = command(store, tmp_path, *words)
+        assert done.returncode == code, (words, done)
+        assert "Traceback" not in done.stderr
+        assert not done.stdout
+    nobody = subprocess.run(
+        [sys.executable, "-m", "apus.bin.apus", "capabilities", f"{store.endpoint}/info", "--json"],
+        env={name: value for name, value in os.environ.items() if not name.startswith(("ST_", "OS_"))},
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    assert "swift" in json.loads(nobody.stdout)
 
 
 def test_exit_codes_say_why(store: Store, bucket: str, tmp_path: Path) -> None:
