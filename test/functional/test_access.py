@@ -37,7 +37,7 @@ def allow(client: Client, container: str, **acls: str) -> None:
     assert client.post(container, headers=headers).status == 204
 
 
-def test_closed_by_default(store: Store, shared: str) -> None:
+def test_trap_35_closed_by_default(store: Store, shared: str) -> None:
     """403 for users without a right to it, 401 for nobody, existing or not."""
     for name in (shared, "no-such-container"):
         for someone, status in ((other(store), 403), (roleless(store), 403), (anonymous(store), 401)):
@@ -71,7 +71,7 @@ def test_writing_may_be_granted(store: Store, client: Client, shared: str) -> No
     assert user.post(shared, headers={"X-Container-Write": "*:*"}).status == 403
 
 
-def test_the_world_may_read(store: Store, client: Client, shared: str) -> None:
+def test_trap_35_the_world_may_read(store: Store, client: Client, shared: str) -> None:
     """.r:* opens the objects to everybody; the listing only with .rlistings."""
     allow(client, shared, read=".r:*")
     assert anonymous(store).get(shared, "o").body == b"secret"
@@ -83,7 +83,7 @@ def test_the_world_may_read(store: Store, client: Client, shared: str) -> None:
     assert anonymous(store).delete(shared, "o").status == 401
 
 
-def test_referrers_are_let_in_and_kept_out(store: Store, client: Client, shared: str) -> None:
+def test_trap_35_referrers_are_let_in_and_kept_out(store: Store, client: Client, shared: str) -> None:
     """By host and by domain; a minus takes back."""
     allow(client, shared, read=".r:.example.com,.r:-thief.example.com")
     visitor = anonymous(store)
@@ -97,12 +97,14 @@ def test_referrers_are_let_in_and_kept_out(store: Store, client: Client, shared:
     assert visitor.get(shared, "o").status == 401
 
 
-def test_a_write_acl_takes_no_referrers(client: Client, shared: str) -> None:
+def test_trap_35_a_write_acl_takes_no_referrers(client: Client, shared: str) -> None:
     """400: anybody can claim to come from anywhere."""
     assert client.post(shared, headers={"X-Container-Write": ".r:*"}).status == 400
 
 
-def test_acls_are_tidied_and_shown_to_the_owner_only(store: Store, client: Client, shared: str) -> None:
+def test_trap_28_acls_are_tidied_and_shown_to_the_owner_only(
+    store: Store, client: Client, shared: str
+) -> None:
     """Spaces go; who may merely read does not learn who else may."""
     allow(client, shared, read=" test2:tester2 , .r:* ", write="test:tester3")
     headers = client.head(shared).headers
@@ -131,7 +133,7 @@ def test_the_reseller_admin_may_everything(store: Store, shared: str) -> None:
     ("level", "reads", "writes", "administers"),
     [("read-only", 200, 403, 403), ("read-write", 200, 201, 403), ("admin", 200, 201, 204)],
 )
-def test_an_account_acl_grants_levels(
+def test_trap_35_an_account_acl_grants_levels(
     store: Store, client: Client, shared: str, level: str, reads: int, writes: int, administers: int
 ) -> None:
     """read-only, read-write and admin, each with everything of the one before."""
@@ -147,7 +149,7 @@ def test_an_account_acl_grants_levels(
 
 
 @pytest.mark.parametrize("acl", ["no json", '{"unknown": ["a:b"]}', '{"admin": "a:b"}', "[]"])
-def test_an_account_acl_that_is_none_is_refused(client: Client, acl: str) -> None:
+def test_trap_35_an_account_acl_that_is_none_is_refused(client: Client, acl: str) -> None:
     """400, and nothing changes."""
     assert client.post(headers={"X-Account-Access-Control": acl}).status == 400
     assert "x-account-access-control" not in client.head().headers

@@ -31,14 +31,16 @@ def test_an_account_is_listed_in_each_format(client: Client, container: str, for
         assert reply.lines() == [container]
 
 
-def test_an_empty_listing_is_no_content_in_plain_text_and_an_empty_list_in_json(client: Client) -> None:
+def test_trap_17_an_empty_listing_is_no_content_in_plain_text_and_an_empty_list_in_json(
+    client: Client,
+) -> None:
     """204 without a body for people, 200 and [] for programs."""
     assert client.get(prefix="no such container").status == 204
     reply = client.get(prefix="no such container", format="json")
     assert (reply.status, reply.json()) == (200, [])
 
 
-def test_account_metadata_merges(client: Client) -> None:
+def test_trap_18_account_metadata_merges(client: Client) -> None:
     """POST adds and replaces single items; an empty value or X-Remove- takes one away."""
     assert client.post(headers={"X-Account-Meta-Colour": "red", "X-Account-Meta-Size": "9"}).status == 204
     assert client.post(headers={"X-Account-Meta-Colour": "blue"}).status == 204
@@ -57,7 +59,7 @@ def test_an_account_needs_a_token(store: Store) -> None:
     assert stranger.get().status == 401
 
 
-def test_another_account_is_closed(store: Store) -> None:
+def test_trap_35_another_account_is_closed(store: Store) -> None:
     """403 with a token that is good elsewhere."""
     assert store.client("test2:tester2").get().status == 403
 
@@ -77,7 +79,7 @@ def test_trap_13_every_answer_carries_a_transaction_id(store: Store, client: Cli
         assert reply.headers["x-openstack-request-id"] == reply.headers["x-trans-id"]
 
 
-def test_limits_and_features_are_public(store: Store) -> None:
+def test_trap_42_limits_and_features_are_public(store: Store) -> None:
     """GET /info needs no token and names the limits that clients obey."""
     reply = Client(store, "/info").request("GET")
     assert reply.status == 200

@@ -110,7 +110,7 @@ class TestFraming:
         assert len([status for status in raw.statuses if status >= 200]) <= 1
         assert raw.closed
 
-    def test_no_length_at_all(self, send: Send, head: bytes) -> None:
+    def test_trap_5_no_length_at_all(self, send: Send, head: bytes) -> None:
         """411."""
         assert send(head + END[2:]).status == 411
 
@@ -168,20 +168,22 @@ class TestHead:
 class TestExpectations:
     """Expect: 100-continue is answered when the body is wanted, and not before."""
 
-    def test_the_body_is_asked_for(self, store: Store, head: bytes, client: Client, container: str) -> None:
+    def test_trap_1_the_body_is_asked_for(
+        self, store: Store, head: bytes, client: Client, container: str
+    ) -> None:
         """100 before it is sent, then 201."""
         raw = converse(store.address, head + b"Expect: 100-continue\r\nContent-Length: 5" + END, b"hello")
         assert raw.statuses == [100, 201]
         assert client.get(container, "raw").body == b"hello"
 
-    def test_a_refused_put_never_asks_for_it(self, send: Send, head: bytes) -> None:
+    def test_trap_1_a_refused_put_never_asks_for_it(self, send: Send, head: bytes) -> None:
         """401 without 100, and the body that does not come is not waited for."""
         stranger = head.replace(b"X-Auth-Token", b"X-No-Token")
         raw = send(stranger + b"Expect: 100-continue\r\nContent-Length: 5" + END)
         assert raw.statuses == [401]
 
     @pytest.mark.usefixtures("apus_proxy")
-    def test_another_expectation(self, send: Send, head: bytes) -> None:
+    def test_trap_1_another_expectation(self, send: Send, head: bytes) -> None:
         """417."""
         assert send(head + b"Expect: miracles\r\nContent-Length: 5" + END, b"hello").status == 417
 
@@ -254,7 +256,7 @@ class TestPaths:
         """A 4xx, and never a server error."""
         assert 400 <= self.status(send, client, "GET", path, container) < 500
 
-    def test_dots_climb_nowhere(self, send: Send, client: Client, container: str) -> None:
+    def test_trap_7_dots_climb_nowhere(self, send: Send, client: Client, container: str) -> None:
         """`..` is a name like any other, encoded or not."""
         for path in (
             "/v1/{account}/{container}/../../../etc/passwd",
@@ -263,7 +265,7 @@ class TestPaths:
             assert self.status(send, client, "PUT", path, container) == 201
         assert len(client.names_in(container)) == 2
 
-    def test_an_absolute_target(self, send: Send) -> None:
+    def test_trap_7_an_absolute_target(self, send: Send) -> None:
         """GET http://host/path, as through a proxy."""
         assert send(b"GET http://store/healthcheck HTTP/1.1\r\nHost: store" + END).status == 200
 
@@ -277,7 +279,7 @@ class TestPaths:
 
 
 @pytest.mark.parametrize("name", FORGED)
-def test_a_forged_header_has_no_effect(client: Client, container: str, name: str) -> None:
+def test_trap_44_a_forged_header_has_no_effect(client: Client, container: str, name: str) -> None:
     """What storage servers say among themselves, a client cannot say: it is dropped, not kept, not shown."""
     reply = client.put(container, "o", body=b"x", headers={name: "1"})
     assert reply.status == 201
@@ -311,7 +313,9 @@ def test_listing_parameters_that_make_no_sense(
 
 
 @pytest.mark.parametrize("raw", ["marker=%FF", "prefix=%C3%28", "delimiter=%ED%A0%80", "prefix=a%00b"])
-def test_listing_parameters_that_are_no_utf8(store: Store, client: Client, container: str, raw: str) -> None:
+def test_trap_11_listing_parameters_that_are_no_utf8(
+    store: Store, client: Client, container: str, raw: str
+) -> None:
     """A 4xx, or an empty listing; never a server error."""
     asked = Client(store, f"{client.path(container)}?{raw}", client.headers).request("GET")
     assert asked.status < 500

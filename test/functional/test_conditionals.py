@@ -36,7 +36,7 @@ def etag(client: Client, container: str) -> str:
         ("If-Modified-Since", "no date at all", 200),
     ],
 )
-def test_a_conditional_read(
+def test_trap_22_a_conditional_read(
     client: Client, container: str, etag: str, method: str, header: str, value: str, status: int
 ) -> None:
     """200, 304 or 412; an unchanged object has its ETag in the answer and no body."""
@@ -48,7 +48,7 @@ def test_a_conditional_read(
         assert "last-modified" in reply.headers
 
 
-def test_its_own_last_modified_is_not_newer(client: Client, container: str, etag: str) -> None:
+def test_trap_12_its_own_last_modified_is_not_newer(client: Client, container: str, etag: str) -> None:
     """A client that sends the time it was given gets 304, or it would fetch for ever."""
     modified = client.head(container, "o").headers["last-modified"]
     assert parsedate_to_datetime(modified)
@@ -62,7 +62,7 @@ def test_a_missing_object_is_missing_whatever_the_condition(client: Client, cont
     assert client.get(container, "none", headers={"If-Modified-Since": OLD}).status == 404
 
 
-def test_a_put_that_must_be_the_first(client: Client, container: str) -> None:
+def test_trap_22_a_put_that_must_be_the_first(client: Client, container: str) -> None:
     """If-None-Match: * stores once; 412 from then on, until it was deleted."""
     once = {"If-None-Match": "*"}
     assert client.put(container, "o", body=b"first", headers=once).status == 201
@@ -72,7 +72,7 @@ def test_a_put_that_must_be_the_first(client: Client, container: str) -> None:
     assert client.put(container, "o", body=b"third", headers=once).status == 201
 
 
-def test_other_conditions_on_put_are_not_swift(client: Client, container: str) -> None:
+def test_trap_22_other_conditions_on_put_are_not_swift(client: Client, container: str) -> None:
     """400 for If-None-Match with an ETag, and nothing is stored."""
     assert client.put(container, "o", body=b"x", headers={"If-None-Match": '"etag"'}).status == 400
     assert client.head(container, "o").status == 404

@@ -8,7 +8,7 @@ import pytest
 from store import Client
 
 
-def test_a_container_is_created_once(client: Client) -> None:
+def test_trap_17_a_container_is_created_once(client: Client) -> None:
     """201 the first time, 202 afterwards, 204 when it is deleted, 404 from then on."""
     name = f"test-{uuid.uuid4().hex}"
     assert client.put(name).status == 201
@@ -22,14 +22,14 @@ def test_a_container_is_created_once(client: Client) -> None:
     assert client.delete(name).status == 204
 
 
-def test_a_container_with_objects_stays(client: Client, container: str) -> None:
+def test_trap_17_a_container_with_objects_stays(client: Client, container: str) -> None:
     """409 until the last object is gone."""
     client.put(container, "object", body=b"x")
     assert client.delete(container).status == 409
     client.delete(container, "object")
 
 
-def test_a_container_counts_what_it_holds(client: Client, container: str) -> None:
+def test_trap_28_a_container_counts_what_it_holds(client: Client, container: str) -> None:
     """Object count and bytes are right at once, also after overwriting and deleting."""
     client.put(container, "a", body=b"12345")
     client.put(container, "b", body=b"123")
@@ -42,7 +42,7 @@ def test_a_container_counts_what_it_holds(client: Client, container: str) -> Non
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
-def test_container_metadata_merges(client: Client, container: str, method: str) -> None:
+def test_trap_18_container_metadata_merges(client: Client, container: str, method: str) -> None:
     """PUT and POST both add to what is there; an empty value and X-Remove- take away."""
     client.request(
         method, container, headers={"X-Container-Meta-A": "1", "X-Container-Meta-B": "2"}, body=b""
@@ -95,7 +95,7 @@ def test_trap_19_limits_hold_for_the_sum_of_several_posts(client: Client, contai
 
 
 @pytest.mark.parametrize(("name", "status"), [("x" * 256, 201), ("ü" * 128, 201), ("x" * 257, 400)])
-def test_a_container_name_has_256_bytes_at_most(client: Client, name: str, status: int) -> None:
+def test_trap_43_a_container_name_has_256_bytes_at_most(client: Client, name: str, status: int) -> None:
     """201 up to there, 400 beyond."""
     try:
         assert client.put(name).status == status
@@ -103,7 +103,7 @@ def test_a_container_name_has_256_bytes_at_most(client: Client, name: str, statu
         client.delete(name)
 
 
-def test_an_object_needs_its_container(client: Client) -> None:
+def test_trap_17_an_object_needs_its_container(client: Client) -> None:
     """404, and the container is not made on the way."""
     name = f"missing-{uuid.uuid4().hex}"
     assert client.put(name, "object", body=b"x").status == 404

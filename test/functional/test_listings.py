@@ -26,14 +26,14 @@ def shelf(request: pytest.FixtureRequest) -> Iterator[tuple[Client, str]]:
         yield client, name
 
 
-def test_names_are_in_the_order_of_their_bytes(shelf: tuple[Client, str]) -> None:
+def test_trap_25_names_are_in_the_order_of_their_bytes(shelf: tuple[Client, str]) -> None:
     """UTF-8 bytes, whatever a locale thinks."""
     client, container = shelf
     assert client.names_in(container) == ORDERED
     assert client.get(container).lines() == ORDERED
 
 
-def test_reverse_turns_the_order(shelf: tuple[Client, str]) -> None:
+def test_trap_25_reverse_turns_the_order(shelf: tuple[Client, str]) -> None:
     """From the last to the first; markers keep their sense."""
     client, container = shelf
     assert client.names_in(container, reverse="on") == ORDERED[::-1]
@@ -46,7 +46,7 @@ def test_reverse_turns_the_order(shelf: tuple[Client, str]) -> None:
 
 
 @pytest.mark.parametrize("marker", ["a/b", "a/bb", "zzz", "ä", "z z"])
-def test_a_marker_begins_after_itself(shelf: tuple[Client, str], marker: str) -> None:
+def test_trap_25_a_marker_begins_after_itself(shelf: tuple[Client, str], marker: str) -> None:
     """Whether there is such a name or not."""
     client, container = shelf
     expected = [name for name in ORDERED if name.encode() > marker.encode()]
@@ -54,7 +54,7 @@ def test_a_marker_begins_after_itself(shelf: tuple[Client, str], marker: str) ->
 
 
 @pytest.mark.parametrize("end", ["a/b", "a/bb", "zzz", "日本"])
-def test_an_end_marker_ends_before_itself(shelf: tuple[Client, str], end: str) -> None:
+def test_trap_25_an_end_marker_ends_before_itself(shelf: tuple[Client, str], end: str) -> None:
     """Whether there is such a name or not."""
     client, container = shelf
     expected = [name for name in ORDERED if name.encode() < end.encode()]
@@ -71,7 +71,7 @@ def test_limits_make_pages_that_add_up(shelf: tuple[Client, str]) -> None:
     assert seen == ORDERED
 
 
-def test_limits_have_limits(shelf: tuple[Client, str]) -> None:
+def test_trap_25_limits_have_limits(shelf: tuple[Client, str]) -> None:
     """0 gives nothing, beyond the maximum is 412."""
     client, container = shelf
     assert client.names_in(container, limit="0") == []
@@ -80,7 +80,7 @@ def test_limits_have_limits(shelf: tuple[Client, str]) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["a", "a/", "a/b", "z", "日", "none"])
-def test_a_prefix_keeps_what_begins_so(shelf: tuple[Client, str], prefix: str) -> None:
+def test_trap_25_a_prefix_keeps_what_begins_so(shelf: tuple[Client, str], prefix: str) -> None:
     """The name that equals the prefix included."""
     client, container = shelf
     assert client.names_in(container, prefix=prefix) == [name for name in ORDERED if name.startswith(prefix)]
@@ -101,7 +101,7 @@ def test_a_prefix_keeps_what_begins_so(shelf: tuple[Client, str], prefix: str) -
     ],
     ids=str,
 )  # fmt: skip
-def test_a_delimiter_folds_folders(
+def test_trap_25_a_delimiter_folds_folders(
     shelf: tuple[Client, str], query: dict[str, str], expected: list[str]
 ) -> None:
     """Each folder once, in its place, and no marker inside one makes it come again."""
@@ -109,7 +109,7 @@ def test_a_delimiter_folds_folders(
     assert client.names_in(container, **query) == expected
 
 
-def test_json_rows_say_everything(shelf: tuple[Client, str]) -> None:
+def test_trap_25_json_rows_say_everything(shelf: tuple[Client, str]) -> None:
     """Name, size, type, hash and time; folders as subdir."""
     client, container = shelf
     rows = client.get(container, format="json", prefix="b", delimiter="/").json()
@@ -121,7 +121,7 @@ def test_json_rows_say_everything(shelf: tuple[Client, str]) -> None:
     assert rows[1] == {"subdir": "b/"}
 
 
-def test_xml_rows_say_the_same(shelf: tuple[Client, str]) -> None:
+def test_trap_25_xml_rows_say_the_same(shelf: tuple[Client, str]) -> None:
     """Objects and folders under the name of the container."""
     client, container = shelf
     reply = client.get(container, format="xml", prefix="b", delimiter="/")
@@ -146,7 +146,7 @@ def test_xml_rows_say_the_same(shelf: tuple[Client, str]) -> None:
         ("text/plain;q=0.5, application/json", "application/json"),
     ],
 )
-def test_accept_chooses_the_form(shelf: tuple[Client, str], accept: str, type_: str) -> None:
+def test_trap_10_accept_chooses_the_form(shelf: tuple[Client, str], accept: str, type_: str) -> None:
     """The best one that the client takes, and caches are told that it matters."""
     client, container = shelf
     reply = client.request("GET", container, headers={"Accept": accept})

@@ -64,7 +64,7 @@ def test_deleting_is_final(client: Client, container: str) -> None:
     assert client.names_in(container) == []
 
 
-def test_a_post_replaces_the_metadata_and_keeps_body_and_type(client: Client, container: str) -> None:
+def test_trap_18_a_post_replaces_the_metadata_and_keeps_body_and_type(client: Client, container: str) -> None:
     """202; items that were not sent again are gone, and so are X-Delete-At and Content-Encoding."""
     headers = {
         "Content-Type": "text/html",
@@ -90,7 +90,7 @@ def test_a_post_may_change_the_type(client: Client, container: str) -> None:
     assert row["content_type"] == "text/two"
 
 
-def test_the_type_is_guessed_from_the_name(client: Client, container: str) -> None:
+def test_trap_20_the_type_is_guessed_from_the_name(client: Client, container: str) -> None:
     """Where none was sent, or where X-Detect-Content-Type asks for it."""
     client.put(container, "page.html", body=b"x", headers={"Content-Type": ""})
     assert client.head(container, "page.html").headers["content-type"] == "text/html"
@@ -108,13 +108,13 @@ def test_a_right_etag_is_accepted(client: Client, container: str, shape: str) ->
 
 
 @pytest.mark.usefixtures("apus_servers")
-def test_an_etag_may_come_in_capitals(client: Client, container: str) -> None:
+def test_trap_21_an_etag_may_come_in_capitals(client: Client, container: str) -> None:
     """Hexadecimal digits are the same in either case."""
     etag = hashlib.md5(b"body").hexdigest().upper()
     assert client.put(container, "o", body=b"body", headers={"ETag": etag}).status == 201
 
 
-def test_a_wrong_etag_stores_nothing(client: Client, container: str) -> None:
+def test_trap_21_a_wrong_etag_stores_nothing(client: Client, container: str) -> None:
     """422; what was there before is still there."""
     client.put(container, "o", body=b"before")
     assert client.put(container, "o", body=b"after", headers={"ETag": "0" * 32}).status == 422
@@ -163,7 +163,7 @@ def test_trap_19_metadata_has_limits(client: Client, container: str) -> None:
 class TestExpiry:
     """Objects that end by themselves."""
 
-    def test_an_expired_object_is_gone_at_once(self, client: Client, container: str) -> None:
+    def test_trap_24_an_expired_object_is_gone_at_once(self, client: Client, container: str) -> None:
         """404 from the very second, however late the expirer is."""
         when = int(time.time()) + 2
         assert client.put(container, "o", body=b"x", headers={"X-Delete-At": str(when)}).status == 201
@@ -173,7 +173,7 @@ class TestExpiry:
         assert client.get(container, "o").status == 404
         assert client.head(container, "o").status == 404
 
-    def test_delete_after_becomes_delete_at(self, client: Client, container: str) -> None:
+    def test_trap_24_delete_after_becomes_delete_at(self, client: Client, container: str) -> None:
         """Counted from now."""
         before = time.time()
         client.put(container, "o", body=b"x", headers={"X-Delete-After": "1000"})
@@ -182,22 +182,22 @@ class TestExpiry:
 
     @pytest.mark.parametrize("name", ["X-Delete-At", "X-Delete-After"])
     @pytest.mark.parametrize("value", ["soon", "-10", "1.5"])
-    def test_nonsense_is_refused(self, client: Client, container: str, name: str, value: str) -> None:
+    def test_trap_24_nonsense_is_refused(self, client: Client, container: str, name: str, value: str) -> None:
         """400, and nothing is stored."""
         assert client.put(container, "o", body=b"x", headers={name: value}).status == 400
         assert client.head(container, "o").status == 404
 
-    def test_the_past_is_refused(self, client: Client, container: str) -> None:
+    def test_trap_24_the_past_is_refused(self, client: Client, container: str) -> None:
         """400 for a moment that has gone by."""
         assert client.put(container, "o", body=b"x", headers={"X-Delete-At": "1"}).status == 400
 
-    def test_a_far_future_is_fine(self, client: Client, container: str) -> None:
+    def test_trap_24_a_far_future_is_fine(self, client: Client, container: str) -> None:
         """Ten digits are the most that is kept."""
         assert client.put(container, "o", body=b"x", headers={"X-Delete-At": "9999999999"}).status == 201
         assert client.head(container, "o").headers["x-delete-at"] == "9999999999"
 
 
-def test_newest_is_asked_of_all(client: Client, container: str) -> None:
+def test_trap_47_newest_is_asked_of_all(client: Client, container: str) -> None:
     """X-Newest answers like any read where all replicas agree."""
     client.put(container, "o", body=b"1")
     client.put(container, "o", body=b"22")

@@ -30,7 +30,7 @@ def thing(client: Client, container: str) -> str:
         ("100-999999", 100, SIZE),
     ],
 )
-def test_one_range(client: Client, thing: str, wanted: str, start: int, end: int) -> None:
+def test_trap_23_one_range(client: Client, thing: str, wanted: str, start: int, end: int) -> None:
     """206 with exactly those bytes, and where they are in the whole."""
     reply = client.get(thing, "thing", headers={"Range": f"bytes={wanted}"})
     assert reply.status == 206
@@ -40,7 +40,7 @@ def test_one_range(client: Client, thing: str, wanted: str, start: int, end: int
 
 
 @pytest.mark.parametrize("wanted", ["200000-", "999999-1000000", "-0"])
-def test_a_range_outside_is_unsatisfiable(client: Client, thing: str, wanted: str) -> None:
+def test_trap_23_a_range_outside_is_unsatisfiable(client: Client, thing: str, wanted: str) -> None:
     """416, and how long the object is."""
     reply = client.get(thing, "thing", headers={"Range": f"bytes={wanted}"})
     assert reply.status == 416
@@ -50,13 +50,13 @@ def test_a_range_outside_is_unsatisfiable(client: Client, thing: str, wanted: st
 @pytest.mark.parametrize(
     "header", ["bytes=nonsense", "bytes=5-1", "pages=1-2", "bytes=", "bytes=1-2-3", "bytes=a-b"]
 )
-def test_a_range_that_is_none_is_ignored(client: Client, thing: str, header: str) -> None:
+def test_trap_23_a_range_that_is_none_is_ignored(client: Client, thing: str, header: str) -> None:
     """200 and the whole object."""
     reply = client.get(thing, "thing", headers={"Range": header})
     assert (reply.status, len(reply.body)) == (200, SIZE)
 
 
-def test_several_ranges_come_in_parts(client: Client, thing: str) -> None:
+def test_trap_23_several_ranges_come_in_parts(client: Client, thing: str) -> None:
     """One answer, one part a range, each with its own type and place."""
     reply = client.get(thing, "thing", headers={"Range": "bytes=0-9,100000-100009,-5"})
     assert reply.status == 206
@@ -67,21 +67,21 @@ def test_several_ranges_come_in_parts(client: Client, thing: str) -> None:
     ]
 
 
-def test_of_several_ranges_only_the_satisfiable_count(client: Client, thing: str) -> None:
+def test_trap_23_of_several_ranges_only_the_satisfiable_count(client: Client, thing: str) -> None:
     """One of two is outside: the other is answered alone."""
     reply = client.get(thing, "thing", headers={"Range": "bytes=0-9,500000-500001"})
     assert reply.status == 206
     assert reply.body == CONTENT[:10]
 
 
-def test_a_range_of_an_empty_object(client: Client, container: str) -> None:
+def test_trap_23_a_range_of_an_empty_object(client: Client, container: str) -> None:
     """There is no first byte: 416 for a range from the front."""
     client.put(container, "empty", body=b"")
     assert client.get(container, "empty", headers={"Range": "bytes=0-"}).status == 416
 
 
 @pytest.mark.usefixtures("apus_servers")
-def test_if_range_guards_against_a_change(client: Client, thing: str) -> None:
+def test_trap_23_if_range_guards_against_a_change(client: Client, thing: str) -> None:
     """The part where the ETag still fits, the whole where it does not."""
     etag = client.head(thing, "thing").headers["etag"]
     same = client.get(thing, "thing", headers={"Range": "bytes=0-9", "If-Range": f'"{etag}"'})
