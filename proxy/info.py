@@ -162,11 +162,11 @@ def _names(environ: Environ) -> tuple[str | None, str | None]:
 
 @lru_cache(maxsize=256)  # Each filter asks on each request, and to look for the protocol takes 40 µs.
 def _source(app: object) -> InfoSource | None:
-    """Return the proxy at the end of the pipeline; every filter keeps the next one as `app`."""
+    """Return the proxy at the end of the pipeline; filters keep the next as `app`, Keystone's as `_app`."""
     while app is not None:
         if isinstance(app, InfoSource):
             return app
-        app = getattr(app, "app", None)
+        app = getattr(app, "app", None) or getattr(app, "_app", None)
     return None
 
 
@@ -178,6 +178,7 @@ def _head(environ: Environ, app: WSGIApp, *names: str) -> tuple[int, dict[str, s
         "REQUEST_METHOD": "HEAD",
         "PATH_INFO": "/".join(pieces),
         "QUERY_STRING": "",
+        "REMOTE_USER": ".wsgi.pre_authed",  # No visitor, whom staticweb would show a page.
         "apus.owner": True,
         "swift_owner": True,
         "apus.authorize": lambda _environ: None,

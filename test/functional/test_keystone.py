@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -199,6 +202,23 @@ def test_the_openstack_command_describes_the_account(owner: Person, container: s
     with pytest.raises(CommandError, match="HTTP 409"):
         openstack(environment_of(owner), [f"container delete {container}"])
     assert owner.client().get(container, "o").body == b"content"
+
+
+def test_a_containers_temporary_urls_show_its_listings(owner: Person) -> None:
+    """The container's key is found behind Keystone's filter, though the container is a website, too."""
+    client = owner.client()
+    headers = {"X-Container-Meta-Web-Listings": "true", "X-Container-Meta-Temp-URL-Key": "key"}
+    with client.container(headers=headers) as name:
+        assert client.put(name, "folder/o", body=b"content").status == 201
+        expires = int(time.time()) + 3600
+        signed = f"GET\n{expires}\nprefix:{client.account_path}/{name}/folder/".encode()
+        signature = hmac.new(b"key", signed, hashlib.sha256).hexdigest()
+        query = {"temp_url_sig": signature, "temp_url_expires": str(expires), "temp_url_prefix": "folder/"}
+        visitor = Client(owner.front.store, client.account_path)
+        assert visitor.request("GET", name, "folder/o", query=query).body == b"content"
+        page = visitor.request("GET", name, "folder/", query=query)
+        assert page.status == 200
+        assert f"Listing of {client.account_path}/{name}/folder/" in page.text
 
 
 @pytest.mark.parametrize(("delays", "status"), [("false", 503), ("true", 401)])
