@@ -3,7 +3,7 @@
     argv, environment ──▶ Order ──▶ Session, Display ──▶ the command ──▶ exit code
 
 Exit codes: 0 done, 1 something failed, 2 used wrongly, 3 there is no such thing, 4 not allowed,
-5 the store cannot be reached or is in trouble, 130 interrupted.
+5 the store cannot be reached or is in trouble, 130 interrupted, 141 whoever read the answers has gone.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import getpass
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -66,9 +67,9 @@ def _prepare_logs(order: Order) -> None:
 
 
 def _reader_gone() -> int:
-    """`apus list | head`: no trouble, but nothing more can be said."""
+    """`apus list | head`: nothing more can be said, and what was not done yet stays undone."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return 128 + signal.SIGPIPE  # As for a program that the signal ends.
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ It does not know which side is the folder: `source` is copied to `target`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 MTIME_NANOSECONDS_APART_MAX = 2_000  # X-Object-Meta-Mtime has six decimals.
@@ -41,8 +41,13 @@ class Plan:
     clashes: list[str] = field(default_factory=list)
 
 
-def compare(source: Mapping[str, Entry], target: Mapping[str, Entry], *, delete: bool) -> Plan:
-    """Return the plan; `doubtful` paths have one size on both sides, and need a closer look."""
+def compare(
+    source: Mapping[str, Entry], target: Mapping[str, Entry], *, delete: bool, spared: Collection[str] = ()
+) -> Plan:
+    """Return the plan; `doubtful` paths have one size on both sides, and need a closer look.
+
+    What is spared, and what lies below it, is not removed: the source has something there that is not copied.
+    """
     plan = Plan()
     folders = {parent for path, entry in source.items() for parent in _parents(path)}
     for path in sorted(source):
@@ -60,8 +65,11 @@ def compare(source: Mapping[str, Entry], target: Mapping[str, Entry], *, delete:
         else:
             plan.doubtful.append(path)
     if delete:
-        wanted = folders | source.keys()
-        plan.remove = sorted((path for path in target if path not in wanted), reverse=True)
+        wanted, kept = folders | source.keys(), set(spared)
+        extra = (path for path in target if path not in wanted)
+        plan.remove = sorted(
+            (path for path in extra if kept.isdisjoint((path, *_parents(path)))), reverse=True
+        )
     return plan
 
 

@@ -11,7 +11,7 @@ from ...common.errors import Refused
 from .command import Command, add_header_option, add_thread_options, refuse_slash
 from .display import Display
 from .fetcher import Fetcher, Settings, Wanted
-from .names import Unfit, forgiving_path
+from .names import Unfit, forgiving_path, relative_path
 from .session import Session, headers_of
 
 NOTES = (
@@ -92,6 +92,7 @@ def _wanted(
             else:
                 yield from _placed(display, words[0], name, folder, options)
         return
+    taken: set[Path] = set()
     containers = words or [row["name"] for row in session.connection.get_account(full_listing=True)[1]]
     for container in containers:
         rows = list(session.listing(container, prefix=options.prefix, marker=options.marker))
@@ -99,8 +100,13 @@ def _wanted(
             random.shuffle(rows)
         for row in rows:
             display.expect(row["bytes"])
-            below = folder / container if options.yes_all else folder
-            yield from _placed(display, container, row["name"], below, options)
+            for wanted in _placed(display, container, row["name"], folder, options):
+                if wanted.place in taken:
+                    problem = Unfit(f"{wanted.name!r} would be the same file as another object")
+                    display.failed(problem, action="download", container=container, object=wanted.name)
+                else:
+                    taken.add(wanted.place)
+                    yield wanted
 
 
 def _placed(
@@ -108,10 +114,11 @@ def _placed(
 ) -> Iterator[Wanted]:
     try:
         path = forgiving_path(name.removeprefix(options.prefix) if options.remove_prefix else name)
+        below = folder / relative_path(container) if options.yes_all else folder
     except Unfit as problem:
         display.failed(problem, action="download", container=container, object=name)
     else:
-        yield Wanted(container, name, folder, path)
+        yield Wanted(container, name, below, path)
 
 
 COMMAND = Command(

@@ -44,44 +44,35 @@ class Found:
 def walk(folder: Path, *, follow_links: bool, exclude: tuple[str, ...] = ()) -> Found:
     """Find everything below a folder."""
     found = Found()
-    _walk(folder, "", found, follow_links=follow_links, exclude=exclude, above=())
-    return found
-
-
-def _walk(
-    folder: Path,
-    path: str,
-    found: Found,
-    *,
-    follow_links: bool,
-    exclude: tuple[str, ...],
-    above: tuple[tuple[int, int], ...],
-) -> None:
-    here = folder / path
-    try:
-        facts = here.stat()
-        children = sorted(os.scandir(here), key=lambda child: child.name)
-    except OSError as problem:
-        found.failed[path] = problem.strerror or str(problem)
-        return
-    identity = (facts.st_dev, facts.st_ino)
-    if identity in above:
-        found.passed[path] = "a link to a folder that it lies in"
-        return
-    for child in children:
-        below = f"{path}/{child.name}" if path else child.name
-        if child.name.startswith(PARTIAL):
-            found.partials.append(Path(child.path))
-        elif is_excluded(below, exclude):
+    ahead: list[tuple[str, tuple[tuple[int, int], ...]]] = [
+        ("", ())
+    ]  # No recursion: paths go a thousand deep.
+    while ahead:
+        path, above = ahead.pop()
+        here = folder / path
+        try:
+            facts = here.stat()
+            children = sorted(os.scandir(here), key=lambda child: child.name)
+        except OSError as problem:
+            found.failed[path] = problem.strerror or str(problem)
             continue
-        elif child.is_symlink() and not follow_links:
-            found.passed[below] = "a symbolic link; --links follow takes what it leads to"
-        else:
-            _note(child, below, found)
-            if below in found.entries and found.entries[below].is_folder:
-                _walk(
-                    folder, below, found, follow_links=follow_links, exclude=exclude, above=(*above, identity)
-                )
+        identity = (facts.st_dev, facts.st_ino)
+        if identity in above:
+            found.passed[path] = "a link to a folder that it lies in"
+            continue
+        for child in children:
+            below = f"{path}/{child.name}" if path else child.name
+            if child.name.startswith(PARTIAL):
+                found.partials.append(Path(child.path))
+            elif is_excluded(below, exclude):
+                continue
+            elif child.is_symlink() and not follow_links:
+                found.passed[below] = "a symbolic link; --links follow takes what it leads to"
+            else:
+                _note(child, below, found)
+                if below in found.entries and found.entries[below].is_folder:
+                    ahead.append((below, (*above, identity)))
+    return found
 
 
 def _note(child: os.DirEntry[str], path: str, found: Found) -> None:

@@ -45,7 +45,8 @@ _ADVICE = """Say where the store is and who you are:
   OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME, ... with -V 3  Keystone
   OS_STORAGE_URL and OS_AUTH_TOKEN                                       a token that you have"""
 _EPILOG = """exit codes: 0 done, 1 something failed, 2 used wrongly, 3 there is no such thing, 4 not allowed,
-5 the store cannot be reached or is in trouble, 130 interrupted. `apus COMMAND --help` says more."""
+5 the store cannot be reached or is in trouble, 130 interrupted, 141 whoever read the answers has gone.
+`apus COMMAND --help` says more."""
 
 
 @dataclass(frozen=True, slots=True)

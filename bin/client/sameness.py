@@ -57,6 +57,8 @@ def pieces(
         return None if depth > NESTED_MAX else _static_pieces(session, container, name, depth)
     if "x-object-manifest" in headers:
         place, _, prefix = unquote(headers["x-object-manifest"]).partition("/")
+        if session.container_headers(place) is None:
+            return None
         return [(row["hash"], row["bytes"]) for row in session.listing(place, prefix=prefix)]
     return [(headers["etag"].strip('"'), int(headers["content-length"]))]
 

@@ -80,11 +80,6 @@ class Cut:
         for number, start in enumerate(range(0, self.size, self.segment_bytes)):
             yield Segment(f"{self.prefix}{number:08d}", start, min(self.segment_bytes, self.size - start))
 
-    @property
-    def dynamic_header(self) -> str:
-        """The X-Object-Manifest of a dynamic large object made of these segments."""
-        return quote(f"{self.container}/{self.prefix}")
-
 
 def segment_bytes(size: int, wanted: int | None, limits: Limits) -> int | None:
     """Return the size of the segments, None where the file goes whole; Refused where it cannot go so."""
@@ -116,6 +111,11 @@ def manifest(container: str, rows: list[tuple[str, str, int]]) -> bytes:
     return json.dumps(
         [{"path": f"/{container}/{name}", "etag": etag, "size_bytes": length} for name, etag, length in rows]
     ).encode()
+
+
+def dynamic_header(container: str, prefix: str) -> str:
+    """Return the X-Object-Manifest of a dynamic large object made of the segments whose names begin so."""
+    return quote(f"{container}/{prefix}")
 
 
 @dataclass(frozen=True, slots=True)

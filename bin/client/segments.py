@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ...common.errors import Missing, Refused
@@ -82,7 +83,7 @@ def _run(session: Session, display: Display, words: list[str], options: argparse
     else:
         rows = list(session.listing(place))
     found = leftovers(rows, _used(session, container, place, rows, options))
-    now = datetime.now(UTC)
+    now = _clock(headers)
     for leftover in found:
         _tell(display, place, leftover, now)
     if options.delete:
@@ -91,6 +92,14 @@ def _run(session: Session, display: Display, words: list[str], options: argparse
         doomed = (Doomed(place, name) for leftover in old for name in leftover.names)
         for _ in session.each("objects", remover.remove, doomed, threads=options.object_threads):
             pass
+
+
+def _clock(headers: Mapping[str, str]) -> datetime:
+    """Return the time at the store, which dated the segments: this machine's clock may be days ahead."""
+    try:
+        return parsedate_to_datetime(headers.get("date", "")).astimezone(UTC)
+    except ValueError:
+        return datetime.now(UTC)
 
 
 def _tell(display: Display, place: str, leftover: Leftover, now: datetime) -> None:

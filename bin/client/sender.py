@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from ...common.errors import Corrupt
+from ...common.errors import Corrupt, Refused
 from . import segmentation
 from .differences import same_by_mtime
 from .display import Display, Event
@@ -26,6 +26,7 @@ from .troubles import KNOWN
 
 FOLDER_TYPE = "application/directory"
 SEGMENT_TYPE = "application/swiftclient-segment"
+Rows = list[tuple[str, str, int]]  # (name, MD5, bytes) of segments, in their order
 VERSIONED = ("x-versions-enabled", "x-versions-location", "x-history-location")
 
 
@@ -127,9 +128,7 @@ class Sender:
             replaced = self._old_segments(what.name, old) if old and replaces else set()
             with self._display.moving(what.name, facts.st_size) as advance:
                 event, kept = self._move(what, file, facts, advance)
-        after = what.path.stat()
-        if (after.st_mtime_ns, after.st_size) != (facts.st_mtime_ns, facts.st_size):
-            raise Corrupt(f"{what.path} changed while it was read: upload it again")
+        _refuse_changed(what.path, facts)
         self._remove(replaced - kept)
         return event
 
@@ -149,23 +148,16 @@ class Sender:
             segment_bytes=chosen, is_static=is_static_object,
         )  # fmt: skip
         rows, sent = self._segments(what.path, cut, advance)
+        _refuse_changed(what.path, facts)  # Before what is whole in the store becomes a mixture.
         if is_static_object:
-            self._session.connection.put_object(
-                settings.container, what.name, segmentation.manifest(cut.container, rows),
-                query_string="multipart-manifest=put", headers=headers,
-            )  # fmt: skip
+            self._put_static(what.name, rows, headers)
         else:
-            self._session.connection.put_object(
-                settings.container,
-                what.name,
-                b"",
-                headers={**headers, "X-Object-Manifest": cut.dynamic_header},
-            )
+            self._put_dynamic(what.name, cut.prefix, headers)
         saved = sum(length for _name, _etag, length in rows) - sent
         note = f"{human(saved)} were there already" if saved else ""
         return self._event(what, "done", sent=sent, note=note), {name for name, _etag, _length in rows}
 
-    def _segments(self, path: Path, cut: Cut, advance: Advance) -> tuple[list[tuple[str, str, int]], int]:
+    def _segments(self, path: Path, cut: Cut, advance: Advance) -> tuple[Rows, int]:
         self._prepare_segment_container()
         there = {
             row["name"]: (row["hash"], row["bytes"])
@@ -228,40 +220,70 @@ class Sender:
             )
         return window.etag
 
+    def _put_static(self, name: str, rows: Rows, headers: Mapping[str, str]) -> None:
+        self._session.connection.put_object(
+            self._settings.container, name, segmentation.manifest(self._settings.segment_container, rows),
+            query_string="multipart-manifest=put", headers=headers,
+        )  # fmt: skip
+
+    def _put_dynamic(self, name: str, prefix: str, headers: Mapping[str, str]) -> None:
+        manifest = segmentation.dynamic_header(self._settings.segment_container, prefix)
+        self._session.connection.put_object(
+            self._settings.container, name, b"", headers={**headers, "X-Object-Manifest": manifest}
+        )
+
     def stream(self, name: str, source: BinaryIO) -> None:
         """Send what a pipe gives, segment by segment; nothing of it can be taken up again."""
         settings = self._settings
+        looks = self._has_segments and not settings.keeps_segments
+        old = self._session.head(settings.container, name) if looks else None
+        replaced = self._old_segments(name, old) if old else set()
         piece = settings.segment_bytes or segmentation.SEGMENT_BYTES
         mtime = instant_written(time.time())
         headers = {"X-Object-Meta-Mtime": mtime, **settings.headers}
-        rows: list[tuple[str, str, int]] = []
-        size = 0
+        is_static_object = settings.is_static and self._limits.has_slo
+        prefix = f"{name}/{'slo/' if is_static_object else ''}{mtime}/{piece}/"
         self._display.expect(0)
         with self._display.moving(name, 0) as advance:
-            while data := source.read(piece):
-                file = io.BytesIO(data)
-                size += len(data)
-                if not rows and len(data) < piece:
-                    self._put(settings.container, name, file, 0, len(data), advance, headers=headers)
-                    break
-                if not rows:
-                    self._prepare_segment_container()
-                segment = f"{name}/slo/{mtime}/{piece}/{len(rows):08d}"
-                etag = self._put(
-                    settings.segment_container, segment, file, 0, len(data), advance, kind=SEGMENT_TYPE
-                )
-                rows.append((segment, etag, len(data)))
+            start = source.read(piece)
+            size = len(start)
+            if size < piece:
+                self._put(settings.container, name, io.BytesIO(start), 0, size, advance, headers=headers)
             else:
-                if not rows:
-                    self._put(settings.container, name, io.BytesIO(), 0, 0, advance, headers=headers)
-        if rows:
-            self._session.connection.put_object(
-                settings.container, name, segmentation.manifest(settings.segment_container, rows),
-                query_string="multipart-manifest=put", headers=headers,
-            )  # fmt: skip
+                rows_max = self._limits.segments_max if is_static_object else None
+                rows = self._stream_segments(start, source, prefix, rows_max, advance)
+                size = sum(length for _name, _etag, length in rows)
+                if is_static_object:
+                    self._put_static(name, rows, headers)
+                else:
+                    self._put_dynamic(name, prefix, headers)
+        self._remove(replaced)
         self._display.tell(
             Event(action="upload", container=settings.container, object=name, path="-", bytes=size, sent=size)
         )
+
+    def _stream_segments(
+        self, start: bytes, source: BinaryIO, prefix: str, rows_max: int | None, advance: Advance
+    ) -> Rows:
+        self._prepare_segment_container()
+        piece, data = len(start), start
+        rows: Rows = []
+        try:
+            while data:
+                if len(rows) == rows_max:
+                    most = human(rows_max * piece)
+                    raise Refused(f"this store joins {rows_max} segments, {most} in all: use a larger -S")
+                name = f"{prefix}{len(rows):08d}"
+                etag = self._put(
+                    self._settings.segment_container, name, io.BytesIO(data), 0, len(data), advance,
+                    kind=SEGMENT_TYPE,
+                )  # fmt: skip
+                rows.append((name, etag, len(data)))
+                data = source.read(piece)
+        except KNOWN:  # What came out of a pipe does not come again: nobody can go on from here.
+            self._remove({name for name, _etag, _length in rows})
+            raise
+        return rows
 
     def _prepare_segment_container(self) -> None:
         if self._settings.makes_containers and not self._has_segments:
@@ -285,3 +307,10 @@ class Sender:
                 self._display.failed(
                     problem, action="delete", container=self._settings.segment_container, object=name
                 )
+
+
+def _refuse_changed(path: Path, facts: os.stat_result) -> None:
+    """Raise Corrupt where the file is not the one that was opened, or was written to since."""
+    now = path.stat()
+    if (now.st_mtime_ns, now.st_size, now.st_ino) != (facts.st_mtime_ns, facts.st_size, facts.st_ino):
+        raise Corrupt(f"{path} changed while it was read: upload it again")

@@ -36,7 +36,8 @@ NOTES = """One of the two is a folder, the other store:CONTAINER or store:CONTAI
 A file and an object are the same when size and modification time are (X-Object-Meta-Mtime, which `swift` and
 `apus` set); where the object tells no time, or with --checksum, when their bytes are, large objects by their
 segments. A PATTERN with a slash is for the path from the top, one without for any part of it; what it
-excludes is neither moved nor deleted. Nothing is deleted where something could not be read or copied."""
+excludes is neither moved nor deleted, nor is what has the name of a link that is passed over.
+Nothing is deleted where something could not be read or copied."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -99,7 +100,8 @@ class Sync:
         here = self._walk()
         self._report(here)
         there = self._listed(must_exist=False)
-        plan = self._settled(compare(here.entries, there, delete=self.options.delete), here.entries, there)
+        plan = compare(here.entries, there, delete=self.options.delete, spared=here.passed)
+        plan = self._settled(plan, here.entries, there)
         if self.options.dry_run:
             self._dry(plan, "upload", here.entries)
             return
@@ -182,7 +184,9 @@ class Sync:
                 raise Missing(f"there is no container {self.place.container!r}")
             return {}
         entries: dict[str, Entry] = {}
+        is_empty = True
         for row in self.session.listing(self.place.container, prefix=self.place.prefix):
+            is_empty = False
             is_folder = not row["bytes"] and (
                 row["name"].endswith("/") or row.get("content_type", "").partition(";")[0] in FOLDER_TYPES
             )
@@ -196,7 +200,11 @@ class Sync:
                 except Unfit as problem:
                     self.display.failed(problem, action="download", object=row["name"])
                     continue
+            if is_folder and path in entries:
+                continue  # The marker a/ beside an object a.
             entries[path] = Entry(row["bytes"], is_folder=is_folder, etag=row["hash"], name=row["name"])
+        if must_exist and is_empty and self.place.prefix:  # Mistyped, perhaps, and --delete would believe it.
+            raise Missing(f"there is nothing in {self.place}")
         return entries
 
     def _settled(self, plan: Plan, source: dict[str, Entry], target: dict[str, Entry]) -> Plan:
@@ -244,7 +252,8 @@ class Sync:
         )
 
     def _sending(self, path: str, entry: Entry, there: Entry | None) -> Sending:
-        name = there.name if there else self.place.prefix + path
+        is_of_a_kind = there is not None and there.is_folder == entry.is_folder
+        name = there.name if there and is_of_a_kind else self.place.prefix + path
         return Sending(self.folder / path, name, entry.size, entry.is_folder)
 
     def _each(self, work: Callable[[What], None], items: Iterable[What]) -> None:

@@ -144,6 +144,67 @@ def test_a_missing_container_does_not_empty_the_folder(store: Store, tmp_path: P
     assert (tmp_path / "file").exists()
 
 
+def test_a_mistyped_prefix_does_not_empty_the_folder(store: Store, bucket: str, tmp_path: Path) -> None:
+    """Nor does it look as if all were well: exit code 3."""
+    (tmp_path / "file").write_bytes(b"x")
+    apus(store, tmp_path, "sync", f"store:{bucket}/mistyped", ".", "--delete", code=3)
+    assert (tmp_path / "file").exists()
+
+
+def test_what_has_the_name_of_a_link_passed_over_stays(
+    store: Store, client: Client, bucket: str, tmp_path: Path
+) -> None:
+    """The folder has something there that is not copied: no reason to delete the copy."""
+    for name in ("link", "folder/below", "gone"):
+        client.put(bucket, name, body=b"x")
+    (tmp_path / "here").mkdir()
+    for name in ("link", "folder"):
+        (tmp_path / "here" / name).symlink_to(tmp_path)
+    apus(store, tmp_path, "sync", "here", f"store:{bucket}", "--delete")
+    assert client.names_in(bucket) == ["folder/below", "link"]
+
+
+def test_a_file_does_not_take_a_folder_markers_name(
+    store: Store, client: Client, bucket: str, tmp_path: Path
+) -> None:
+    """Where another client has marked a folder by a/, the file a becomes the object a."""
+    client.put(bucket, "a/")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/a").write_bytes(b"x")
+    apus(store, tmp_path, "sync", "here", f"store:{bucket}")
+    assert client.get(bucket, "a").body == b"x"
+    assert client.get(bucket, "a/").body == b""
+    assert records(apus(store, tmp_path, "sync", "here", f"store:{bucket}", "--json"))[0]["same"] == 1
+
+
+def test_two_objects_for_one_file_are_said(store: Store, client: Client, bucket: str, tmp_path: Path) -> None:
+    """One of them is downloaded, the other is a failure."""
+    for name in ("a/b", "a//b"):
+        client.put(bucket, name, body=b"x")
+    done = command(store, tmp_path, "download", bucket)
+    assert done.returncode == 1
+    assert "same file" in done.stderr
+    assert (tmp_path / "a/b").exists()
+
+
+def test_a_reader_that_goes_is_no_success(store: Store, bucket: str, tmp_path: Path) -> None:
+    """`apus upload … | head` may have left something undone: the exit code of a broken pipe, and no traceback."""
+    (tmp_path / "f").write_bytes(b"x")
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run(
+        [sys.executable, "-m", "apus.bin.apus", "upload", bucket, "f"],
+        env={**os.environ, **store.environment()},
+        cwd=tmp_path,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        timeout=120,
+        check=False,
+    )
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_a_large_upload_is_taken_up_where_it_was_broken_off(
     store: Store, client: Client, bucket: str, large: Path, tmp_path: Path
 ) -> None:
@@ -237,28 +298,21 @@ def test_segments_that_nobody_owns_are_listed_and_removed(
 def test_a_pipe_becomes_an_object(
     store: Store, client: Client, bucket: str, large: Path, tmp_path: Path
 ) -> None:
-    """Small in one piece, large in segments."""
-    for size in (0, 5, large.stat().st_size):
-        with large.open("rb") as file:
-            subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "apus.bin.apus",
-                    "upload",
-                    bucket,
-                    "-",
-                    "--object-name",
-                    "piped",
-                    "-S",
-                    "1M",
-                ],
-                env={**os.environ, **store.environment()},
-                input=file.read(size),
-                timeout=120,
-                check=True,
-            )
-        assert client.get(bucket, "piped").body == large.read_bytes()[:size]
+    """Small in one piece, large in segments, static or dynamic; what was replaced leaves no segments."""
+    words = ("upload", bucket, "-", "--object-name", "piped", "-S", "1M")
+    whole = large.read_bytes()
+    for size, more in ((len(whole), ()), (len(whole), ("--use-dlo",)), (5, ()), (0, ())):
+        subprocess.run(
+            [sys.executable, "-m", "apus.bin.apus", *words, *more],
+            env={**os.environ, **store.environment()},
+            input=whole[:size],
+            timeout=120,
+            check=True,
+        )
+        assert client.get(bucket, "piped").body == whole[:size]
+        kinds = {name.startswith("piped/slo/") for name in client.names_in(f"{bucket}_segments")}
+        assert (True in kinds) == (size == len(whole) and not more)
+        assert ("x-object-manifest" in client.head(bucket, "piped").headers) == bool(more)
 
 
 def test_bad_input_is_said_plainly(store: Store, bucket: str, tmp_path: Path) -> None:

@@ -26,6 +26,15 @@ def test_every_path_has_one_fate(source: dict[str, Entry], target: dict[str, Ent
     assert not set(plan.remove) & filled
 
 
+@given(trees, trees, st.sets(paths))
+def test_what_is_spared_stays(source: dict[str, Entry], target: dict[str, Entry], spared: set[str]) -> None:
+    """And what lies below it; the rest has the fate that it would have had."""
+    plan, without = compare(source, target, delete=True, spared=spared), compare(source, target, delete=True)
+    stays = {path for path in without.remove for each in spared if f"{path}/".startswith(f"{each}/")}
+    assert set(plan.remove) == set(without.remove) - stays
+    assert (plan.copy, plan.doubtful, plan.same) == (without.copy, without.doubtful, without.same)
+
+
 @given(trees)
 def test_a_copy_of_itself_needs_nothing(tree: dict[str, Entry]) -> None:
     """Only a closer look at times can find work between equals."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,23 @@ def test_a_link_to_above_does_not_go_on_for_ever(tmp_path: Path) -> None:
     found = walk(tmp_path, follow_links=True)
     assert "a/up" in found.passed
     assert "dangling" in found.failed
+
+
+def test_a_walk_goes_deeper_than_python_calls(tmp_path: Path) -> None:
+    """Folders a thousand deep are found, and what lies at the bottom."""
+    made = [tmp_path]
+    while len(made) <= sys.getrecursionlimit():
+        made.append(made[-1] / "a")
+        made[-1].mkdir()
+    (made[-1] / "f").touch()
+    try:
+        found = walk(tmp_path, follow_links=False)
+        assert len(found.entries) == len(made)
+        assert not found.failed
+    finally:  # From below: whoever tidies up behind us would call himself too often.
+        (made[-1] / "f").unlink()
+        for folder in reversed(made[1:]):
+            folder.rmdir()
 
 
 def test_a_window_can_be_read_again(tmp_path: Path) -> None:

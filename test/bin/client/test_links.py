@@ -7,7 +7,7 @@ from contextlib import redirect_stdout
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from swiftclient.utils import generate_temp_url
 
@@ -29,6 +29,7 @@ def signature(path: str) -> str:
     return parse_qs(url.removeprefix(path).removeprefix("?"))["temp_url_sig"][0]
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), min_size=1))
 def test_any_name_is_signed_and_encoded(name: str) -> None:
     """What stands after ? or # is a part of the name, too, and the URL has neither blanks nor breaks."""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from apus.bin.client.differences import MTIME_NANOSECONDS_APART_MAX
@@ -53,6 +53,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@settings(deadline=None)
 @given(st.integers(-(1 << 30), 1 << 32), st.integers(0, 999_999_999))
 @example(1_700_000_000, 123_456_500)
 @example(1_700_000_000, 999_999_999)
