@@ -96,6 +96,12 @@ def call_of(environ: Environ, limits: Constraints) -> Call:
     return Call(environ, environ["REQUEST_METHOD"], version, account, container, name, moment, trans_id)
 
 
+def has_body(environ: Environ) -> bool:
+    """Tell whether a request that must have no body has one; without a length, its first byte is taken."""
+    length: str | None = environ.get("CONTENT_LENGTH")
+    return length.strip() != "0" if length else bool(environ["wsgi.input"].read(1))
+
+
 def _is_valid_path(path: str, environ: Environ) -> bool:
     if "HTTP_X_BACKEND_ALLOW_RESERVED_NAMES" in environ:
         path = path.replace("\0", "")

@@ -23,6 +23,7 @@ from ...common.config import parse, setting, true_value
 from ...common.errors import Refused, Unavailable
 from ...common.http.answer import Answer, status_line
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
+from ..call import has_body
 from . import copy_headers
 from .inner import BodySource, Reply, call, heard, inner_environ
 from .named_paths import account_name, container_and_object
@@ -98,7 +99,7 @@ class Copy:
     def _copy(
         self, environ: Environ, start_response: StartResponse, origin: Place, goal: Place
     ) -> Iterable[bytes]:
-        if _has_body(environ):
+        if has_body(environ):
             raise Refused("Copy requests require a zero byte body")
         version = environ["PATH_INFO"].split("/", 2)[1]
         query = dict(parse_qsl(environ.get("QUERY_STRING") or "", keep_blank_values=True))
@@ -162,12 +163,6 @@ def _destination(environ: Environ, here: Place) -> Place:
 def _source(environ: Environ, here: Place) -> Place:
     account = account_name(environ[FROM_ACCOUNT]) if environ.get(FROM_ACCOUNT) else here.account
     return Place(account, *container_and_object(environ[FROM], "X-Copy-From"))
-
-
-def _has_body(environ: Environ) -> bool:
-    if "HTTP_TRANSFER_ENCODING" in environ:
-        return bool(environ["wsgi.input"].read(1))
-    return (environ.get("CONTENT_LENGTH") or "0").strip() != "0"
 
 
 def _reading(environ: Environ, path: str, query: Mapping[str, str]) -> Environ:

@@ -22,6 +22,7 @@ from ...common.config import parse, setting
 from ...common.errors import Refused
 from ...common.http.answer import Answer
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
+from ..call import has_body
 from . import links
 from .inner import Reply, ask, call, heard, inner_environ
 from .links import Link
@@ -148,7 +149,7 @@ class Symlink:
 
     def _make(self, environ: Environ) -> None:
         """Turn the request into one for an object that is a link."""
-        if _has_body(environ):
+        if has_body(environ):
             raise Refused("Symlink requests require a zero byte body")
         link = _asked_for(environ)
         if environ.get(KNOWN_ETAG):
@@ -237,11 +238,6 @@ def _asked_for(environ: Environ) -> Link:
     if decoded(link.location(*_whereabouts(environ))) == from_wsgi(environ["PATH_INFO"]):
         raise Refused("Symlink cannot target itself")
     return link
-
-
-def _has_body(environ: Environ) -> bool:
-    length = environ.get("CONTENT_LENGTH")
-    return length.strip() != "0" if length else bool(environ["wsgi.input"].read(1))
 
 
 def _onward(environ: Environ, location: str, link: Link) -> Environ:
