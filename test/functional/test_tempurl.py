@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 import time
 from collections.abc import Iterator
 
@@ -70,6 +71,75 @@ def test_a_temporary_url_writes_and_deletes(store: Store, client: Client, keyed:
     assert ask(store.address, "GET", url(client, "GET", keyed, "o", ip_range="192.0.2.1"), {}).status == 401
 
 
+CONTAINERS_KEY = "a secret of one container's"
+
+
+@pytest.fixture
+def leading(client: Client, keyed: str) -> Iterator[tuple[str, str]]:
+    """A container with a key of its own, whose objects lead to another one's; and that one."""
+    client.post(keyed, headers={"X-Container-Meta-Temp-URL-Key": CONTAINERS_KEY})
+    with client.container() as other:
+        client.put(other, "part", body=b"elsewhere")
+        for name, container in (("in", keyed), ("out", other)):
+            inner = "o" if container == keyed else "part"
+            link = {"X-Symlink-Target": f"{container}/{inner}"}
+            assert client.put(keyed, f"link-{name}", headers=link).status == 201
+            document = json.dumps([{"path": f"/{container}/{inner}"}]).encode()
+            query = {"multipart-manifest": "put"}
+            assert client.request("PUT", keyed, f"slo-{name}", body=document, query=query).status == 201
+            dynamic = {"X-Object-Manifest": f"{container}/{inner}"}
+            assert client.put(keyed, f"dlo-{name}", headers=dynamic).status == 201
+        yield keyed, other
+
+
+def test_trap_36_tempurl_leads_no_further_than_its_key(
+    store: Store, client: Client, leading: tuple[str, str]
+) -> None:
+    """By links and large objects: a container's key stays inside the container, an account's inside the account."""
+    keyed, _ = leading
+    for kind, refused in (("link", 401), ("slo", 409), ("dlo", 401)):
+        inside = url(client, "GET", keyed, f"{kind}-in", key=CONTAINERS_KEY)
+        assert ask(store.address, "GET", inside, {}).body == b"content"
+        outside = ask(store.address, "GET", url(client, "GET", keyed, f"{kind}-out", key=CONTAINERS_KEY), {})
+        assert (outside.status, b"elsewhere" in outside.body) == (refused, False), kind
+        by_account = ask(store.address, "GET", url(client, "GET", keyed, f"{kind}-out"), {})
+        assert (by_account.status, by_account.body) == (200, b"elsewhere"), kind
+
+
+def test_trap_36_tempurl_leads_to_no_other_account(store: Store, client: Client, keyed: str) -> None:
+    """Though the one who made the link may read there."""
+    friend = store.client("test2:tester2", account_of="test2:tester2")
+    with friend.container({"X-Container-Read": "test:tester"}) as theirs:
+        friend.put(theirs, "o", body=b"theirs")
+        link = {"X-Symlink-Target": f"{theirs}/o", "X-Symlink-Target-Account": friend.account}
+        assert client.put(keyed, "abroad", headers=link).status == 201
+        assert client.get(keyed, "abroad").body == b"theirs"
+        reply = ask(store.address, "GET", url(client, "GET", keyed, "abroad"), {})
+        assert (reply.status, b"theirs" in reply.body) == (401, False)
+
+
+def test_trap_36_tempurl_copies_and_points_to_nothing(
+    store: Store, client: Client, leading: tuple[str, str]
+) -> None:
+    """No header makes a write one of something else, and nothing may be asked for that was not signed."""
+    keyed, other = leading
+    signed = url(client, "PUT", keyed, "new")
+    for pointer in ("X-Copy-From", "X-Symlink-Target", "X-Object-Manifest"):
+        reply = ask(store.address, "PUT", signed, {pointer: f"{other}/part"}, b"")
+        assert (reply.status, pointer in reply.text) == (400, True)
+    document = json.dumps([{"path": f"/{other}/part"}]).encode()
+    assert ask(store.address, "PUT", f"{signed}&multipart-manifest=put", {}, document).status == 201
+    stored = client.get(keyed, "new")
+    assert (stored.body, stored.headers.get("x-static-large-object")) == (document, None)
+    got = url(client, "GET", keyed, "o")
+    assert ask(store.address, "COPY", got, {"Destination": f"{keyed}/copy"}).status == 401
+    assert client.get(keyed, "copy").status == 404
+    for question in ("multipart-manifest=get", "symlink=get"):
+        for name in ("slo-out", "link-out"):
+            reply = ask(store.address, "GET", f"{url(client, 'GET', keyed, name)}&{question}", {})
+            assert (reply.status, reply.body) == (200, b"elsewhere")
+
+
 BOUNDARY = "AaB03x"
 
 
@@ -112,6 +182,7 @@ def test_trap_37_a_form_uploads_files(store: Store, client: Client, keyed: str) 
     assert reply.headers["location"] == "http://app/done?a=b&status=201&message="
 
 
+@pytest.mark.usefixtures("apus_proxy")
 def test_trap_37_a_form_is_held_to_what_was_signed(store: Store, client: Client, keyed: str) -> None:
     """Count, size, time, and who signed; nothing of what is refused is stored."""
     path = client.path(keyed, "up/")

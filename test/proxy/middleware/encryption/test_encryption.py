@@ -249,3 +249,27 @@ def test_no_text_breaks_the_parser(text: str) -> None:
             read(text)
         except CannotDecrypt:
             pass
+
+
+ROTATION: list[dict[str, str]] = [
+    {},
+    {"encryption_root_secret_new": OTHER},
+    {"encryption_root_secret_new": OTHER, "active_root_secret_id": "new"},
+]
+"""What a proxy is told, step after step of doc/operating.md."""
+
+
+@pytest.mark.parametrize("is_behind", [True, False], ids=["reader behind", "reader ahead"])
+@pytest.mark.parametrize("step", range(len(ROTATION) - 1))
+def test_a_rotation_that_stops_between_two_proxies_loses_nothing(step: int, is_behind: bool) -> None:
+    """One has been restarted, the other not yet: what either writes both read, and the rest of it can follow."""
+    memory = Memory()
+    ahead, behind = filtered(memory, ROTATION[step + 1]), filtered(memory, ROTATION[step])
+    writer, reader = (ahead, behind) if is_behind else (behind, ahead)
+    ask(writer, "PUT", b"plain text", HTTP_X_OBJECT_META_A="one")
+    assert ask(reader, "GET").read() == b"plain text"
+    ask(reader, "POST", HTTP_X_OBJECT_META_A="two")  # Now body and metadata may have different secrets.
+    finished = filtered(memory, ROTATION[-1])
+    for app in (writer, reader, finished):
+        reply = ask(app, "GET")
+        assert (reply.read(), reply.headers["x-object-meta-a"]) == (b"plain text", "two")
