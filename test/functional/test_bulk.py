@@ -128,7 +128,8 @@ def test_trap_38_bulk_delete_says_what_failed(store: Store, client: Client, cont
         body=f"{container}\nc/%FF\nc/%00".encode(),
         headers={"Accept": "text/xml"},
     )
-    assert reply.body.startswith(b'<?xml version="1.0" encoding="UTF-8"?>\n<delete>')
+    declared = b'<?xml version="1.0" encoding="UTF-8"?>\n' if store.proxy == "apus" else b""
+    assert reply.body.startswith(declared + b"<delete>")
     root = ET.fromstring(reply.body)
     assert root.findtext("response_status") == "400 Bad Request"
     assert [node.text for node in root.iter("status")] == [

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from clusters import AllInOne, all_in_one
+from side_by_side import Fronts, Pair, side_by_side
 from stock import StockPrograms, stock_programs, stock_venv
 
 
@@ -23,3 +24,21 @@ def stock(cluster: AllInOne) -> Iterator[StockPrograms]:
     with stock_programs(cluster) as programs:
         yield programs
     cluster.run("up")
+
+
+@pytest.fixture(scope="session", params=["apus", "stock"])
+def fronts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fronts]:
+    """Both proxies side by side, over storage servers of ours, then over stock's."""
+    stock_venv()
+    with all_in_one(tmp_path_factory.mktemp("fronts")) as ours, stock_programs(ours) as programs:
+        if request.param == "stock":
+            for number in range(1, ours.nodes + 1):
+                programs.replace_node(f"node{number}")
+        with side_by_side(ours, programs) as all_fronts:
+            yield all_fronts
+
+
+@pytest.fixture(params=["open", "encrypted"])
+def pair(request: pytest.FixtureRequest, fronts: Fronts) -> Pair:
+    """Both proxies over the same servers; what they store lies there in the open, then encrypted."""
+    return fronts.plain if request.param == "open" else fronts.encrypting

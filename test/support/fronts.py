@@ -16,7 +16,7 @@ from pathlib import Path
 
 from store import Store
 
-START_TIMEOUT_SECONDS = 30
+START_TIMEOUT_SECONDS = 60
 Filters = Mapping[str, Mapping[str, str]]
 
 

@@ -22,24 +22,38 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from clusters import ROOT, AllInOne, free_port_block, with_filters
+from clusters import ROOT, AllInOne, free_port_block
 from processes import kill_and_wait
+from store import Store
 
 KINDS = ("account", "container", "object")
 START_TIMEOUT_SECONDS = 60
-PROXY_PIPELINE = "catch_errors gatekeeper healthcheck proxy-logging cache listing_formats container_sync tempauth slo dlo versioned_writes symlink proxy-server"
-VERSIONS = {"allow_versioned_writes": "true", "allow_object_versioning": "true"}
-_PROXY_FILTERS = {
-    "catch_errors": "catch_errors",
-    "gatekeeper": "gatekeeper",
-    "healthcheck": "healthcheck",
-    "proxy-logging": "proxy_logging",
-    "listing_formats": "listing_formats",
-    "container_sync": "container_sync",
-    "slo": "slo",
-    "dlo": "dlo",
-    "symlink": "symlink",
+FORGETFUL = {"recheck_account_existence": "-10", "recheck_container_existence": "-10"}
+"""Lives that memcached takes to be over; 0 would be an endless one, and so would be a tenth of -1."""
+PROXY_FILTERS: Mapping[str, Mapping[str, str]] = {
+    "catch_errors": {},
+    "gatekeeper": {},
+    "healthcheck": {},
+    "proxy_logging": {},
+    "memcache": {},
+    "etag_quoter": {},
+    "listing_formats": {},
+    "container_sync": {},
+    "bulk": {},
+    "tempurl": {},
+    "formpost": {},
+    "tempauth": {"reseller_prefix": "AUTH"},
+    "staticweb": {},
+    "copy": {},
+    "container_quotas": {},
+    "account_quotas": {},
+    "slo": {},
+    "dlo": {},
+    "versioned_writes": {"allow_versioned_writes": "true", "allow_object_versioning": "true"},
+    "symlink": {},
 }
+"""Stock's filters by the names of their code, in stock's order: those of our default pipeline."""
+Filters = Mapping[str, Mapping[str, str]]
 
 
 def stock_venv() -> Path:
@@ -70,33 +84,17 @@ class StockPrograms:
         self.end(node)
         self.cluster.start(node)
 
-    def replace_proxy(self, last_filters: Mapping[str, Mapping[str, str]] | None = None) -> None:
+    def replace_proxy(self, last_filters: Filters | None = None) -> None:
         """End our proxy and serve its port with stock's, these filters of its right before the proxy."""
-        last = last_filters or {}
         for pid in self.cluster.pids("proxy-server"):
             kill_and_wait(pid)
-        memcached = self._start_memcached()
-        home = self.cluster.home
-        conf = _ini(home / "proxy" / "etc" / "proxy-server.conf")
-        users = {name: value for name, value in conf["filter:tempauth"].items() if name.startswith("user_")}
-        sections = {
-            "DEFAULT": self._common(conf["DEFAULT"]),
-            "pipeline:main": {"pipeline": with_filters(PROXY_PIPELINE, last)},
-            "app:proxy-server": {
-                "use": "egg:swift#proxy",
-                "account_autocreate": "true",
-                "allow_account_management": "true",
-            },
-            **{f"filter:{name}": {"use": f"egg:swift#{egg}"} for name, egg in _PROXY_FILTERS.items()},
-            "filter:cache": {"use": "egg:swift#memcache", "memcache_servers": f"127.0.0.1:{memcached}"},
-            "filter:versioned_writes": {"use": "egg:swift#versioned_writes", **VERSIONS},
-            "filter:tempauth": {"use": "egg:swift#tempauth", "reseller_prefix": "AUTH", **users},
-            **{f"filter:{name}": {"use": f"egg:swift#{name}", **how} for name, how in last.items()},
-        }
-        path = home / "proxy" / "etc" / "stock-proxy-server.conf"
-        _write(path, sections)
-        self._launch("proxy", "swift-proxy-server", path)
-        await_port(self.cluster.port)
+        self._start_proxy("proxy", self.cluster.port, last_filters or {})
+
+    def add_proxy(self, last_filters: Filters | None = None, *, forgets: bool = False) -> Store:
+        """Start a proxy of stock's beside those that run; one that forgets looks everything up anew."""
+        port = free_port_block(1)
+        self._start_proxy(f"proxy-{port}", port, last_filters or {}, FORGETFUL if forgets else {})
+        return Store(f"http://127.0.0.1:{port}", "stock")
 
     def give_back_proxy(self) -> None:
         """The other way round."""
@@ -121,6 +119,36 @@ class StockPrograms:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
+
+    def _start_proxy(
+        self, place: str, port: int, last_filters: Filters, options: Mapping[str, str] | None = None
+    ) -> None:
+        folder = self.cluster.home / "proxy" / "etc"
+        ours = _ini(folder / "proxy-server.conf")
+        users = {name: value for name, value in ours["filter:tempauth"].items() if name.startswith("user_")}
+        told = {
+            "memcache": {"memcache_servers": f"127.0.0.1:{self._start_memcached(place)}"},
+            "tempauth": users,
+        }
+        filters = {**PROXY_FILTERS, **last_filters}
+        sections = {
+            "DEFAULT": {**self._common(ours["DEFAULT"]), "bind_port": str(port)},
+            "pipeline:main": {"pipeline": " ".join((*filters, "proxy-server"))},
+            "app:proxy-server": {
+                "use": "egg:swift#proxy",
+                "account_autocreate": "true",
+                "allow_account_management": "true",
+                **(options or {}),
+            },
+            **{
+                f"filter:{name}": {"use": f"egg:swift#{name}", **filters[name], **told.get(name, {})}
+                for name in filters
+            },
+        }
+        path = folder / f"stock-{place}.conf"
+        _write(path, sections)
+        self._launch(place, "swift-proxy-server", path)
+        await_port(port)
 
     def _start_server(self, node: str, kind: str) -> int:
         path = self._server_conf(node, kind)
@@ -150,14 +178,12 @@ class StockPrograms:
             "log_address": "/dev/null",
         }
 
-    def _start_memcached(self) -> int:
+    def _start_memcached(self, place: str) -> int:
         program = shutil.which("memcached")
         if program is None:
             pytest.skip("memcached is missing; run: .ci/install test")
         port = free_port_block(1)
-        self._start(
-            "proxy", [program, "-u", getpass.getuser(), "-l", "127.0.0.1", "-p", str(port), "-U", "0"]
-        )
+        self._start(place, [program, "-u", getpass.getuser(), "-l", "127.0.0.1", "-p", str(port), "-U", "0"])
         await_port(port)
         return port
 
