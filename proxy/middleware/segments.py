@@ -4,14 +4,16 @@
         begin()     the first segment is open; or 409, 503
         transfer()  kernel to kernel, segment by segment
         iter()      where somebody looks at the bytes
+                    meanwhile the next few are opened, if they come soon
 
 Each segment is read with the client's rights, and must still be what the manifest says: its size, and its
 ETag where that is known. What is found wrong later than the first segment breaks the body off, so that no
-client takes it for whole. It does not know how a manifest looks.
+client takes it for whole, and not before its turn has come. It does not know how a manifest looks.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from ...common.concurrency import Task, spawn
 from ...common.errors import Refused, Unavailable
 from ...common.http.transfer import RawSocket, send
 from ...common.http.wsgi import Environ, WSGIApp, from_wsgi
@@ -26,6 +29,11 @@ from ...common.ranges import Span
 from .inner import Reply, ask, path_of
 
 log = logging.getLogger(__name__)
+
+AHEAD_MAX = 4
+"""Segments that are opened while one is sent: of many small ones, the time to open is all that counts."""
+AHEAD_BYTES_MAX = 1 << 20
+"""How far ahead they begin at most: over there, nobody waits long for a client who comes much later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +93,42 @@ class _Part:
         if count != self.length:
             raise Unavailable(f"{self.name} ended after {count} of {self.length} bytes")
 
+    def opened(self) -> _Part:
+        """Return itself: it is open."""
+        return self
+
     def close(self) -> None:
         """Let go of it."""
         close = getattr(self.body, "close", None)
         if close is not None:
             close()
+
+
+@dataclass(slots=True)
+class _Coming:
+    """A piece that is being opened, or that could not be: whose turn has not come need not know."""
+
+    task: Task[_Part]
+    length: int
+
+    def opened(self) -> _Part:
+        """Return it when it is open.
+
+        Raises:
+            Refused, Unavailable: as `SegmentedBody.begin`.
+        """
+        return self.task.wait()
+
+    def close(self) -> None:
+        """Let go of it as soon as there is something to let go of; nobody waits for that."""
+        if self.task.done:
+            self._close()
+        else:
+            spawn(self._close)
+
+    def _close(self) -> None:
+        with contextlib.suppress(Refused, Unavailable):  # It was not wanted in the end.
+            self.task.wait().close()
 
 
 class SegmentedBody:
@@ -101,7 +140,8 @@ class SegmentedBody:
         self._account = from_wsgi(environ["PATH_INFO"].split("/", 3)[2])
         self._name = environ["PATH_INFO"]
         self._pieces = pieces
-        self._open: deque[_Part] = deque()
+        self._open: deque[_Part | _Coming] = deque()
+        self._has_more = True
 
     def begin(self) -> None:
         """Open the first segment, so that an answer which cannot be given is not begun.
@@ -155,10 +195,31 @@ class SegmentedBody:
                 if piece is None:
                     return
                 self._open.append(self._opened(piece))
-            part = self._open[0]
+            part = self._open[0].opened()
+            self._open[0] = part
+            self._look_ahead()
             yield part
             self._open.popleft()
             part.close()
+
+    def _look_ahead(self) -> None:
+        """Have the next pieces opened that begin soon."""
+        distance = sum(part.length for part in self._open)
+        while self._has_more and len(self._open) <= AHEAD_MAX and distance <= AHEAD_BYTES_MAX:
+            try:
+                piece = next(self._pieces, None)
+            except (Refused, Unavailable) as problem:  # A manifest behind this one, in its turn.
+                self._has_more = False
+                self._open.append(_Coming(spawn(_raise, problem), 0))
+                return
+            if piece is None:
+                self._has_more = False
+            elif isinstance(piece, bytes):
+                self._open.append(self._opened(piece))
+                distance += len(piece)
+            else:
+                self._open.append(_Coming(spawn(self._opened, piece), piece.length))
+                distance += piece.length
 
     def _opened(self, piece: Piece | bytes) -> _Part:
         if isinstance(piece, bytes):
@@ -189,6 +250,10 @@ class SegmentedBody:
         status = problem.status if isinstance(problem, Refused) else 503
         fields = {"path": self._name, "problem": str(problem).strip(), "status": status}
         log.error("a large object could not be read to its end", extra=fields)
+
+
+def _raise(problem: Exception) -> _Part:
+    raise problem
 
 
 def _problem(reply: Reply, piece: Piece) -> str | None:
