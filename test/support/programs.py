@@ -37,7 +37,8 @@ def swift_command() -> str:
 def openstack(environment: Mapping[str, str], commands: Iterable[str], cwd: Path | None = None) -> list[Any]:
     """Run commands in one `openstack` (it takes seconds to start); return what they printed as JSON, in order."""
     program = str(Path(sys.executable).with_name("openstack"))
-    done = _done([program], environment, cwd, "\n".join(commands) + "\n")
+    quiet = {**environment, "PYTHONWARNINGS": "ignore"}
+    done = _done([program], quiet, cwd, "\n".join(commands) + "\n")
     if done.stderr:  # Its exit code says nothing when it is told what to do like this.
         raise CommandError(f"openstack: {done.stdout[-2000:]}{done.stderr[-4000:]}")
     said, rest = [], done.stdout.strip()
