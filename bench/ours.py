@@ -13,12 +13,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from apus.bin.samples import PROXY_FILTERS
 from apus.common.shared_rounds import NAME
 
 from .peer import Role
 from .shape import Shape, sections
 
-FILTERS = "catch_errors gatekeeper healthcheck metrics proxy_logging cache listing_formats tempauth"
 STORAGE_FILTERS = ("healthcheck", "metrics", "recon")
 _PROGRAMS = Path(sys.executable).parent
 
@@ -48,8 +48,9 @@ class Apus(Shape):
         options = {
             "proxy-server": ["account_autocreate = true"],
             "tempauth": ["reseller_prefix = AUTH", "user_test_tester = testing .admin"],
+            "versioned_writes": ["allow_versioned_writes = true", "allow_object_versioning = true"],
         }
-        return sections("apus", kind, FILTERS.split(), options)
+        return sections("apus", kind, [each.short_name for each in PROXY_FILTERS], options)
 
     def pids(self) -> Mapping[Role, Sequence[int]]:
         """Servers by what they serve, and whoever makes their writes durable."""

@@ -13,7 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-Fact = TypeVar("Fact")
+
+class Known(Protocol):
+    """A fact."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether no filter has to know anything of it."""
+
+
+Fact = TypeVar("Fact", bound=Known)
 
 FRESH_SHARE = 0.8
 """Of a fact's life: then one request asks anew, while the others still use it; or all would ask at once."""
@@ -37,6 +46,7 @@ class _Remembered(Generic[Fact]):
     """A fact, until when it is fresh, and until when it may be used."""
 
     fact: Fact
+    is_plain: bool
     renew_at: float
     stale_at: float
 
@@ -64,12 +74,20 @@ class InfoCache(Generic[Fact]):
         entry.renew_at = entry.stale_at  # Nobody else is to ask.
         return None
 
+    def are_plain(self, container: str, account: str) -> bool:
+        """Tell whether both are known to be plain; who only looks need not ask anew."""
+        first, second = self._facts.get(container), self._facts.get(account)
+        if first is None or second is None or not (first.is_plain and second.is_plain):
+            return False
+        return self._clock() <= min(first.stale_at, second.stale_at)
+
     def put(self, key: str, fact: Fact) -> None:
         """Remember a fact; the oldest makes room."""
         if len(self._facts) >= self._entries_max:
             self._facts.pop(next(iter(self._facts)), None)
         now = self._clock()
-        self._facts[key] = _Remembered(fact, now + self._seconds * FRESH_SHARE, now + self._seconds)
+        renew_at, stale_at = now + self._seconds * FRESH_SHARE, now + self._seconds
+        self._facts[key] = _Remembered(fact, fact.is_plain, renew_at, stale_at)
 
     def forget(self, key: str) -> None:
         """Drop a fact that a write has just made doubtful."""

@@ -39,6 +39,7 @@ class Infos:
             entries_max=settings.info_cache_entries,
             clock=time.monotonic,
         )
+        self.remembers_plain = self._cache.are_plain
 
     def account(self, environ: Environ, account: str) -> AccountInfo:
         """Return what is known of an account; status 503 when nobody could be asked."""

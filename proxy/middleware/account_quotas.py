@@ -28,6 +28,7 @@ from ..info import AccountInfo, ContainerInfo, get_account_info, get_container_i
 from .container_quotas import keeps_versions
 from .inner import ask, path_of
 from .quotas import NOTHING, Amount, Gate, Limit, Quota, is_quota, names_of, size_of_stored, usage_headers
+from .shortcut import Affair, Shortcut, passable
 
 KINDS = ("Quota-Bytes", "Quota-Count")
 OBSOLETE = (  # Names that were metadata once; their values mean the same.
@@ -183,9 +184,9 @@ def _key(name: str) -> str:
     return name.upper().replace("-", "_")
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], AccountQuotas]:
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Shortcut]:
     """PasteDeploy's entry: `use = egg:apus#account_quotas`."""
     config = parse(AccountQuotasConfig, {**global_conf, **local_conf})
     policies = ClusterConf.load(config.swift_dir).policies
     capabilities.register("account_quotas")
-    return lambda app: AccountQuotas(app, policies)
+    return passable(lambda app: AccountQuotas(app, policies), Affair(facts=True))

@@ -17,6 +17,7 @@ from ...common.http.wsgi import Environ, StartResponse, WSGIApp
 from ..info import ContainerInfo, get_container_info
 from .inner import path_of
 from .quotas import NOTHING, Amount, Gate, Limit, Quota, is_quota, names_of, size_of_stored, usage_headers
+from .shortcut import Affair, Shortcut, passable
 
 VALUES = (
     ("HTTP_X_CONTAINER_META_QUOTA_BYTES", "Invalid bytes quota."),
@@ -74,7 +75,7 @@ def _is_valid(value: str | None) -> bool:
     return not value or is_quota(value)
 
 
-def filter_factory(_global_conf: dict[str, str], **_local_conf: str) -> Callable[[WSGIApp], ContainerQuotas]:
+def filter_factory(_global_conf: dict[str, str], **_local_conf: str) -> Callable[[WSGIApp], Shortcut]:
     """PasteDeploy's entry: `use = egg:apus#container_quotas`."""
     capabilities.register("container_quotas")
-    return ContainerQuotas
+    return passable(ContainerQuotas, Affair(facts=True))

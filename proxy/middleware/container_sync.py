@@ -26,6 +26,7 @@ from ...common.sync_realms import Realm, Realms, signature, wire_path
 from ..authorization import let_in
 from ..info import get_container_info
 from .refusals import names_in, unauthorized
+from .shortcut import Affair, Shortcut, passable
 
 log = logging.getLogger(__name__)
 
@@ -165,8 +166,10 @@ def _unauthorized(environ: Environ) -> Answer:
     return answer
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], ContainerSync]:
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Shortcut]:
     """PasteDeploy's entry: `use = egg:apus#container_sync`."""
     config = parse(ContainerSyncConfig, {**global_conf, **local_conf})
     realms = Realms(os.path.join(config.swift_dir, sync_realms.FILE))
-    return lambda app: ContainerSync(app, config, realms)
+    return passable(
+        lambda app: ContainerSync(app, config, realms), Affair(headers=frozenset((AUTH_KEY, TARGET_KEY)))
+    )

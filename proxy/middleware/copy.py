@@ -27,6 +27,7 @@ from ..call import has_body
 from . import copy_headers
 from .inner import BodySource, Reply, call, heard, inner_environ
 from .named_paths import account_name, container_and_object
+from .shortcut import Affair, Shortcut, passable
 from .slow_answers import beating, document, form_for
 
 log = logging.getLogger(__name__)
@@ -230,7 +231,7 @@ def _with_copy(name: str, value: str) -> str:
     return value
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Copy]:
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Shortcut]:
     """PasteDeploy's entry: `use = egg:apus#copy`."""
     config = parse(CopyConfig, {**global_conf, **local_conf})
-    return lambda app: Copy(app, config)
+    return passable(lambda app: Copy(app, config), Affair(headers=frozenset((FROM,))))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import md5
 from operator import itemgetter
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 from ...common import conditions
 from ...common.cluster import DEFAULT_DIRECTORY, ClusterConf
@@ -28,12 +28,15 @@ from ...common.ranges import Span, choose, content_range
 from ...common.timestamp import ZERO, Timestamp
 from .inner import Reply, ask, heard, path_of
 from .segments import Piece, SegmentedBody
+from .shortcut import Affair, Shortcut, passable
 
 MANIFEST = "X-Object-Manifest"
 _MARKS = frozenset((MANIFEST, MANIFEST.lower()))
 _name = itemgetter(0)
 _IGNORE_RANGE = "HTTP_X_BACKEND_IGNORE_RANGE_IF_METADATA_PRESENT"
 _ANSWERED = frozenset((200, 206, 304, 412, 416))
+_JUDGED = frozenset(("304", "412"))
+"""Conditions were held against the manifest's own ETag; what says so does not tell its type."""
 _OF_THE_MANIFEST = frozenset(("etag", "content-length", "content-range"))
 _BOUNDED = re.compile(r"\s*bytes\s*=\s*\d+\s*-\s*\d+\s*", re.ASCII | re.IGNORECASE)
 
@@ -112,6 +115,9 @@ def span_of(header: str | None, large: Large) -> Span | None:
     return spans[0] if spans and _BOUNDED.fullmatch(header) and spans[0][1] < large.size else None
 
 
+AFFAIR = Affair(headers=frozenset(("HTTP_X_OBJECT_MANIFEST", "HTTP_RANGE")), marks=_MARKS)
+
+
 class DynamicLargeObjects:
     """The filter."""
 
@@ -147,6 +153,8 @@ class DynamicLargeObjects:
         if close is not None:
             close()
         environ["PATH_INFO"] = path  # A filter behind us may have changed it.
+        if status[:3] in _JUDGED:
+            headers = self._described(environ) or headers
         try:
             answer = self._large(environ, headers, prefix_of(value))
         except Refused as refusal:
@@ -154,6 +162,13 @@ class DynamicLargeObjects:
         except Unavailable as problem:
             answer = Answer.text(503, str(problem))
         return answer(environ, start_response)
+
+    def _described(self, environ: Environ) -> Headers:
+        """Return what is said of the manifest to who makes no conditions."""
+        query = dict(parse_qsl(environ.get("QUERY_STRING") or "", keep_blank_values=True))
+        reply = ask(self.app, environ, "HEAD", from_wsgi(environ["PATH_INFO"]), query=query)
+        reply.close()
+        return list(reply.answer().headers.items()) if reply.is_good else []
 
     def _large(self, environ: Environ, headers: Headers, place: Prefix) -> Answer:
         reply = self._listing(environ, place, "")
@@ -256,10 +271,8 @@ def _manifest_in(headers: Headers) -> str | None:
     return next(value for name, value in headers if name in _MARKS)
 
 
-def filter_factory(
-    global_conf: dict[str, str], **local_conf: str
-) -> Callable[[WSGIApp], DynamicLargeObjects]:
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Shortcut]:
     """PasteDeploy's entry: `use = egg:apus#dlo`."""
     config = parse(DloConfig, {**global_conf, **local_conf})
     page = ClusterConf.load(config.swift_dir).constraints.container_listing_limit
-    return lambda app: DynamicLargeObjects(app, page=page)
+    return passable(lambda app: DynamicLargeObjects(app, page=page), AFFAIR)

@@ -17,6 +17,7 @@ from ...common.config import parse, setting, true_value
 from ...common.constraints import API_VERSIONS
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp
 from ..info import get_account_info, get_container_info
+from .shortcut import Affair, passable
 
 STORED = "rfc-compliant-etags"
 
@@ -91,8 +92,10 @@ def is_quoted(etag: str) -> bool:
     return etag.startswith(('"', 'W/"')) and etag.endswith('"') and len(etag) > 1
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], EtagQuoter]:
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], WSGIApp]:
     """PasteDeploy's entry: `use = egg:apus#etag_quoter`."""
     config = parse(EtagQuoterConfig, {**global_conf, **local_conf})
     capabilities.register("etag_quoter", enable_by_default=config.enable_by_default)
-    return lambda app: EtagQuoter(app, config)
+    if config.enable_by_default:
+        return lambda app: EtagQuoter(app, config)
+    return passable(lambda app: EtagQuoter(app, config), Affair(known_facts=True))

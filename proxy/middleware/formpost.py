@@ -27,6 +27,7 @@ from ..info import get_account_info, get_container_info
 from .inner import Reply, ask
 from .multipart import Multipart, Part, attributes_of
 from .refusals import unauthorized
+from .shortcut import Affair, Shortcut, passable
 from .signatures import Key, Signature, allowed_digests, published, signing_keys
 
 VALUE_BYTES_MAX = 4096
@@ -248,8 +249,8 @@ def _for_other_origins(reply: Reply) -> dict[str, str]:
     return {name.title(): value for name, value in reply.headers.items() if name.startswith("access-control")}
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Formpost]:
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Shortcut]:
     """PasteDeploy's entry: `use = egg:apus#formpost`."""
     config = parse(FormpostConfig, {**global_conf, **local_conf})
     info.register("formpost", **published(allowed_digests(config.allowed_digests.split())))
-    return lambda app: Formpost(app, config)
+    return passable(lambda app: Formpost(app, config), Affair())

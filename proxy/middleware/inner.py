@@ -18,8 +18,11 @@ from urllib.parse import quote, urlencode
 from ...common.http.answer import Answer
 from ...common.http.wsgi import Environ, WSGIApp, to_wsgi
 
+ANSWERED = "apus.answered"
+"""Where shortcut.py keeps the answer that a row of filters is to find behind it."""
 OWN_KEYS = frozenset(
     (
+        ANSWERED,
         "CONTENT_LENGTH",
         "CONTENT_TYPE",
         "QUERY_STRING",

@@ -24,6 +24,7 @@ from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
 from . import listing_documents
 from .accept import best_match
 from .listing_documents import NUL, Row
+from .shortcut import Affair, Shortcut, passable
 
 log = logging.getLogger(__name__)
 
@@ -204,6 +205,6 @@ def _call(app: WSGIApp, environ: Environ) -> tuple[str, Headers, Iterable[bytes]
     return announced[0], announced[1], body
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], ListingFormats]:  # noqa: ARG001
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Shortcut]:  # noqa: ARG001
     """PasteDeploy's entry: `use = egg:apus#listing_formats`."""
-    return ListingFormats
+    return passable(ListingFormats, Affair())

@@ -23,6 +23,7 @@ from ..authorization import denial
 from ..info import get_container_info
 from . import web_pages
 from .inner import Reply, ask, call
+from .shortcut import Affair, Shortcut, passable
 from .tempurl import GENERATOR, SIGNER, Grant
 
 DIRECTORY_TYPE = "application/directory"
@@ -273,8 +274,10 @@ def _encoded(page: str) -> bytes:
     return page.encode("utf-8", "surrogateescape")
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Staticweb]:
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Shortcut]:
     """PasteDeploy's entry: `use = egg:apus#staticweb`."""
     config = parse(StaticwebConfig, {**global_conf, **local_conf})
     info.register("staticweb")
-    return lambda app: Staticweb(app, config)
+    return passable(
+        lambda app: Staticweb(app, config), Affair(headers=frozenset(("HTTP_X_WEB_MODE",)), strangers=True)
+    )

@@ -27,6 +27,7 @@ from . import links
 from .inner import Reply, ask, call, heard, inner_environ
 from .links import Link
 from .named_paths import account_name, container_and_object, decoded, encoded
+from .shortcut import Affair, Shortcut, passable
 
 TARGET, ACCOUNT = "HTTP_X_SYMLINK_TARGET", "HTTP_X_SYMLINK_TARGET_ACCOUNT"
 ETAG, BYTES = "HTTP_X_SYMLINK_TARGET_ETAG", "HTTP_X_SYMLINK_TARGET_BYTES"
@@ -38,6 +39,9 @@ KNOWN_ETAG = "HTTP_X_OBJECT_SYSMETA_SYMLINK_TARGET_ETAG"
 KNOWN_BYTES = "HTTP_X_OBJECT_SYSMETA_SYMLINK_TARGET_BYTES"
 """Said by a filter that has made a static link's target itself: nobody needs to look at it."""
 _TARGET_LENGTH = len(links.TARGET)
+AFFAIR = Affair(
+    headers=frozenset((TARGET, "HTTP_RANGE")), marks=frozenset((links.TARGET, links.TARGET.title()))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +199,7 @@ class Symlink:
             start_response(status, headers)
             return body
         said = {name.lower(): value for name, value in headers}
+        Reply(int(status[:3]), said, body).close()
         link = links.link_of(said)
         assert link is not None
         about = {name: value for name, value in said.items() if name.startswith("x-object-sysmeta-")}
@@ -288,8 +293,8 @@ def _etag(reply: Reply) -> str:
     return reply.headers.get("etag", "").strip('"')
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Symlink]:
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Shortcut]:
     """PasteDeploy's entry: `use = egg:apus#symlink`."""
     config = parse(SymlinkConfig, {**global_conf, **local_conf})
     info.register("symlink", symloop_max=config.symloop_max, static_links=True)
-    return lambda app: Symlink(app, config)
+    return passable(lambda app: Symlink(app, config), AFFAIR)

@@ -28,6 +28,7 @@ from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
 from ..authorization import let_in
 from ..info import get_account_info, get_container_info
 from .refusals import unauthorized
+from .shortcut import Affair, Shortcut, passable
 from .signatures import Key, Scope, Signature, allowed_digests, published, signing_keys
 
 log = logging.getLogger(__name__)
@@ -352,7 +353,7 @@ def _ignore(_piece: bytes) -> None:
     """Write nothing: what WSGI calls the write callable of an answer that is replaced."""
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Tempurl]:
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Shortcut]:
     """PasteDeploy's entry: `use = egg:apus#tempurl`."""
     config = parse(TempurlConfig, {**global_conf, **local_conf})
     info.register(
@@ -364,4 +365,4 @@ def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[
         outgoing_allow_headers=config.outgoing_allow_headers.split(),
         **published(allowed_digests(config.allowed_digests.split())),
     )
-    return lambda app: Tempurl(app, config)
+    return passable(lambda app: Tempurl(app, config), Affair())

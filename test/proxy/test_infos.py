@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,17 @@ from apus.proxy.info import get_account_info, get_container_info
 from apus.proxy.info_cache import InfoCache
 
 URL = "/v1/AUTH_t/c"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something known."""
+
+    name: str
+    is_plain: bool = True
+
+
+A, B, C = map(Fact, "ABC")
 
 
 @pytest.fixture
@@ -47,15 +59,15 @@ def heads(cluster: DoubledCluster) -> int:
 def test_a_fact_grows_stale_and_can_be_forgotten() -> None:
     """Facts live so many seconds; the oldest makes room; what is forgotten is asked again."""
     now = [0.0]
-    cache: InfoCache[str] = InfoCache(seconds=5, entries_max=2, clock=lambda: now[0])
-    cache.put("a", "A")
-    cache.put("b", "B")
-    assert cache.get("a") == "A"
-    cache.put("c", "C")
+    cache: InfoCache[Fact] = InfoCache(seconds=5, entries_max=2, clock=lambda: now[0])
+    cache.put("a", A)
+    cache.put("b", B)
+    assert cache.get("a") == A
+    cache.put("c", C)
     assert cache.get("a") is None
     now[0] = 6
     assert cache.get("b") is None
-    cache.put("d", "D")
+    cache.put("d", A)
     cache.forget("d")
     assert cache.get("d") is None
 
@@ -134,11 +146,28 @@ def test_middleware_learns_from_a_stranger_by_head() -> None:
 def test_one_asks_anew_while_the_others_go_on() -> None:
     """Late in a fact's life one caller is sent to ask; if it fails, the fact still ends when it should."""
     now = [0.0]
-    cache: InfoCache[str] = InfoCache(seconds=5, entries_max=2, clock=lambda: now[0])
-    cache.put("a", "A")
+    cache: InfoCache[Fact] = InfoCache(seconds=5, entries_max=2, clock=lambda: now[0])
+    cache.put("a", A)
     now[0] = 4.5
-    assert [cache.get("a") for _ in range(3)] == [None, "A", "A"]
+    assert [cache.get("a") for _ in range(3)] == [None, A, A]
     now[0] = 5.5
     assert cache.get("a") is None
-    cache.put("a", "B")
-    assert cache.get("a") == "B"
+    cache.put("a", B)
+    assert cache.get("a") == B
+
+
+def test_what_is_plain_is_known_without_asking_anew() -> None:
+    """As long as both facts live, and only if nothing about either concerns a filter."""
+    now = [0.0]
+    cache: InfoCache[Fact] = InfoCache(seconds=5, entries_max=9, clock=lambda: now[0])
+    cache.put("a", A)
+    assert not cache.are_plain("a/c", "a")
+    cache.put("a/c", C)
+    cache.put("a/special", Fact("D", is_plain=False))
+    assert cache.are_plain("a/c", "a")
+    assert not cache.are_plain("a/special", "a")
+    now[0] = 4.5
+    assert cache.are_plain("a/c", "a")
+    assert cache.get("a/c") is None, "who asks anew is still to be found"
+    now[0] = 5.5
+    assert not cache.are_plain("a/c", "a")

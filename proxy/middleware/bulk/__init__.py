@@ -24,6 +24,7 @@ from ....common.http.answer import Answer, status_line
 from ....common.http.errors import ClientDisconnect, ClientTimeout
 from ....common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
 from ..accept import best_match
+from ..shortcut import Affair, Shortcut, passable
 from ..slow_answers import FORMS, beating, document
 from .archive import FORMATS, Archive, BadArchive
 from .deletion import Deletion, Tally, names_in
@@ -204,7 +205,7 @@ class _Deleting(_Job):
         return facts, tally.errors
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Bulk]:
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Shortcut]:
     """PasteDeploy's entry: `use = egg:apus#bulk`."""
     config = parse(BulkConfig, {**global_conf, **local_conf})
     limits = ClusterConf.load(config.swift_dir).constraints
@@ -218,4 +219,4 @@ def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[
         max_deletes_per_request=config.max_deletes_per_request,
         max_failed_deletes=config.max_failed_deletes,
     )
-    return lambda app: Bulk(app, config, limits)
+    return passable(lambda app: Bulk(app, config, limits), Affair())

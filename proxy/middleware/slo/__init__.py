@@ -25,9 +25,10 @@ from ....common.http.answer import Answer
 from ....common.http.wsgi import Environ, StartResponse, WSGIApp
 from ..inner import Reply, call, heard
 from ..listing_formats import LISTING_BYTES_MAX
+from ..shortcut import Affair, Shortcut, passable
 from . import reading
 from .deleting import Deletion, delete_later
-from .reading import MARK, Question, is_manifest
+from .reading import MARK, MARKS, Question, is_manifest
 from .writing import Limits, Writing
 
 log = logging.getLogger(__name__)
@@ -161,6 +162,18 @@ class StaticLargeObjects:
         return answer(environ, start_response)
 
 
+AFFAIR = Affair(
+    headers=frozenset(
+        (
+            "HTTP_X_STATIC_LARGE_OBJECT",
+            "HTTP_RANGE",
+            "HTTP_IF_MATCH",
+            "HTTP_IF_NONE_MATCH",
+            "HTTP_IF_RANGE",
+        )
+    ),
+    marks=MARKS,
+)
 _METHODS = frozenset(("GET", "HEAD", "PUT", "POST", "DELETE"))
 _SLO_ETAG = re.compile(r"\s*;\s*slo_etag=([^;]*)")
 
@@ -184,7 +197,7 @@ def with_slo_etags(document: bytes) -> bytes:
     return orjson.dumps(rows)
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], StaticLargeObjects]:
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Shortcut]:
     """PasteDeploy's entry: `use = egg:apus#slo`."""
     config = parse(SloConfig, {**global_conf, **local_conf})
     info.register(
@@ -195,4 +208,4 @@ def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[
         min_segment_size=1,
         allow_async_delete=config.allow_async_delete,
     )
-    return lambda app: StaticLargeObjects(app, config)
+    return passable(lambda app: StaticLargeObjects(app, config), AFFAIR)

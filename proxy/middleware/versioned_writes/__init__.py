@@ -27,6 +27,7 @@ from ...info import ContainerInfo, get_container_info
 from ...infos import require_known
 from ..inner import ask, call, path_of
 from ..named_paths import decoded
+from ..shortcut import Affair, Shortcut, passable
 from . import accounts
 from .containers import VersionedContainers, query_of, refuse_both_forms
 from .copies import RESERVED_NAMES
@@ -172,7 +173,7 @@ def _versioned(info: ContainerInfo, account: str, container: str, name: str) -> 
     return Versioned(account, container, name, hidden, is_enabled, info)
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], VersionedWrites]:
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Shortcut]:
     """PasteDeploy's entry: `use = egg:apus#versioned_writes`."""
     config = parse(VersionedWritesConfig, {**global_conf, **local_conf})
     if config.allow_versioned_writes:
@@ -186,4 +187,4 @@ def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[
             raise Refused("allow_object_versioning needs the filter symlink behind versioned_writes")
         return VersionedWrites(app, config, limits)
 
-    return versioned_writes
+    return passable(versioned_writes, Affair(facts=True))
