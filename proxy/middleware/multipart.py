@@ -17,7 +17,10 @@ from ...common.errors import Refused
 
 PIECE_BYTES = 1 << 16
 HEADERS_BYTES_MAX = 1 << 14
+HEADERS_MAX = 64
+"""Of one part: browsers send two."""
 PARTS_MAX = 1000
+_blank_lines = re.compile(rb"(?:\r\n)*").match
 _ATTRIBUTE = re.compile(r';\s*([\w*.-]+)\s*=\s*("[^"]*"|[^;"\s]*)')
 
 
@@ -93,8 +96,9 @@ class Multipart:
     def _begin(self) -> None:
         while len(self._buffer) < len(self._delimiter):
             self._fill()
-            while self._buffer.startswith(b"\r\n\r\n"):
-                self._buffer = self._buffer[2:]
+            blank = _blank_lines(self._buffer)
+            assert blank is not None
+            self._buffer = self._buffer[max(blank.end() - 2, 0) :]  # The last one belongs to the delimiter.
         if not self._buffer.startswith(self._delimiter):
             raise Refused("invalid starting boundary")
         self._pass_delimiter()
@@ -112,9 +116,11 @@ class Multipart:
     def _headers(self) -> dict[str, str]:
         headers, left = {}, HEADERS_BYTES_MAX
         while line := self._line():
-            left -= len(line)
+            left -= max(len(line), HEADERS_BYTES_MAX // HEADERS_MAX)
             if left < 0:
-                raise Refused(f"a part's headers are longer than {HEADERS_BYTES_MAX} bytes")
+                raise Refused(
+                    f"a part's headers are more than {HEADERS_MAX}, or longer than {HEADERS_BYTES_MAX} bytes"
+                )
             name, _, value = line.decode("utf-8", "surrogateescape").partition(":")
             headers[name.strip().lower()] = value.strip()
         return headers

@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apus.common.errors import Refused
-from apus.proxy.middleware.multipart import HEADERS_BYTES_MAX, PARTS_MAX, Multipart, attributes_of
+from apus.proxy.middleware.multipart import (
+    HEADERS_BYTES_MAX,
+    HEADERS_MAX,
+    PARTS_MAX,
+    Multipart,
+    attributes_of,
+)
 
 # Bytes of which boundaries, and their beginnings, come up by chance.
 NEARLY = st.lists(st.sampled_from([b"\r", b"\n", b"-", b"--", b"B", b"\r\n--", b"x"]), max_size=20).map(
@@ -83,3 +89,20 @@ def test_attributes_are_read_as_browsers_write_them() -> None:
     said = 'Form-Data; name="a; b"; filename="C:\\\\x y.txt"; odd=1'
     assert attributes_of(said) == ("form-data", {"name": "a; b", "filename": "C:\\\\x y.txt", "odd": "1"})
     assert attributes_of("") == ("", {})
+
+
+def test_a_part_has_few_headers() -> None:
+    """However short they are: each costs more than its bytes."""
+    few = b"".join(b"h%d:\r\n" % number for number in range(30))
+    form = Multipart(io.BytesIO(b"--BB\r\n" + few + b"\r\nx\r\n--BB--\r\n"), b"BB")
+    assert [len(part.headers) for part in form] == [30]
+    many = b"h:\r\n" * (HEADERS_MAX + 1)
+    with pytest.raises(Refused, match="more than"):
+        list(Multipart(io.BytesIO(b"--BB\r\n" + many + b"\r\nx\r\n--BB--\r\n"), b"BB"))
+
+
+def test_blank_lines_before_the_first_boundary_count_for_nothing() -> None:
+    """A megabyte of them costs what its bytes cost, not their square."""
+    assert read(b"\r\n" * (1 << 19) + body([b"one"]), 1 << 16) == [b"one"]
+    with pytest.raises(Refused):
+        read(b"\r\n" * (1 << 19) + b"x" + body([b"one"]), 1 << 16)
