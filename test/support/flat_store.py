@@ -155,7 +155,9 @@ class FlatStore:
         moment = Timestamp.parse(headers["X-Timestamp"])
         status = conditions.judge(conditions.from_headers(environ), etag, moment)
         if status is not None:
-            return Answer(status, headers)
+            return Answer(
+                status, {**headers, "Content-Type": "text/plain"}
+            )  # As of a sentence, not of the object.
         header = environ.get("HTTP_RANGE")
         if any(name in present for name in _names(environ, "IGNORE_RANGE_IF_METADATA_PRESENT")):
             header = None
