@@ -37,8 +37,6 @@ _IGNORE_RANGE = "HTTP_X_BACKEND_IGNORE_RANGE_IF_METADATA_PRESENT"
 _ANSWERED = frozenset((200, 206, 304, 412, 416))
 _JUDGED = frozenset(("304", "412"))
 """Conditions were held against the manifest's own ETag; what says so does not tell its type."""
-_JUDGED = frozenset(("304", "412"))
-"""Conditions were held against the manifest's own ETag; what says so does not tell its type."""
 _OF_THE_MANIFEST = frozenset(("etag", "content-length", "content-range"))
 _BOUNDED = re.compile(r"\s*bytes\s*=\s*\d+\s*-\s*\d+\s*", re.ASCII | re.IGNORECASE)
 
@@ -164,13 +162,6 @@ class DynamicLargeObjects:
         except Unavailable as problem:
             answer = Answer.text(503, str(problem))
         return answer(environ, start_response)
-
-    def _described(self, environ: Environ) -> Headers:
-        """Return what is said of the manifest to who makes no conditions."""
-        query = dict(parse_qsl(environ.get("QUERY_STRING") or "", keep_blank_values=True))
-        reply = ask(self.app, environ, "HEAD", from_wsgi(environ["PATH_INFO"]), query=query)
-        reply.close()
-        return list(reply.answer().headers.items()) if reply.is_good else []
 
     def _described(self, environ: Environ) -> Headers:
         """Return what is said of the manifest to who makes no conditions."""
