@@ -13,16 +13,16 @@ client takes it for whole, and not before its turn has come. It does not know ho
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from ...common.concurrency import Task, spawn
-from ...common.errors import Refused, Unavailable
+from ...common.errors import ApusError, Refused, Unavailable
 from ...common.http.transfer import RawSocket, send
 from ...common.http.wsgi import Environ, WSGIApp, from_wsgi
 from ...common.ranges import Span
@@ -127,7 +127,7 @@ class _Coming:
             spawn(self._close)
 
     def _close(self) -> None:
-        with contextlib.suppress(Refused, Unavailable):  # It was not wanted in the end.
+        with suppress(ApusError):  # It was not wanted in the end.
             self.task.wait().close()
 
 
@@ -182,11 +182,12 @@ class SegmentedBody:
 
     def close(self) -> None:
         """Let go of what is open; what has not been asked for never is."""
-        while self._open:
-            self._open.popleft().close()
-        close = getattr(self._pieces, "close", None)
-        if close is not None:
-            close()
+        with ExitStack() as last:
+            while self._open:
+                last.callback(self._open.popleft().close)
+            close = getattr(self._pieces, "close", None)
+            if close is not None:
+                last.callback(close)
 
     def _parts(self) -> Iterator[_Part]:
         while True:
@@ -208,7 +209,7 @@ class SegmentedBody:
         while self._has_more and len(self._open) <= AHEAD_MAX and distance <= AHEAD_BYTES_MAX:
             try:
                 piece = next(self._pieces, None)
-            except (Refused, Unavailable) as problem:  # A manifest behind this one, in its turn.
+            except ApusError as problem:  # A manifest behind this one, in its turn.
                 self._has_more = False
                 self._open.append(_Coming(spawn(_raise, problem), 0))
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -56,6 +57,26 @@ def test_objects_their_metadata_and_deletions_follow(
     synchronise(cluster)
     assert there.get(target, "small").status == 404
     assert there.get(target, "sub/ü p%41").body == b"newer"
+
+
+def test_links_and_manifests_follow_as_they_are(
+    cluster: AllInOne, pair: tuple[Client, str, Client, str]
+) -> None:
+    """Before what they name, too, and though that is nowhere over there."""
+    here, origin, there, target = pair
+    with here.container() as parts:
+        here.put(parts, "part", body=b"content")
+        link = {"X-Symlink-Target": f"{parts}/part"}
+        assert here.put(origin, "link", headers=link).status == 201
+        document = json.dumps([{"path": f"/{parts}/part"}]).encode()
+        query = {"multipart-manifest": "put"}
+        assert here.request("PUT", origin, "large", body=document, query=query).status == 201
+        synchronise(cluster)
+        assert there.names_in(target) == ["large", "link"]
+        assert there.get(target, "link", symlink="get").headers["x-symlink-target"] == f"{parts}/part"
+        stored = there.request("GET", target, "large", query={"multipart-manifest": "get"})
+        assert stored.headers["x-static-large-object"] == "True"
+        assert stored.json()[0]["name"] == f"/{parts}/part"
 
 
 def test_another_key_keeps_the_container_shut(
