@@ -1,6 +1,6 @@
 """What each filter of the proxy's pipeline costs a request, in microseconds of CPU.
 
-    one authorised GET ──▶ filter ──▶ an application that does nothing   (each alone, then together)
+    one authorised GET ──▶ filter ──▶ an application that does nothing   (each alone, then all in their order)
 
     python -m bench.filters [--requests N] [--rounds N]     (or: python bench/filters.py)
 
@@ -11,14 +11,18 @@ rounds is shown: on a busy machine the others measure the neighbours.
 from __future__ import annotations
 
 import argparse
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any
 
-from apus.common import healthcheck, logs, metrics
+from apus.bin.samples import PROXY_FILTERS
+from apus.common import logs
 from apus.common.http.wsgi import Environ, StartResponse, WSGIApp
-from apus.proxy.middleware import cache, catch_errors, gatekeeper, listing_formats, proxy_logging, tempauth
+from apus.proxy.info import AccountInfo, ContainerInfo
 
 HEADERS = [
     ("Content-Type", "application/octet-stream"),
@@ -31,6 +35,10 @@ HEADERS = [
     ("X-Backend-Timestamp", "1700000000.12345"),
 ]
 PATH = "/v1/AUTH_test/container/object"
+SETTINGS = {
+    "tempauth": {"token_secret": "s" * 32, "user_test_tester": "testing .admin"},
+    "versioned_writes": {"allow_versioned_writes": "true", "allow_object_versioning": "true"},
+}
 KEY = {"HTTP_X_AUTH_USER": "test:tester", "HTTP_X_AUTH_KEY": "testing"}
 
 
@@ -55,14 +63,34 @@ class Input:
     bytes_read = 0
 
 
-def idle(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    """Answer at once, having asked the auth filter where there is one."""
-    authorize = environ.get("apus.authorize")
-    if authorize is not None:
-        environ["apus.acl"] = None
-        assert authorize(environ) is None
-    start_response("200 OK", list(HEADERS))
-    return Moving()
+class Idle:
+    """An application that answers at once, having asked the auth filter where there is one."""
+
+    _account, _container = AccountInfo(status=204), ContainerInfo(status=204)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer."""
+        authorize = environ.get("apus.authorize")
+        if authorize is not None:
+            environ["apus.acl"] = None
+            assert authorize(environ) is None
+        start_response("200 OK", list(HEADERS))
+        return Moving()
+
+    def account_info(self, environ: Environ, account: str) -> AccountInfo:
+        """Return a plain account's facts."""
+        del environ, account
+        return self._account
+
+    def container_info(self, environ: Environ, account: str, container: str) -> ContainerInfo:
+        """Return a plain container's facts."""
+        del environ, account, container
+        return self._container
+
+    def remembers_plain(self, container: str, account: str) -> bool:
+        """Say yes."""
+        del container, account
+        return True
 
 
 def environ_of(token: str) -> Environ:
@@ -110,31 +138,31 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=8)
     arguments = parser.parse_args()
-    auth = tempauth.filter_factory({}, token_secret="s" * 32, user_test_tester="testing .admin")
-    makers: dict[str, Callable[[Any], Any]] = {
-        "catch_errors": catch_errors.filter_factory({}),
-        "gatekeeper": gatekeeper.filter_factory({}),
-        "healthcheck": healthcheck.filter_factory({}),
-        "metrics": metrics.filter_factory({}),
-        "proxy_logging": proxy_logging.filter_factory({}),
-        "cache": cache.filter_factory({}),
-        "listing_formats": listing_formats.filter_factory({}),
-        "tempauth": auth,
-    }
-    given: dict[str, str] = {}
-    asking = environ_of("") | {"PATH_INFO": "/auth/v1.0"} | KEY
-    list(auth(idle)(asking, lambda _, headers: given.update(headers)))
-    environ = environ_of(given["X-Auth-Token"])
-    with tempfile.NamedTemporaryFile() as log:
-        logs.configure({"log_file": log.name}, "bench")
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "apus.conf").write_text("[swift-hash]\nswift_hash_path_suffix = bench\n")
+        makers = {each.short_name: _maker(each.short_name, folder) for each in reversed(PROXY_FILTERS)}
+        idle = Idle()
+        given: dict[str, str] = {}
+        asking = environ_of("") | {"PATH_INFO": "/auth/v1.0"} | KEY
+        list(makers["tempauth"](idle)(asking, lambda _, headers: given.update(headers)))
+        environ = environ_of(given["X-Auth-Token"])
+        logs.configure({"log_file": f"{folder}/log"}, "bench")
         bare = microseconds(idle, environ, arguments.requests, arguments.rounds)
         stack: WSGIApp = idle
-        for name, make in reversed(makers.items()):
+        for name, make in makers.items():
             alone = microseconds(make(idle), environ, arguments.requests, arguments.rounds) - bare
-            print(f"{name:16} {alone:6.1f} µs")
+            print(f"{name:18} {alone:6.1f} µs")
             stack = make(stack)
         together = microseconds(stack, environ, arguments.requests, arguments.rounds) - bare
-        print(f"{'all together':16} {together:6.1f} µs")
+        print(f"{'all together':18} {together:6.1f} µs")
+        logging.shutdown()  # What is still to be written goes where the log is.
+
+
+def _maker(name: str, folder: str) -> Callable[[Any], Any]:
+    """Return what puts a filter of ours before an application."""
+    (point,) = (each for each in distribution("apus").entry_points if each.name == name)
+    factory: Callable[..., Callable[[Any], Any]] = point.load()
+    return factory({"swift_dir": folder}, **SETTINGS.get(name, {}))
 
 
 if __name__ == "__main__":
