@@ -78,8 +78,7 @@ class RemoteContainer:
             connection = self._connection(url.scheme, url.netloc)
             try:
                 connection.request(method, self._seen_from_proxy(path + query), body, sent)
-                answer = connection.getresponse()
-                answer.read()
+                answer = connection.getresponse()  # What it says beyond its head concerns nobody.
             finally:
                 connection.close()
         except (OSError, http.client.HTTPException) as problem:

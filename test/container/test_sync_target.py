@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 
 from apus.common.errors import Refused
 from apus.common.sync_realms import Realms
+from apus.common.timestamp import Timestamp
 from apus.container.sync_remote import RemoteContainer
 from apus.container.sync_target import SyncTarget, SyncTargets
 
@@ -92,3 +96,26 @@ def test_a_key_of_any_letters_can_be_sent() -> None:
     remote = RemoteContainer(SyncTarget("http://127.0.0.1/v1/AUTH_a/c", None), "\u043a\u043b\u044e\u0447", 1)
     sent = remote._proof("PUT", "/v1/AUTH_a/c/o", "1.00000")["X-Container-Sync-Key"]
     assert sent.encode("latin-1").decode() == "\u043a\u043b\u044e\u0447"
+
+
+def test_what_the_other_cluster_says_beside_its_status_is_not_read() -> None:
+    """An answer without end holds nobody up and fills no memory."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        heard: list[bytes] = []
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                heard.append(connection.recv(65536))
+                connection.sendall(
+                    b"HTTP/1.1 409 Conflict\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+                )
+                with suppress(ConnectionResetError):
+                    connection.recv(1)  # Ends as soon as the other side has gone.
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/AUTH_a/c"
+        RemoteContainer(SyncTarget(url, None), "key", 30).delete("o", Timestamp.of(1))
+        thread.join()
+    assert heard[0].startswith(b"DELETE /v1/AUTH_a/c/o HTTP/1.1\r\n")
