@@ -291,7 +291,7 @@ def test_trap_44_a_forged_header_has_no_effect(client: Client, container: str, n
 
 
 @pytest.mark.usefixtures("apus_proxy")
-def test_hop_headers_name_nobody(client: Client, container: str) -> None:
+def test_trap_44_cve_2026_50221_hop_headers_name_nobody(client: Client, container: str) -> None:
     """A client's X-Container-Host would make the store call an address of the client's choice."""
     headers = {"X-Container-Host": "127.0.0.1:9", "X-Container-Partition": "1", "X-Container-Device": "d1"}
     assert client.put(container, "o", body=b"x", headers=headers).status == 201
