@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import trees
 from programs import swift
-from store import Client, Store
+from store import Client, Store, ask
 
 PIECE_BYTES = 1 << 20
 
@@ -313,6 +313,23 @@ def test_a_pipe_becomes_an_object(
         kinds = {name.startswith("piped/slo/") for name in client.names_in(f"{bucket}_segments")}
         assert (True in kinds) == (size == len(whole) and not more)
         assert ("x-object-manifest" in client.head(bucket, "piped").headers) == bool(more)
+
+
+def test_copies_and_temporary_urls(store: Store, client: Client, bucket: str, tmp_path: Path) -> None:
+    """A copy takes the metadata along or new ones; a URL opens what it names; what is missing is exit code 3."""
+    client.put(bucket, "o ?", body=b"abc", headers={"X-Object-Meta-Old": "1"})
+    apus(store, tmp_path, "copy", bucket, "o ?", "-d", f"/{bucket}/kept", "-m", "New:2")
+    apus(store, tmp_path, "copy", bucket, "o ?", "-d", f"/{bucket}/fresh", "-M", "-m", "New:2")
+    for name, old in (("kept", "1"), ("fresh", None)):
+        headers = client.head(bucket, name).headers
+        assert (headers.get("x-object-meta-old"), headers["x-object-meta-new"]) == (old, "2")
+    told = records(apus(store, tmp_path, "copy", bucket, "missing", "-d", f"/{bucket}/x", "--json", code=3))
+    assert [(each["status"], each["code"]) for each in told if "code" in each] == [("failed", 3)]
+    apus(store, tmp_path, "post", bucket, "-m", "Temp-URL-Key:secret")
+    place = store.endpoint + client.path(bucket, "o ?")
+    for method, status in (("GET", 200), ("PUT", 401)):
+        url = apus(store, tmp_path, "tempurl", method, "600", place, "secret").strip()
+        assert ask(store.address, "GET", url.removeprefix(store.endpoint), {}).status == status
 
 
 def test_bad_input_is_said_plainly(store: Store, bucket: str, tmp_path: Path) -> None:
