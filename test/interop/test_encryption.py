@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 
 import pytest
 from clusters import AllInOne
+from side_by_side import Fronts
 from stock import StockPrograms
 from store import Client
 
@@ -76,3 +78,32 @@ def test_our_proxy_encrypts_over_stocks_servers(
     client = cluster.store.client()
     write(client, "over-")
     read(client, "over-")
+
+
+def test_what_lay_in_the_open_lives_on_beside_what_is_encrypted(fronts: Fronts) -> None:
+    """Where encryption is turned on: large objects of old and new segments, links to old ones, copies."""
+    halves = {"part/0": b"0" * 70_000, "part/1": b"1" * 500}
+    whole = b"".join(halves.values())
+    pairs = ((fronts.plain.ours, fronts.encrypting.stocks), (fronts.plain.stocks, fronts.encrypting.ours))
+    for before, after in pairs:
+        old, new = before.client(), after.client()
+        with old.container() as container:
+            for name, body in halves.items():
+                assert old.put(container, name, body=body).status == 201
+            parts = json.dumps([{"path": f"/{container}/{name}"} for name in halves]).encode()
+            query = {"multipart-manifest": "put"}
+            assert old.request("PUT", container, "slo", body=parts, query=query).status == 201
+            old.put(container, "dlo", headers={"X-Object-Manifest": f"{container}/part/"})
+            assert new.put(container, "part/1", body=halves["part/1"]).status == 201
+            new.put(container, "link", headers={"X-Symlink-Target": f"{container}/slo"})
+            headers = {"Destination": f"{container}/copy"}
+            assert new.request("COPY", container, "slo", headers=headers).status == 201
+            for name in ("slo", "dlo", "link", "copy"):
+                reply = new.get(container, name, headers={"Range": "bytes=69998-70001"})
+                assert (reply.status, reply.body) == (206, b"0011"), name
+                assert new.get(container, name).body == whole, name
+            rows = {row["name"]: row for row in new.get(container, format="json").json()}
+            assert rows["copy"]["hash"] == hashlib.md5(whole).hexdigest()
+            assert rows["part/1"]["hash"] == hashlib.md5(halves["part/1"]).hexdigest()
+            assert old.get(container, "part/0").body == halves["part/0"]
+            assert old.get(container, "part/1").body != halves["part/1"]
