@@ -119,20 +119,21 @@ def _tell(display: Display, place: str, leftover: Leftover, now: datetime) -> No
 def _used(
     session: Session, container: str, place: str, rows: list[dict[str, Any]], options: argparse.Namespace
 ) -> set[str]:
-    """What manifests name: those of the segments' own objects, and of all large ones listed."""
-    names = {upload.object_name for row in rows if (upload := Upload.of(row["name"]))}
-    names |= {row["name"] for row in session.listing(container) if "slo_etag" in row}
+    """What manifests name: those of the segments' own objects, and of all large ones in either place."""
+    manifests = {(container, upload.object_name) for row in rows if (upload := Upload.of(row["name"]))}
+    manifests |= {(container, row["name"]) for row in session.listing(container) if "slo_etag" in row}
+    manifests |= {(place, row["name"]) for row in rows if "slo_etag" in row}
     head = f"/{place}/"
 
-    def of(name: str) -> set[str]:
-        facts = session.head(container, name)
+    def of(manifest: tuple[str, str]) -> set[str]:
+        facts = session.head(*manifest)
         if facts is None or not is_static(facts):
             return set()
-        parts = manifest_rows(session, container, name)
+        parts = manifest_rows(session, *manifest)
         return {part["name"].removeprefix(head) for part in parts if part.get("name", "").startswith(head)}
 
     used: set[str] = set()
-    for found in session.each("objects", of, sorted(names), threads=options.object_threads):
+    for found in session.each("objects", of, sorted(manifests), threads=options.object_threads):
         used |= found
     return used
 

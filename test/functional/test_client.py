@@ -283,8 +283,13 @@ def test_all_versions_go_with_their_segments(
 def test_segments_that_nobody_owns_are_listed_and_removed(
     store: Store, client: Client, bucket: str, large: Path, tmp_path: Path
 ) -> None:
-    """Those of a given-up upload; those that a manifest names stay, and young ones too."""
+    """Those of a given-up upload; those that a manifest names stay, beside it or not, and young ones too."""
     apus(store, tmp_path, "upload", bucket, "big", "-S", "1M")
+    part = "other/slo/1.000000/2/1/00000000"
+    client.put(f"{bucket}_segments", part, body=b"x")
+    body = json.dumps([{"path": f"/{bucket}_segments/{part}"}]).encode()
+    query = {"multipart-manifest": "put"}
+    assert client.request("PUT", f"{bucket}_segments", "inner", body=body, query=query).status == 201
     owned = client.names_in(f"{bucket}_segments")
     lost = "gone/slo/1.000000/2/1/00000000"
     client.put(f"{bucket}_segments", lost, body=b"x")
