@@ -77,7 +77,11 @@ def test_what_is_no_target_is_refused(targets: SyncTargets, wrong: str) -> None:
     assert refusal.value.status == 400
 
 
-@given(st.text(st.characters(exclude_categories=["Cc"])))
+@given(
+    st.one_of(st.text(st.characters(exclude_categories=["Cs"])).map(str.encode), st.binary()).map(
+        lambda data: data.decode("utf-8", "surrogateescape")
+    )
+)
 def test_whatever_owners_write_is_understood_or_refused(
     tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
