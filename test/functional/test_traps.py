@@ -35,6 +35,7 @@ def test_trap_2_a_refused_body_is_drained_or_ends_the_connection(store: Store, c
     assert header_lines(large.content, b"Connection") == [b"Connection: close"]
 
 
+@pytest.mark.usefixtures("apus_proxy")
 def test_trap_3_chunked_is_known_in_any_case_and_extensions_are_ignored(
     store: Store, client: Client, container: str
 ) -> None:
