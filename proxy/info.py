@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
 from ..common.errors import Refused
-from ..common.http.wsgi import Environ, WSGIApp, from_wsgi
+from ..common.http.wsgi import Environ, WSGIApp, from_wsgi, let_go
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,9 +236,7 @@ def _head(environ: Environ, app: WSGIApp, *names: str) -> tuple[int, dict[str, s
         for _ in body:
             pass
     finally:
-        close = getattr(body, "close", None)
-        if close is not None:
-            close()
+        let_go(body)
     if not answered:
         raise Refused("the rest of the pipeline gave no answer", 500)
     return answered[-1]

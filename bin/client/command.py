@@ -65,27 +65,17 @@ def header_line(text: str) -> str:
 
 def add_header_option(parser: argparse.ArgumentParser) -> None:
     """`-H name:value`, as often as wanted."""
-    parser.add_argument(
-        "-H",
-        "--header",
-        type=header_line,
-        action="append",
-        default=[],
-        metavar="NAME:VALUE",
-        help="request header",
-    )
+    _add_lines_option(parser, "-H", "--header", "request header")
 
 
 def add_meta_option(parser: argparse.ArgumentParser) -> None:
     """`-m name:value`, as often as wanted."""
+    _add_lines_option(parser, "-m", "--meta", "metadata item")
+
+
+def _add_lines_option(parser: argparse.ArgumentParser, short: str, long: str, what: str) -> None:
     parser.add_argument(
-        "-m",
-        "--meta",
-        type=header_line,
-        action="append",
-        default=[],
-        metavar="NAME:VALUE",
-        help="metadata item",
+        short, long, type=header_line, action="append", default=[], metavar="NAME:VALUE", help=what
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from .wsgi import Environ, StartResponse
+from .wsgi import Environ, StartResponse, let_go
 
 _PHRASES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus} | {
     302: "302 Found",
@@ -59,8 +59,6 @@ class Answer:
             body = [body] if body else []
         start_response(_PHRASES.get(status) or status_line(status), list(headers.items()))
         if environ["REQUEST_METHOD"] == "HEAD" or status in BODILESS:
-            close = getattr(body, "close", None)
-            if close is not None:
-                close()
+            let_go(body)
             return []
         return body

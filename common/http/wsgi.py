@@ -16,6 +16,13 @@ StartResponse = Callable[..., Any]
 WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
+def let_go(body: object) -> None:
+    """Close a body that need not be read any further, if it can be closed."""
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+
+
 def from_wsgi(text: str) -> str:
     """Return the text whose UTF-8 bytes a WSGI string carries; bytes that are not UTF-8 become surrogates."""
     if text.isascii():

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from ...common.constraints import check_container_name
 from ...common.errors import Refused
 from ...common.http.answer import Answer
+from ...common.http.wsgi import let_go
 from .. import backend_headers
 from ..answers import HTML, answer_of, plain
 from ..authorization import denial
@@ -59,7 +60,7 @@ class ContainerController:
             self._services.infos.learn(call.environ, info, call.account, call.container)
         refusal = denial(call.environ, info.read_acl)
         if refusal is not None:
-            _discard(answer)
+            let_go(answer.body)
             return refusal
         self._name_policy(answer)
         self._hide_from_strangers(call, answer)
@@ -212,9 +213,3 @@ def clean_acls(call: Call) -> None:
                 call.environ[key] = cleaner(name, call.environ[key])
             except ValueError as problem:
                 raise Refused(str(problem)) from problem
-
-
-def _discard(answer: Answer) -> None:
-    close = getattr(answer.body, "close", None)
-    if close is not None:
-        close()

@@ -14,7 +14,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import md5
-from operator import itemgetter
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -23,7 +22,7 @@ from ...common.cluster import DEFAULT_DIRECTORY, ClusterConf
 from ...common.config import parse, setting
 from ...common.errors import Refused, Unavailable
 from ...common.http.answer import Answer
-from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
+from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi, let_go
 from ...common.ranges import Span, choose, content_range
 from ...common.timestamp import ZERO, Timestamp
 from .inner import Reply, ask, heard, path_of
@@ -32,7 +31,6 @@ from .shortcut import Affair, Shortcut, passable
 
 MANIFEST = "X-Object-Manifest"
 _MARKS = frozenset((MANIFEST, MANIFEST.lower()))
-_name = itemgetter(0)
 _IGNORE_RANGE = "HTTP_X_BACKEND_IGNORE_RANGE_IF_METADATA_PRESENT"
 _ANSWERED = frozenset((200, 206, 304, 412, 416))
 _JUDGED = frozenset(("304", "412"))
@@ -149,9 +147,7 @@ class DynamicLargeObjects:
         if value is None or int(status[:3]) not in _ANSWERED:
             start_response(status, headers)
             return body
-        close = getattr(body, "close", None)
-        if close is not None:
-            close()
+        let_go(body)
         environ["PATH_INFO"] = path  # A filter behind us may have changed it.
         if status[:3] in _JUDGED:
             headers = self._described(environ) or headers
@@ -265,10 +261,7 @@ def _is_object(environ: Environ) -> bool:
 
 
 def _manifest_in(headers: Headers) -> str | None:
-    # Every read of a plain object comes by here: a set and `map` take 0.4 µs, a loop 1.1.
-    if _MARKS.isdisjoint(map(_name, headers)):
-        return None
-    return next(value for name, value in headers if name in _MARKS)
+    return next((value for name, value in headers if name in _MARKS), None)
 
 
 def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Shortcut]:

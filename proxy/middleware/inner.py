@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from ...common.http.answer import Answer
-from ...common.http.wsgi import Environ, WSGIApp, to_wsgi
+from ...common.http.wsgi import Environ, WSGIApp, let_go, to_wsgi
 
 ANSWERED = "apus.answered"
 """Where shortcut.py keeps the answer that a row of filters is to find behind it."""
@@ -82,9 +82,7 @@ class Reply:
 
     def close(self) -> None:
         """Let go of the body; what nobody has read stays where it is."""
-        close = getattr(self.body, "close", None)
-        if close is not None:
-            close()
+        let_go(self.body)
 
     def answer(self) -> Answer:
         """Return it as the answer to the client."""
@@ -186,9 +184,7 @@ class _Begun:
 
     def close(self) -> None:
         """Let go of it."""
-        close = getattr(self._body, "close", None)
-        if close is not None:
-            close()
+        let_go(self._body)
 
 
 def begun(body: Iterable[bytes]) -> Iterable[bytes]:

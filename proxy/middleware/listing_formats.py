@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import orjson
@@ -20,9 +19,10 @@ import orjson
 from ...common.config import true_value
 from ...common.constraints import API_VERSIONS
 from ...common.http.answer import Answer, status_line
-from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
+from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi, let_go
 from . import listing_documents
 from .accept import best_match
+from .inner import heard
 from .listing_documents import NUL, Row
 from .shortcut import Affair, Shortcut, passable
 
@@ -62,7 +62,7 @@ class ListingFormats:
         if asked is not None:
             environ["HTTP_ACCEPT"] = wanted  # For a filter behind this one that has no other form than JSON.
         environ.setdefault("swift.format_listing", True)
-        status, headers, body = _call(self.app, environ)
+        status, headers, body = heard(self.app, environ)
         if status[:3] not in ("200", "204") or not environ["swift.format_listing"]:
             start_response(status, headers)
             return body
@@ -87,9 +87,7 @@ def _render(
     if not length.isdigit() or int(length) > LISTING_BYTES_MAX:
         return answer
     document = b"".join(body)
-    close = getattr(body, "close", None)
-    if close is not None:
-        close()
+    let_go(body)
     rendered = _document(document, target, wanted, with_reserved=_may_see_reserved(environ))
     if rendered is None:
         return status, headers, [document]
@@ -190,19 +188,6 @@ def _described(headers: Headers, media_type: str, length: int) -> Headers:
     """Return the headers with the type and length of what is sent instead."""
     others = [pair for pair in headers if pair[0].lower() not in ("content-type", "content-length")]
     return [*others, ("Content-Type", f"{media_type}; charset=utf-8"), ("Content-Length", str(length))]
-
-
-def _call(app: WSGIApp, environ: Environ) -> tuple[str, Headers, Iterable[bytes]]:
-    """Call the application and return what it announced and its body."""
-    announced: list[Any] = []
-
-    def start(status: str, headers: Headers, exc_info: Any = None) -> None:  # noqa: ARG001 - the interface
-        announced[:] = (status, headers)
-
-    body = app(environ, start)
-    if not announced:  # A generator announces itself when its first piece is taken.
-        body = [b"".join(body)]
-    return announced[0], announced[1], body
 
 
 def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], Shortcut]:  # noqa: ARG001

@@ -24,7 +24,7 @@ from urllib.parse import quote
 from ...common.concurrency import Task, spawn
 from ...common.errors import ApusError, Refused, Unavailable
 from ...common.http.transfer import RawSocket, send
-from ...common.http.wsgi import Environ, WSGIApp, from_wsgi
+from ...common.http.wsgi import Environ, WSGIApp, from_wsgi, let_go
 from ...common.ranges import Span
 from .inner import Reply, ask, path_of
 
@@ -99,9 +99,7 @@ class _Part:
 
     def close(self) -> None:
         """Let go of it."""
-        close = getattr(self.body, "close", None)
-        if close is not None:
-            close()
+        let_go(self.body)
 
 
 @dataclass(slots=True)
@@ -185,9 +183,7 @@ class SegmentedBody:
         with ExitStack() as last:
             while self._open:
                 last.callback(self._open.popleft().close)
-            close = getattr(self._pieces, "close", None)
-            if close is not None:
-                last.callback(close)
+            last.callback(let_go, self._pieces)
 
     def _parts(self) -> Iterator[_Part]:
         while True:

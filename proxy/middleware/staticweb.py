@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 from ...common import info
 from ...common.config import parse, setting, true_value
 from ...common.http.answer import Answer
-from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi, to_wsgi
+from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi, let_go, to_wsgi
 from ..authorization import denial
 from ..info import get_container_info
 from . import web_pages
@@ -147,7 +147,7 @@ class _Visit:
         index = self._index()
         if index is not None:
             if index.status // 100 in (2, 3) and not is_directory:
-                _let_go(index)
+                let_go(index.body)
                 return self._redirect()
             return index
         if is_directory:
@@ -222,7 +222,7 @@ class _Visit:
         if not reply.is_good:
             reply.close()
             return answer
-        _let_go(answer)
+        let_go(answer.body)
         page = reply.answer()
         page.status = answer.status
         return page
@@ -262,12 +262,6 @@ class _Visit:
 
 def _missing() -> Answer:
     return Answer.text(404, "There is no such page.\n")
-
-
-def _let_go(answer: Answer) -> None:
-    close = getattr(answer.body, "close", None)
-    if close is not None:
-        close()
 
 
 def _encoded(page: str) -> bytes:

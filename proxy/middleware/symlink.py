@@ -21,11 +21,12 @@ from ...common import info
 from ...common.config import parse, setting
 from ...common.errors import Refused
 from ...common.http.answer import Answer
-from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
+from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi, let_go
 from ..call import has_body
 from . import links
 from .inner import Reply, ask, call, heard, inner_environ
 from .links import Link
+from .listing_documents import holds_mark
 from .named_paths import account_name, container_and_object, decoded, encoded
 from .shortcut import Affair, Shortcut, passable
 
@@ -38,7 +39,6 @@ POLICY = "HTTP_X_BACKEND_STORAGE_POLICY_INDEX"
 KNOWN_ETAG = "HTTP_X_OBJECT_SYSMETA_SYMLINK_TARGET_ETAG"
 KNOWN_BYTES = "HTTP_X_OBJECT_SYSMETA_SYMLINK_TARGET_BYTES"
 """Said by a filter that has made a static link's target itself: nobody needs to look at it."""
-_TARGET_LENGTH = len(links.TARGET)
 AFFAIR = Affair(
     headers=frozenset((TARGET, "HTTP_RANGE")), marks=frozenset((links.TARGET, links.TARGET.title()))
 )
@@ -199,7 +199,7 @@ class Symlink:
             start_response(status, headers)
             return body
         said = {name.lower(): value for name, value in headers}
-        Reply(int(status[:3]), said, body).close()
+        let_go(body)
         link = links.link_of(said)
         assert link is not None
         about = {name: value for name, value in said.items() if name.startswith("x-object-sysmeta-")}
@@ -217,10 +217,8 @@ class Symlink:
             start_response(status, headers)
             return body
         document = b"".join(body)
-        close = getattr(body, "close", None)
-        if close is not None:
-            close()
-        if b";" in document and links.ROW_MARK in document:  # The byte before it is found 25 times faster.
+        let_go(body)
+        if holds_mark(document, links.ROW_MARK):
             version, account = _whereabouts(environ)
             rows = orjson.loads(document)
             document = orjson.dumps([links.listed(row, version=version, account=account) for row in rows])
@@ -277,10 +275,7 @@ def _ignore_range_of_links(environ: Environ) -> None:
 
 
 def _tells_of_link(headers: list[tuple[str, str]]) -> bool:
-    for name, _ in headers:  # noqa: SIM110 - in every read's way, and any() costs twice as much
-        if len(name) == _TARGET_LENGTH and name.lower() == links.TARGET:
-            return True
-    return False
+    return any(name.lower() == links.TARGET for name, _ in headers)
 
 
 def _is_json(headers: list[tuple[str, str]]) -> bool:

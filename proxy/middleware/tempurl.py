@@ -24,7 +24,7 @@ from urllib.parse import parse_qsl, quote
 from ...common import info
 from ...common.config import parse, setting
 from ...common.http.answer import Answer
-from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
+from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi, let_go
 from ..authorization import let_in
 from ..info import get_account_info, get_container_info
 from .refusals import unauthorized
@@ -307,9 +307,7 @@ class _Visit:
         """Return the body, unless the answer turned out to be one that was not signed for."""
         if self._refusal is None:
             return body
-        close = getattr(body, "close", None)
-        if close is not None:
-            close()
+        let_go(body)
         return self._refusal(self._environ, self._start_response)
 
     def _disposed(self, headers: Headers, *, inline: bool) -> Headers:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
+from ....common.http.wsgi import let_go
 from .cipher import CannotDecrypt, counter_mode
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(?:\d+|\*)")
@@ -125,6 +126,4 @@ class DecryptedBody:
 
     def close(self) -> None:
         """Let go of the body."""
-        close = getattr(self._body, "close", None)
-        if close is not None:
-            close()
+        let_go(self._body)

@@ -24,6 +24,7 @@ from ....common.errors import Corrupt, Refused, Unavailable
 from ....common.http.answer import Answer
 from ....common.http.wsgi import Environ, StartResponse, WSGIApp
 from ..inner import Reply, call, heard
+from ..listing_documents import holds_mark
 from ..listing_formats import LISTING_BYTES_MAX
 from ..shortcut import Affair, Shortcut, passable
 from . import reading
@@ -140,9 +141,7 @@ class StaticLargeObjects:
         is_json = reply.headers.get("content-type", "").partition(";")[0] == "application/json"
         if reply.is_good and is_json and length.isdigit() and int(length) <= LISTING_BYTES_MAX:
             document = reply.read()
-            # Looking for the word spares listings without large objects the parsing, and looking for the byte
-            # before it most listings the search for it: of 10,000 rows 0.02 ms instead of 0.9, or of 20.
-            if b";" in document and b"slo_etag" in document:
+            if holds_mark(document, b"slo_etag"):  # Most do not, and are spared the parsing.
                 document = with_slo_etags(document)
                 reply.headers["content-length"] = str(len(document))
             reply.body = [document]

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import md5
-from operator import itemgetter
 from urllib.parse import quote
 
 from ....common import conditions
@@ -35,7 +34,6 @@ from .pieces import Fetch, framed_pieces, pieces_of
 ETAG, SIZE = "X-Object-Sysmeta-Slo-Etag", "X-Object-Sysmeta-Slo-Size"
 MARK = "X-Static-Large-Object"
 MARKS = frozenset((MARK, MARK.lower()))
-_name = itemgetter(0)
 _OF_THE_MANIFEST = frozenset(("etag", "content-length", "content-range", ETAG.lower(), SIZE.lower()))
 """What answers about the large object leave out: a copy of its bytes must not have a manifest's marks."""
 _SUB_MANIFESTS_MAX = 20
@@ -59,9 +57,6 @@ def _add(environ: Environ, key: str, name: str) -> None:
 
 def is_manifest(headers: Headers) -> bool:
     """Whether an answer's headers are those of a static large object."""
-    # Every read of a plain object comes by here: a set and `map` take 0.4 µs, a loop 1.1.
-    if MARKS.isdisjoint(map(_name, headers)):
-        return False
     return any(name in MARKS and true_value(value) for name, value in headers)
 
 
