@@ -12,7 +12,7 @@ from store import Client, Reply, Store, ask
 from swiftclient.utils import generate_temp_url
 
 KEY = "a secret of the owner's"
-LATER = int(time.time()) + 600
+LATER = int(time.time()) + 86_400
 
 
 @pytest.fixture

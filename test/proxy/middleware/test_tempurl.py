@@ -21,7 +21,7 @@ from apus.proxy.middleware.signatures import Signature, allowed_digests
 from apus.proxy.middleware.tempurl import Grant, Tempurl, TempurlConfig, disposition, filter_factory
 
 PATH = "/v1/AUTH_a/c/o"
-LATER = int(time.time()) + 3600
+LATER = int(time.time()) + 86_400
 KEYS = {"temp-url-key": "one", "temp-url-key-2": "two"}
 CONTAINER_KEYS = {"temp-url-key": "three", "temp-url-key-2": "four"}
 
