@@ -93,7 +93,7 @@ def _zeros(length: int) -> tuple[int, ...]:
 
 def _found() -> _Folding | None:
     """Return ISA-L's function, where the library is there and does what it should."""
-    for name in _libraries():
+    for name in isal_places():
         try:
             # It is over before another thread could be told that it may run.
             folding: _Folding = ctypes.PyDLL(name).crc32_iscsi
@@ -107,8 +107,8 @@ def _found() -> _Folding | None:
     return None
 
 
-def _libraries() -> Iterator[str]:
-    """Where it may be: beside pyeclib, whose wheels bring it along, or among the system's."""
+def isal_places() -> Iterator[str]:
+    """Where ISA-L may be: beside pyeclib, whose wheels bring it along, or among the system's."""
     found = importlib.util.find_spec("pyeclib")
     for folder in (found and found.submodule_search_locations) or ():
         yield from map(str, Path(folder).parent.glob("pyeclib.libs/libisal*"))
