@@ -4,7 +4,8 @@
                                                      └──▶ Answer 401 or 403, from the filter
 
 An auth filter leaves `apus.authorize` in the environ; other people's leave `swift.authorize`, which
-wants a WebOb request with the ACL on it. Without either everything is allowed: tests, internal use.
+wants a WebOb request with the ACL on it. Without either everything is allowed: tests, internal use. Where an
+earlier filter knows of bucket policies it leaves `apus.ruling`, which is asked first, and asks on.
 """
 
 from __future__ import annotations
@@ -17,8 +18,19 @@ import webob
 from ..common.http.answer import Answer
 from ..common.http.wsgi import Environ
 
+Denial = Callable[[Environ, str | None], Answer | None]
+Ruling = Callable[[Environ, str | None, Denial], Answer | None]
+
+RULING = "apus.ruling"
+
 
 def denial(environ: Environ, acl: str | None) -> Answer | None:
+    """Return the refusal of a bucket's policy or of the auth filter, or None."""
+    ruling: Ruling | None = environ.get(RULING)
+    return _filters_denial(environ, acl) if ruling is None else ruling(environ, acl, _filters_denial)
+
+
+def _filters_denial(environ: Environ, acl: str | None) -> Answer | None:
     """Return the auth filter's refusal, or None."""
     authorize = environ.get("apus.authorize")
     if authorize is not None:

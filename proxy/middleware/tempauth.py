@@ -15,6 +15,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from ...common import info
 from ...common.cluster import DEFAULT_DIRECTORY, ClusterConf
@@ -25,6 +26,7 @@ from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
 from ..acl import AccountAcl, account_acl_fault, clean_acl
 from ..info import get_account_info
 from . import tokens
+from .access_keys import KNOWN_CALLER, Secret
 from .authorization import NOBODYS_GROUPS, RESELLER_ADMIN, Question, Verdict, judge, judge_by_account_acl
 from .container_sync import shows_sync_key
 from .fernet_tokens import FernetTokens, fernet_from_options
@@ -137,6 +139,10 @@ class TempAuth:
         if self.config.allow_overrides and environ.get("swift.authorize_override"):
             return self.app(environ, start_response)
         path = environ["PATH_INFO"]
+        known = environ.get(KNOWN_CALLER)
+        if known is not None:
+            self._introduce(environ, known)
+            return self.app(environ, start_response)
         if path.startswith(self.auth_prefix):
             return self.issue_token(environ)(environ, start_response)
         token = environ.get("HTTP_X_AUTH_TOKEN") or environ.get("HTTP_X_STORAGE_TOKEN")
@@ -156,6 +162,14 @@ class TempAuth:
             else:
                 self._take_charge(environ)
         return self.app(environ, start_response)
+
+    def s3_secret(self, access_key: str) -> Secret | None:
+        """Return what a user signs S3 requests with; the access key is the user's name."""
+        identity = self.identities.get(access_key)
+        if identity is None:
+            return None
+        user = identity.user
+        return Secret(user.key, unquote(user.storage_url.rpartition("/")[2]), identity.caller)
 
     def identify(self, token: str) -> Caller | None:
         """Return whose token it is, or None when it is forged, expired, or its user is gone."""

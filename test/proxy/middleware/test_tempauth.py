@@ -19,6 +19,7 @@ from apus.common.errors import Refused
 from apus.common.http.answer import Answer
 from apus.proxy.info import AccountInfo, ContainerInfo
 from apus.proxy.middleware import tempauth, tokens
+from apus.proxy.middleware.access_keys import KNOWN_CALLER
 
 SECRET = "a secret of more than sixteen characters"
 USERS = {
@@ -557,3 +558,24 @@ def test_what_was_judged_before_changes_nothing(requests: list[Environ]) -> None
         remembered, judged = experienced.authorize(first), auth().authorize(second)
         assert (remembered and remembered.status) == (judged and judged.status)
         assert first.get("apus.owner") == second.get("apus.owner")
+
+
+def test_a_user_signs_with_their_key_for_their_account() -> None:
+    """The access key is the user's name; who is in no configuration has no secret."""
+    app = auth()
+    secret = app.s3_secret("équipe:u_s")
+    assert secret is not None
+    assert (secret.key, secret.account) == ("schlüssel", "AUTH_équipe")
+    assert app.s3_secret("test:nobody") is None
+
+
+def test_a_known_caller_needs_no_token() -> None:
+    """Who was found to have signed has the rights of who shows a token."""
+    store = Store()
+    app = auth(store)
+    secret = app.s3_secret("test:tester")
+    assert secret is not None
+    for account, status in (("AUTH_test", 200), ("AUTH_test2", 403)):
+        reply = ask(app, "GET", f"/v1/{account}/c/o", environ={KNOWN_CALLER: secret.caller})
+        assert reply.status == status
+        assert store.seen[-1]["REMOTE_USER"] == "test,test:tester,AUTH_test"

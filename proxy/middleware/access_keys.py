@@ -1,0 +1,53 @@
+"""Who an access key belongs to, and what it signs with.
+
+    access key ──▶ Secrets.s3_secret() ──▶ Secret, or None for a key that nobody has
+    S3's door ──environ[KNOWN_CALLER]──▶ the filter that knows the users, which introduces the caller
+
+That filter is tempauth with its configured users, later one with the identity service's EC2 credentials. The
+door knows neither which one it is, nor what it takes for a caller. No header becomes that key of an environ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ...common.errors import Refused
+
+KNOWN_CALLER = "apus.known_caller"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """What belongs to one access key."""
+
+    key: str
+    """What requests are signed with."""
+    account: str
+    """The storage account whose containers are the buckets."""
+    caller: Any
+    """Whom the auth filter is to introduce; only it knows what that is."""
+    session_token: str | None = None
+    """What must be shown beside a temporary key."""
+
+
+class Secrets(Protocol):
+    """Where secrets are found."""
+
+    def s3_secret(self, access_key: str) -> Secret | None:
+        """Return the secret of an access key; None for one that nobody has, or that is turned off."""
+
+
+def secrets_behind(app: Any) -> Secrets:
+    """Return who knows the users' secrets: the next filter that does.
+
+    Raises:
+        Refused: when there is none.
+    """
+    behind: Any = app
+    while behind is not None:
+        if hasattr(behind, "s3_secret"):
+            found: Secrets = behind
+            return found
+        behind = getattr(behind, "app", None)
+    raise Refused("[filter:s3] must stand before a filter that knows the users' secrets, such as tempauth")
