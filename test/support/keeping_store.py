@@ -197,7 +197,11 @@ class KeepingStore:
             meta = {key: value for key, value in _headers(environ).items() if key.startswith("x-object-meta")}
             known.headers = {**stays, **sysmeta, **meta}
             return Answer(202, dict(sysmeta))
-        headers = {"Content-Length": str(len(known.body)), "X-Timestamp": known.moment.normal}
+        headers = {
+            "Content-Length": str(len(known.body)),
+            "Last-Modified": known.moment.http_date,
+            "X-Timestamp": known.moment.normal,
+        }
         return Answer(200, {**known.headers, **headers}, known.body)
 
     def _put(self, environ: Environ, names: tuple[str, str], known: Kept | None) -> Answer:
@@ -218,7 +222,7 @@ class KeepingStore:
         headers["etag"] = etag
         headers["content-type"] = environ.get("CONTENT_TYPE") or "application/octet-stream"
         self.objects[names] = Kept(body, headers, moment)
-        return Answer(201, {"Etag": etag})
+        return Answer(201, {"Etag": etag, "Last-Modified": moment.http_date})
 
 
 def _headers(environ: Environ) -> dict[str, str]:

@@ -166,7 +166,7 @@ Later = Callable[[str, str, Sequence[str], Timestamp], None]
 """Account, container, names, and the moment up to which objects of those names go."""
 
 
-def _queue_behind(app: object) -> Later | None:
+def queue_behind(app: object) -> Later | None:
     """Return the proxy's own way; every filter keeps the next one as `app`."""
     while app is not None:
         later: Later | None = getattr(app, "delete_later", None)
@@ -186,7 +186,7 @@ def delete_later(app: WSGIApp, environ: Environ, *, version_id: str | None) -> A
         Refused: for segments in several containers, for manifests among them, and where there is no manifest.
         Unavailable: when the segments cannot be queued.
     """
-    queue = _queue_behind(app)
+    queue = queue_behind(app)
     if queue is None:
         return None
     _, _, account, container, name = from_wsgi(environ["PATH_INFO"]).split("/", 4)

@@ -34,6 +34,9 @@ from .reading import ETAG, MARK, SIZE, is_manifest
 
 TOO_SMALL = "Too small; each segment must be at least 1 byte."
 OVERRIDE = "HTTP_X_OBJECT_SYSMETA_CONTAINER_UPDATE_OVERRIDE_ETAG"
+KNOWN_SEGMENTS = "apus.slo_known_segments"
+"""Answers to HEADs of segments, by their paths, of a filter that has looked at all of them: nobody asks
+again, and how many there may be is that filter's affair."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ class Writing:
         """Return the answer; Refused with 4xx for a request that cannot be one."""
         wanted = manifest.asked(self._document(), itself=self._name)
         count = sum(isinstance(segment, Wanted) for segment in wanted)
-        if count > self._limits.segments_max:
+        if count > self._limits.segments_max and KNOWN_SEGMENTS not in self._environ:
             raise Refused(f"Number of object-backed segments must be <= {self._limits.segments_max}", 413)
         if heartbeat:
             return Answer(202, {"Content-Type": self._form}, self._beats(wanted))
@@ -158,6 +161,9 @@ class Writing:
 
     def _head(self, path: str) -> Reply:
         """Ask for a segment through this very filter: a sub-manifest answers for what it stands for."""
+        known: Reply | None = self._environ.get(KNOWN_SEGMENTS, {}).get(path)
+        if known is not None:
+            return known
         reply = ask(self._slo, self._environ, "HEAD", path_of(self._environ, self._account, path))
         reply.close()
         return reply
