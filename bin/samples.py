@@ -52,6 +52,7 @@ from ..proxy.middleware.name_check import NameCheckConfig
 from ..proxy.middleware.proxy_logging import ProxyLoggingConfig
 from ..proxy.middleware.ratelimit import RatelimitConfig
 from ..proxy.middleware.read_only import ReadOnlyConfig
+from ..proxy.middleware.s3.settings import S3Config
 from ..proxy.middleware.slo import SloConfig
 from ..proxy.middleware.staticweb import StaticwebConfig
 from ..proxy.middleware.symlink import SymlinkConfig
@@ -61,6 +62,7 @@ from ..proxy.middleware.versioned_writes import VersionedWritesConfig
 from ..proxy.settings import ProxySettings
 from ..replicator.database import ReplicatorSettings
 from ..replicator.object import ReplicatorConfig
+from .lifecycle import LifecycleSettings
 
 FOLDER = Path(__file__).resolve().parent.parent / "etc"
 _PORTS = {"proxy": 8080, "object": 6200, "container": 6201, "account": 6202}
@@ -140,6 +142,7 @@ FURTHER_PROXY_FILTERS = (
         KeystoneauthConfig,
         "Goes after authtoken and nowhere else: without authtoken anybody could claim to be anybody.",
     ),
+    _further("s3", S3Config, "Goes before formpost; doc/s3.md says what S3's clients may ask then."),
     _further("crossdomain", CrossdomainConfig, "Goes before tempauth."),
     _further(
         "list_endpoints",
@@ -240,6 +243,7 @@ def files() -> dict[str, list[Section]]:
                 "auditor": AuditorSettings,
                 "updater": UpdaterSettings,
                 "sync": SyncSettings,
+                "lifecycle": LifecycleSettings,
             },
         ),
         "account-server.conf": _storage(

@@ -1,0 +1,32 @@
+"""Documents that rule every request, read once: text ──▶ what they say, remembered.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from ..xml import read
+from . import cors, lifecycle, locks
+
+_REMEMBERED = 1024  # Documents per process.
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def cors_rules(text: str) -> Sequence[cors.Rule]:
+    """Return the rules of a CORS configuration."""
+    return cors.rules_of(read(text.encode()))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def lifecycle_rules(text: str) -> Sequence[lifecycle.Rule]:
+    """Return the rules of a lifecycle configuration."""
+    return lifecycle.rules_of(read(text.encode()))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def default_lock(text: str) -> locks.Default | None:
+    """Return the default retention of an object lock configuration."""
+    return locks.default_of(read(text.encode()))

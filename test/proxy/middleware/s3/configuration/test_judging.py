@@ -1,0 +1,240 @@
+"""Policies and grants, asked whichever door a request comes through."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from keeping_store import KeepingStore
+from one_request import Environ, ask, environ_for
+from s3_requests import request
+
+from apus.common.http.answer import Answer
+from apus.proxy.authorization import RULING
+from apus.proxy.middleware.inner import call, inner_environ
+from apus.proxy.middleware.s3.configuration import acl, documents, judging
+from apus.proxy.middleware.s3.configuration.judging import Judge
+
+EVERYTHING = ["arn:aws:s3:::c", "arn:aws:s3:::c/*"]
+BLOCK_ALL = "".join(
+    f"<{name}>true</{name}>"
+    for name in ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+)
+
+
+class World:
+    """A bucket c of the account a, with an object k, and a judge before its auth filter."""
+
+    def __init__(self) -> None:
+        self.store = KeepingStore()
+        for name in ("c", "c+segments", "d"):
+            assert ask(self.store, "PUT", f"/v1/a/{name}").status == 201
+            self.put(f"/v1/a/{name}/k")
+
+    def put(self, path: str, **headers: str) -> None:
+        reply = ask(self.store, "PUT", path, headers=headers, environ={"CONTENT_LENGTH": "0"})
+        assert reply.status == 201
+
+    def say(self, name: str, text: str) -> None:
+        """Give the bucket a document."""
+        headers = documents.packed(name, text, {})
+        assert ask(self.store, "POST", "/v1/a/c", headers=headers).status == 204
+
+    def policy(self, **said: Any) -> None:
+        """Give the bucket a policy of one statement."""
+        statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": EVERYTHING, **said}
+        self.say("policy", json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+    def environ(self, *, user: str | None = None, lists: str | None = None) -> Environ:
+        """Return what is known of a request: it is the owner's, another user's or a stranger's."""
+
+        def authorize(environ: Environ) -> Answer | None:
+            if user == "owner":
+                environ["apus.owner"] = True
+                return None
+            given = environ.get("apus.acl") or lists
+            return None if given and ".r:*" in given else Answer(403)
+
+        known = {"owner": frozenset(("a", "a:owner", ".admin")), None: frozenset[str]()}
+        groups = known.get(user, frozenset((str(user), str(user).partition(":")[0])))
+        more = {"REMOTE_USER": ",".join(groups)} if user else {}
+        return {
+            RULING: Judge(self.store),
+            "apus.authorize": authorize,
+            "apus.groups": groups,
+            **more,
+        }
+
+    def ask(
+        self,
+        method: str,
+        path: str = "/v1/a/c/k",
+        *,
+        user: str | None = None,
+        query: str = "",
+        **headers: str,
+    ) -> int:
+        """Return the status of a request of the store's own API."""
+        environ = {**self.environ(user=user), "QUERY_STRING": query, "CONTENT_LENGTH": "0"}
+        return ask(self.store, method, path, headers=headers, environ=environ).status
+
+
+def test_without_a_policy_the_auth_filter_decides() -> None:
+    """As always."""
+    world = World()
+    assert world.ask("GET") == 403
+    assert world.ask("GET", user="owner") == 200
+
+
+def test_an_allow_lets_in_whom_nobody_else_does() -> None:
+    """For what it is about, and in its own bucket."""
+    world = World()
+    world.policy(Action="s3:GetObject")
+    assert world.ask("GET") == 200
+    assert world.ask("PUT") == 403
+    assert world.ask("GET", "/v1/a/c") == 403
+    assert world.ask("GET", "/v1/a/d/k") == 403
+    assert world.ask("GET", "/v1/a/c+segments/k") == 403
+
+
+def test_a_deny_keeps_out_the_owner() -> None:
+    """Nobody is above it; a stranger and somebody known get different statuses."""
+    world = World()
+    world.policy(Effect="Deny", Action="s3:DeleteObject")
+    assert world.ask("DELETE", user="owner") == 403
+    assert world.ask("DELETE") == 401
+    assert world.ask("GET", user="owner") == 200
+
+
+def test_parts_are_read_with_the_object_that_is() -> None:
+    """On the way of a read alone: who may write a manifest must not read by it what they may not."""
+    world = World()
+    world.policy(Resource="arn:aws:s3:::c/k")
+    for method, expected in (("GET", 200), ("PUT", 403)):
+        environ = {**environ_for(method, "/v1/a/c/k"), **world.environ(), "CONTENT_LENGTH": "0"}
+        assert call(world.store, environ).is_good
+        inner = inner_environ(environ, "GET", "/v1/a/c+segments/k")
+        assert call(world.store, inner).status == expected
+    assert world.ask("GET", "/v1/a/c+segments/k") == 403
+
+
+def test_the_operator_is_above_a_deny() -> None:
+    """Somebody must be able to clear up."""
+    world = World()
+    world.policy(Effect="Deny")
+    environ = {**world.environ(user="owner"), "reseller_request": True}
+    assert ask(world.store, "GET", "/v1/a/c/k", environ=environ).status == 200
+
+
+def test_an_allow_leaves_the_owner_the_owner() -> None:
+    """Who sees and sets what only owners may."""
+    world = World()
+    world.policy()
+    reply = ask(world.store, "GET", "/v1/a/c", environ=world.environ(user="owner"))
+    assert reply.environ["apus.owner"] is True
+
+
+def test_a_version_is_another_action() -> None:
+    """DeleteObject does not delete versions."""
+    world = World()
+    world.policy(Action="s3:DeleteObject")
+    assert world.ask("DELETE", query="version-id=1") == 403
+    world.policy(Action="s3:DeleteObjectVersion")
+    assert world.ask("DELETE", query="version-id=1") == 204
+
+
+def test_the_policy_stays_the_owners() -> None:
+    """Or a mistake would lock the bucket for ever."""
+    world = World()
+    world.policy(Effect="Deny")
+    asked = request(world.store, "PUT", "c", None, {"policy": ""})
+    asked.environ.update(world.environ(user="owner"))
+    judging.introduce(asked, "policy")
+    assert asked.ask("POST", "c").status == 204
+    assert asked.ask("PUT", "c", "k").status == 403
+
+
+def test_a_request_on_the_way_is_judged_for_what_it_touches() -> None:
+    """A copy's source is read; parts are their bucket's; who may put may not read."""
+    world = World()
+    world.policy(Action="s3:PutObject", Resource="arn:aws:s3:::c/k")
+    asked = request(world.store, "PUT", "c", "k", {"uploadId": "u"})
+    asked.environ.update(world.environ())
+    judging.introduce(asked, "uploadId")
+    assert asked.ask("PUT", "c+segments", "k/u/1").is_good
+    assert asked.ask("GET", "c", "k").status == 403
+    assert asked.ask("GET", "d", "k").status == 403
+    other = request(world.store, "PUT", "c", "other", {"uploadId": "u"})
+    other.environ.update(world.environ())
+    judging.introduce(other, "uploadId")
+    assert other.ask("PUT", "c+segments", "other/u/1").status == 403
+
+
+@pytest.mark.parametrize(
+    ("condition", "headers", "status"),
+    [
+        ({"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}, {}, 200),
+        ({"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}, {}, 403),
+        ({"StringLike": {"aws:Referer": "http://ok/*"}}, {"Referer": "http://ok/page"}, 200),
+        ({"StringLike": {"aws:Referer": "http://ok/*"}}, {"Referer": "http://no/page"}, 403),
+        ({"Bool": {"aws:SecureTransport": "true"}}, {}, 403),
+        ({"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, {}, 200),
+        ({"StringEquals": {"s3:ExistingObjectTag/a b": "1=2"}}, {}, 200),
+        ({"StringEquals": {"s3:ExistingObjectTag/a b": "x"}}, {}, 403),
+        ({"StringEquals": {"aws:username": "joe"}}, {}, 403),
+    ],
+)
+def test_facts(condition: Any, headers: dict[str, str], status: int) -> None:
+    """What conditions ask for is what the request, and the object, are."""
+    world = World()
+    world.put("/v1/a/c/k", **{"X-Object-Transient-Sysmeta-S3api-Tagging": "a%20b=1%3D2"})
+    world.policy(Action="s3:GetObject", Condition=condition)
+    assert world.ask("GET", **headers) == status
+
+
+def test_blocks_overrule_what_lets_strangers_in() -> None:
+    """Lists and policies alike; the account's own users are no strangers."""
+    world = World()
+    world.policy(Action="s3:GetObject")
+    assert world.ask("GET", user="a:joe") == 200
+    world.say(
+        "publicaccessblock", f"<PublicAccessBlockConfiguration>{BLOCK_ALL}</PublicAccessBlockConfiguration>"
+    )
+    assert world.ask("GET") == 403
+    assert world.ask("GET", user="b:ann") == 403
+    assert world.ask("GET", user="a:joe") == 200
+
+
+def test_grants_that_lists_cannot_say() -> None:
+    """Everybody who is known; everybody's writing."""
+    world = World()
+    kept = acl.kept([*acl.canned("public-read-write", "a"), acl.Grant(acl.KNOWN_USERS, "READ")], "a")
+    assert ask(world.store, "POST", "/v1/a/c", headers={"X-Container-Sysmeta-S3api-Acl": kept}).status == 204
+    assert world.ask("PUT") == 201
+    assert world.ask("GET") == 403
+    assert world.ask("GET", user="b:ann") == 200
+    assert world.ask("POST", "/v1/a/c") == 403
+
+
+def test_uploads_by_the_other_door_are_locked_by_default() -> None:
+    """As S3's are: the bucket's owner wants it so."""
+    world = World()
+    rule = "<Rule><DefaultRetention><Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule>"
+    world.say("object-lock", f"<ObjectLockConfiguration>{rule}</ObjectLockConfiguration>")
+    assert world.ask("PUT", user="owner") == 201
+    kept = world.store.objects["c", "k"].headers
+    assert kept["x-object-transient-sysmeta-s3api-lock-mode"] == "COMPLIANCE"
+    for name in ("X-Delete-After", "X-Delete-At"):
+        for more in ({}, {"swift.authorize_override": True}):
+            environ = {**world.environ(user="owner"), "CONTENT_LENGTH": "0", **more}
+            headers = {name: "9999999999"}
+            assert ask(world.store, "PUT", "/v1/a/c/k", headers=headers, environ=environ).status == 403
+
+
+def test_a_policy_that_cannot_be_read_lets_nobody_in() -> None:
+    """503, and the owner neither: it may be a Deny."""
+    world = World()
+    headers = {"X-Container-Sysmeta-S3api-Policy": "1:00000000:AAAA"}
+    assert ask(world.store, "POST", "/v1/a/c", headers=headers).status == 204
+    assert world.ask("GET", user="owner") == 503
