@@ -30,7 +30,13 @@ from .load import Pair, Unfit
 from .peer import Peer, Reading, Run
 
 PEERS = ("stock", "stock-lean", "rgw")
-FIGURES = ("ring", "heal", "rows", "startup")  # Modules of those names; only what is asked for is loaded.
+FIGURES = (
+    "ring",
+    "heal",
+    "rows",
+    "startup",
+    "s3",
+)  # Modules of those names; only what is asked for is loaded.
 LOAD_SECONDS_MAX = 14 * 60  # From the first start; a round like the last that would end later is not begun.
 PLAIN_WIDTH = 180
 DISK = "/var/tmp"  # What is in memory only elsewhere, as /tmp may be, is no place to measure durable writes.

@@ -20,10 +20,12 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from .exchange import BLOCK, Broken, Connection, Request
 from .peer import Endpoint
+from .signature import Signer
 from .summary import percentile
 
 ERRORS_MAX = 20  # Then the store is out of order, and more of it would only take time.
@@ -56,6 +58,8 @@ class Plan:
     query: str = ""
     items: int = 0  # A listing must have.
     warm_up: int = 0  # Requests before the clock runs; PUT and DELETE have names of their own for it.
+    access_key: str = ""  # Speaks S3 instead of the Swift API, for PUT, GET, HEAD and DELETE.
+    secret: str = ""
 
     @property
     def moved_bytes(self) -> int:
@@ -111,6 +115,12 @@ class Load:
             f" HTTP/1.1\r\nHost: {plan.endpoint.host}:{plan.endpoint.port}\r\n"
             f"X-Auth-Token: {plan.endpoint.token}\r\n"
         )
+        self._signer: Signer | None = None
+        if plan.access_key:
+            host = f"{plan.endpoint.host}:{plan.endpoint.port}"
+            self._signer = Signer(host, plan.access_key, plan.secret)
+            self._lines = f" HTTP/1.1\r\nHost: {host}\r\n"
+        self._payload = sha256(BLOCK[: plan.size_bytes]).hexdigest()
         self._random = random.Random(plan.connections)
         self._connections: dict[int, Connection] = {}
         self._warming = False
@@ -229,6 +239,8 @@ class Load:
             place = number % plan.objects
             folder = f"folder-{place * STRIDE % plan.folders:06d}/" if plan.folders else ""
             name = f"{plan.container}{place % plan.containers}/{folder}{plan.prefix}{place}"
+        if self._signer is not None:
+            return self._signed(self._signer, f"/{name}")
         path = f"{plan.endpoint.path}/{name}"
         if operation == "put":
             head = f"PUT {path}{self._lines}Content-Length: {plan.size_bytes}\r\n\r\n"
@@ -246,6 +258,23 @@ class Load:
             head.encode(),
             status,
             answer_bytes=plan.size_bytes if told else None,
+            is_head=operation == "head",
+        )
+
+    def _signed(self, signer: Signer, path: str) -> Request:
+        """Return the same request in S3's words."""
+        operation, size = self._plan.operation, self._plan.size_bytes
+        method = operation.upper()
+        if operation == "put":
+            lines = signer.lines(method, path, self._payload)
+            head = f"PUT {path}{self._lines}{lines}Content-Length: {size}\r\n\r\n"
+            return Request(head.encode(), 200, body_bytes=size)
+        head = f"{method} {path}{self._lines}{signer.lines(method, path)}\r\n"
+        told = operation in ("get", "head")
+        return Request(
+            head.encode(),
+            _STATUS[operation],
+            answer_bytes=size if told else None,
             is_head=operation == "head",
         )
 

@@ -83,6 +83,8 @@ DEMANDS = (
     Demand("rebalance 2^20 × 3, 10,000 devices", _LARGEST_RING, "seconds", "stock", 20),
     Demand("its balance", _LARGEST_RING, "balance", "stock", 1),
     Demand("its dispersion", _LARGEST_RING, "dispersion", "stock", 1),
+    Demand("S3 GET 4 KiB, CPU", "s3-get-4k-16", "cpu_ms", OURS, 1 / 1.3, "swift-get-4k-16"),
+    Demand("S3 PUT 4 KiB, CPU", "s3-put-4k-16", "cpu_ms", OURS, 1 / 1.3, "swift-put-4k-16"),
     Demand("heal 100,000 objects", "heal-100000", "objects_per_second", "stock", 5),
 )
 

@@ -51,9 +51,9 @@ class Pair:
     def fill(self) -> None:
         """Make the container that listings are read from."""
         for peer in self._peers:
-            with self._awake(peer):
+            with awake(peer):
                 self._run.tell(f"{peer.title}: a container of {len(listed_names()):,} names")
-                _put_container(self._endpoints[peer.name], LISTED_CONTAINER)
+                put_container(self._endpoints[peer.name], LISTED_CONTAINER)
                 peer.fill(LISTED_CONTAINER, listed_names())
 
     def round(
@@ -62,11 +62,11 @@ class Pair:
         """Do all of it once on every store, the stores taking turns."""
         for workload in workloads:
             for peer in self._peers:
-                with self._awake(peer):
+                with awake(peer):
                     yield from self._work(peer, workload, f"{workload.label}-{number}-")
         for listing in listings:
             for peer in self._peers:
-                with self._awake(peer):
+                with awake(peer):
                     yield from self._list(peer, listing)
 
     def memory(self) -> Iterator[Reading]:
@@ -76,22 +76,12 @@ class Pair:
             by_role = {f"memory_mb_{role}": value for role, value in used.items()}
             yield Reading("memory", peer.name, {"memory_mb": sum(used.values()), **by_role})
 
-    @contextmanager
-    def _awake(self, peer: Peer) -> Iterator[None]:
-        accounting.wake(peer.pids())
-        try:
-            yield
-        finally:
-            time.sleep(SETTLE_SECONDS)
-            accounting.rest(peer.pids())
-            os.sync()  # What this store left to the kernel to write must not slow the other one.
-
     def _work(self, peer: Peer, workload: Workload, prefix: str) -> Iterator[Reading]:
         endpoint = self._endpoints[peer.name]
         container = f"{workload.label}x{workload.connections}-"
         try:
             for number in range(workload.containers):
-                _put_container(endpoint, f"{container}{number}")
+                put_container(endpoint, f"{container}{number}")
         except Unfit as error:
             self._tell_unfit(f"{peer.title}: {error}")
             return
@@ -144,7 +134,7 @@ class Pair:
     def _measure(self, peer: Peer, figure: str, plan: Plan) -> Generator[Reading, None, Outcome | None]:
         """Yield the figure, unless the store did not do what was asked: then say so and yield nothing."""
         try:
-            outcome, reading = self._window(peer, figure, plan)
+            outcome, reading = window(peer, figure, plan)
         except Unfit as error:
             self._tell_unfit(f"{peer.title}: {figure}: {error}")
             return None
@@ -155,25 +145,43 @@ class Pair:
         self._run.unfit.append(what)
         self._run.tell(what)
 
-    def _window(self, peer: Peer, figure: str, plan: Plan) -> tuple[Outcome, Reading]:
-        pids = peer.pids()
-        with _client() as (told, said):
-            told.write(plan.to_json() + "\n")
-            told.flush()
-            if said.readline() != "ready\n":
-                raise Unfit("the client could not warm up")
-            before = accounting.cpu_seconds(pids)
-            told.write("go\n")
-            told.flush()
-            reported = said.readline()
-        if not reported:
-            raise Unfit("the client failed")
-        outcome = Outcome(**json.loads(reported))
+
+def window(peer: Peer, figure: str, plan: Plan) -> tuple[Outcome, Reading]:
+    """Carry out a plan, and return what became of it, with the CPU that it took.
+
+    Raises:
+        Unfit: when the store does not do what is asked.
+    """
+    pids = peer.pids()
+    with _client() as (told, said):
+        told.write(plan.to_json() + "\n")
+        told.flush()
+        if said.readline() != "ready\n":
+            raise Unfit("the client could not warm up")
+        before = accounting.cpu_seconds(pids)
+        told.write("go\n")
+        told.flush()
+        reported = said.readline()
+    if not reported:
+        raise Unfit("the client failed")
+    outcome = Outcome(**json.loads(reported))
+    time.sleep(SETTLE_SECONDS)
+    after = accounting.cpu_seconds(pids)
+    if not outcome.operations or sum(outcome.errors.values()) > outcome.operations / 100:
+        raise Unfit(f"{dict(outcome.errors)} beside {outcome.operations} good answers")
+    return outcome, Reading(figure, peer.name, measures(outcome, before, after))
+
+
+@contextmanager
+def awake(peer: Peer) -> Iterator[None]:
+    """Let a store work for as long as it is loaded."""
+    accounting.wake(peer.pids())
+    try:
+        yield
+    finally:
         time.sleep(SETTLE_SECONDS)
-        after = accounting.cpu_seconds(pids)
-        if not outcome.operations or sum(outcome.errors.values()) > outcome.operations / 100:
-            raise Unfit(f"{dict(outcome.errors)} beside {outcome.operations} good answers")
-        return outcome, Reading(figure, peer.name, measures(outcome, before, after))
+        accounting.rest(peer.pids())
+        os.sync()  # What this store left to the kernel to write must not slow the other one.
 
 
 @contextmanager
@@ -216,7 +224,12 @@ def measures(outcome: Outcome, before: Mapping[Role, float], after: Mapping[Role
     }
 
 
-def _put_container(endpoint: Endpoint, name: str) -> None:
+def put_container(endpoint: Endpoint, name: str) -> None:
+    """Make a container, if it is not there.
+
+    Raises:
+        Unfit: when the store does not.
+    """
     connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=60)
     headers = {"X-Auth-Token": endpoint.token, "Content-Length": "0"}
     try:
