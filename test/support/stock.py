@@ -91,7 +91,10 @@ class StockPrograms:
         self._start_proxy("proxy", self.cluster.port, last_filters or {})
 
     def add_proxy(self, last_filters: Filters | None = None, *, forgets: bool = False) -> Store:
-        """Start a proxy of stock's beside those that run; one that forgets looks everything up anew."""
+        """Start a proxy of stock's beside those that run; one that forgets looks everything up anew.
+
+        The filters stand right before the proxy, but for s3api, which is right before tempauth.
+        """
         port = free_port_block(1)
         self._start_proxy(f"proxy-{port}", port, last_filters or {}, FORGETFUL if forgets else {})
         return Store(f"http://127.0.0.1:{port}", "stock")
@@ -130,7 +133,7 @@ class StockPrograms:
             "memcache": {"memcache_servers": f"127.0.0.1:{self._start_memcached(place)}"},
             "tempauth": users,
         }
-        filters = {**PROXY_FILTERS, **last_filters}
+        filters = _in_order(last_filters)
         sections = {
             "DEFAULT": {**self._common(ours["DEFAULT"]), "bind_port": str(port)},
             "pipeline:main": {"pipeline": " ".join((*filters, "proxy-server"))},
@@ -224,6 +227,16 @@ def await_port(port: int) -> None:
                 return
         time.sleep(0.05)
     raise AssertionError(f"nobody answers on port {port} after {START_TIMEOUT_SECONDS} s")
+
+
+def _in_order(last: Filters) -> dict[str, Mapping[str, str]]:
+    """Return all filters of a proxy of stock's, in the order of its pipeline."""
+    made: dict[str, Mapping[str, str]] = {}
+    for name, options in PROXY_FILTERS.items():
+        if name == "tempauth" and "s3api" in last:
+            made["s3api"] = last["s3api"]
+        made[name] = options
+    return {**made, **last}
 
 
 def _ini(path: Path) -> dict[str, dict[str, str]]:
