@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 FOLDER = "registers"
 RECORD = "record"
 STAGED = ".staged"
+LOCK_DIGITS = 2
+"""Of an object's hash: so many registers of a partition share a lock, which outlives each of them."""
 
 
 class Memory:
@@ -37,12 +39,11 @@ class Memory:
     def __init__(self, target: Target, partition: str) -> None:
         self._location = target.location
         index = target.policy.index
-        top = (
-            f"{target.location.device_path}/{FOLDER}-{index}"
-            if index
-            else f"{target.location.device_path}/{FOLDER}"
-        )
-        self.folder = f"{top}/{partition}/{target.location.hash_directory.rpartition('/')[2]}"
+        top = f"{FOLDER}-{index}" if index else FOLDER
+        path_hash = target.location.hash_directory.rpartition("/")[2]
+        self._partition = f"{target.location.device_path}/{top}/{partition}"
+        self._lock = path_hash[-LOCK_DIGITS:]
+        self.folder = f"{self._partition}/{path_hash}"
 
     @property
     def staging(self) -> Location:
@@ -56,8 +57,9 @@ class Memory:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep every other process from this register."""
-        make_directory(self.folder)
-        with locked(self.folder):
+        make_directory(self._partition)
+        with locked(self._partition, self._lock):
+            make_directory(self.folder)
             yield
 
     def read(self) -> Record:

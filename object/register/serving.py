@@ -4,6 +4,7 @@
     prepare  ballot ──▶ acceptor ──▶ record kept          ──▶ 200 and a Promise
     accept   ballot, version ──▶ acceptor ──▶ record kept ──▶ 200 and a Promise
     commit   version ──▶ staged file or tombstone becomes the object ──▶ container ──▶ 201, 204; 404: no body
+    drop     change ──▶ its staged file goes               ──▶ 204
 
 Nothing is answered before it is durable. Every step may come twice.
 """
@@ -20,6 +21,7 @@ from ...common.register import (
     BALLOT,
     CHANGE,
     COMMIT,
+    DROP,
     PREPARE,
     PROMISE,
     STAGE,
@@ -62,6 +64,8 @@ def register(context: Context, request: Request) -> Answer:
         return _stage(context, request, target, memory, ballot)
     if step == PREPARE:
         return _promise(context, request, target, memory, ballot)
+    if step == DROP:
+        return _drop(request, memory)
     version = decode_version(request.header(VERSION))
     if step == ACCEPT:
         return _accept(context, request, target, memory, ballot, version)
@@ -72,8 +76,6 @@ def register(context: Context, request: Request) -> Answer:
 
 def _stage(context: Context, request: Request, target: Target, memory: Memory, ballot: str) -> Answer:
     change = checked_change(request.header(CHANGE))
-    with memory.alone():
-        pass  # Its folder is there now.
     content = stage(context, request, memory.staging, f"{change}{STAGED}")
     answer = _promise(context, request, target, memory, ballot)
     answer.headers["ETag"] = f'"{content["ETag"]}"'
@@ -149,6 +151,16 @@ def _commit(
     headers: dict[str, str] = {}
     bury(context, request, target, version.moment, headers)
     return Answer(204, headers)
+
+
+def _drop(request: Request, memory: Memory) -> Answer:
+    """Remove the body of a change that was given up, unless somebody may still bring it to its end."""
+    change = checked_change(request.header(CHANGE))
+    with memory.alone():
+        accepted = memory.read().accepted
+        if accepted is None or accepted.change != change:
+            memory.forget(change)
+    return Answer(204)
 
 
 def _show(target: Target, memory: Memory, version: Version) -> Metadata | None:

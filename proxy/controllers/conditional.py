@@ -109,6 +109,8 @@ def put(replicas: Replicas, wish: Wish, upload: Upload) -> Result:
     proposal = _proposal(change, wish)
     outcome = primaries.decide(proposal.steps((ballot, staged.heard)))
     if outcome.verdict is not Verdict.DONE:
+        if outcome.verdict is not Verdict.UNSETTLED:
+            primaries.drop()
         return Result(_refusal(outcome), [])
     return Result(_stored(staged, outcome.version), primaries.commits)
 

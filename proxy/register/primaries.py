@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ...common.concurrency import Countdown, sleep
+from ...common.concurrency import Countdown, sleep, spawn
 from ...common.errors import ApusError, Refused
 from ...common.http.client import Sendable, with_more
 from ...common.register import (
@@ -20,12 +20,15 @@ from ...common.register import (
     BALLOT,
     CHANGE,
     COMMIT,
+    DROP,
+    NO_BALLOT,
     PREPARE,
     PROMISE,
     STAGE,
     STEP,
     VERSION,
     Promise,
+    ballot_after,
     decode_promise,
     encode_version,
 )
@@ -124,6 +127,16 @@ class Primaries:
         if len(replies) < self.quorum:
             return Staged((), "", "")
         return self._staged(self._told([*stream.early, *replies]))
+
+    def drop(self) -> None:
+        """Let go of a body that was given up; nobody waits for that."""
+        headers = {
+            **self.bare,
+            STEP: DROP,
+            BALLOT: ballot_after(NO_BALLOT, 0, self.token),
+            CHANGE: self.token,
+        }
+        spawn(self._ask, [headers] * self.home.replicas, lambda _: True)
 
     def _staging(self, ballot: str) -> list[Sendable]:
         more = {STEP: STAGE, BALLOT: ballot, CHANGE: self.token}
