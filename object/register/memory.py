@@ -1,12 +1,12 @@
 """The register of one object on one device: a record that outlives all but the disk, and staged bodies.
 
-    DEVICE/registers[-POLICY]/PARTITION/HASH/record          what was promised and accepted
-                                            /CHANGE.staged   a body that waits to be chosen
+    DEVICE/registers[-POLICY]/SUFFIX/HASH/record          what was promised and accepted
+                                         /CHANGE.staged   a body that waits to be chosen
     Memory.read() ──▶ Record        Memory.keep(Record) ──▶ durable
 
 Beside the objects, not among them: a damaged copy goes to quarantine with its whole folder, and what a
-device has promised must not go with it, nor must stock replicators copy it elsewhere. What a record means is
-not known here.
+device has promised must not go with it, nor must stock replicators copy it elsewhere. And by suffix, not by
+partition: a ring that grows changes those. What a record means is not known here.
 """
 
 from __future__ import annotations
@@ -29,21 +29,20 @@ log = logging.getLogger(__name__)
 FOLDER = "registers"
 RECORD = "record"
 STAGED = ".staged"
-LOCK_DIGITS = 2
-"""Of an object's hash: so many registers of a partition share a lock, which outlives each of them."""
+SUFFIX_DIGITS = 3
+"""Of an object's hash; the registers of a suffix share a lock, which outlives each of them."""
 
 
 class Memory:
     """One object's register."""
 
-    def __init__(self, target: Target, partition: str) -> None:
+    def __init__(self, target: Target) -> None:
         self._location = target.location
         index = target.policy.index
         top = f"{FOLDER}-{index}" if index else FOLDER
         path_hash = target.location.hash_directory.rpartition("/")[2]
-        self._partition = f"{target.location.device_path}/{top}/{partition}"
-        self._lock = path_hash[-LOCK_DIGITS:]
-        self.folder = f"{self._partition}/{path_hash}"
+        self._suffix = f"{target.location.device_path}/{top}/{path_hash[-SUFFIX_DIGITS:]}"
+        self.folder = f"{self._suffix}/{path_hash}"
 
     @property
     def staging(self) -> Location:
@@ -57,8 +56,8 @@ class Memory:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep every other process from this register."""
-        make_directory(self._partition)
-        with locked(self._partition, self._lock):
+        make_directory(self._suffix)
+        with locked(self._suffix):
             make_directory(self.folder)
             yield
 

@@ -57,7 +57,7 @@ REGISTER_ETAG = "X-Backend-Register-Etag"
 def register(context: Context, request: Request) -> Answer:
     """Answer one step."""
     target = context.target(request)
-    memory = Memory(target, request.path.split("/", 3)[2])
+    memory = Memory(target)
     ballot = checked_ballot(request.header(BALLOT))
     step = request.header(STEP)
     if step == STAGE:

@@ -16,16 +16,16 @@ from contextlib import suppress
 from ...common.errors import Refused
 from ...common.register import decode_record
 from ..files.locks import locked
-from .memory import FOLDER, LOCK_DIGITS, RECORD, STAGED
+from .memory import FOLDER, RECORD, STAGED
 
 
 def tidy(device_path: str, *, now: float, staged_seconds_max: float, reclaim_seconds: float) -> int:
     """Remove what may go from all registers of a device; return how many files that were."""
     removed = 0
     for top in sorted(name for name in os.listdir(device_path) if name.partition("-")[0] == FOLDER):
-        for partition in _folders(f"{device_path}/{top}"):
-            for register in _folders(partition):
-                with locked(partition, register[-LOCK_DIGITS:]):
+        for suffix in _folders(f"{device_path}/{top}"):
+            for register in _folders(suffix):
+                with locked(suffix):
                     removed += _tidy_one(register, now - staged_seconds_max, now - reclaim_seconds)
     return removed
 

@@ -42,7 +42,7 @@ from ..quorum import (
     put_verdict,
     quorum_size,
 )
-from ..register.condition import Condition, condition_of
+from ..register.condition import IF_MATCH, Condition, condition_of
 from ..register.primaries import NoRegisters
 from ..rings import Home
 from ..services import Services
@@ -469,7 +469,7 @@ class ObjectController:
         target = self._target(call, info)
         headers = backend_headers.for_object(call, self._replicas.user_agent)
         _name_place(headers, target)
-        condition = condition_of(call.environ) if "HTTP_IF_MATCH" in call.environ else None
+        condition = None if IF_MATCH.isdisjoint(call.environ) else condition_of(call.environ)
         if condition is not None:
             return self._delete_conditionally(call, target, headers, condition)
         nodes, count = self._replicas.for_deletion(target.home, target.policy_index)
