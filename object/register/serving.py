@@ -36,7 +36,7 @@ from ...common.register import (
     decode_version,
     encode_promise,
 )
-from ...common.timestamp import ZERO
+from ...common.timestamp import ZERO, Timestamp
 from ..changing import bury
 from ..context import Context, Target
 from ..files import staging
@@ -110,7 +110,7 @@ def _told(promise: Promise) -> Answer:
 def _state(context: Context, request: Request, target: Target, memory: Memory) -> tuple[Record, Visible]:
     """Return what is remembered, and what the object's folder shows."""
     visible = _visible(context, request, target)
-    horizon = request.timestamp().later(-int(context.settings.reclaim_age * 100_000))
+    horizon = Timestamp.of(max(0.0, float(request.timestamp()) - context.settings.reclaim_age))
     return acceptor.remembered(memory.read(), visible, horizon=horizon), visible
 
 

@@ -143,7 +143,7 @@ def _proposal(change: Change, wish: Wish) -> Proposal:
 
 def _refused_already(primaries: Primaries, wish: Wish) -> Answer | None:
     """Return the refusal of a large body that need not be sent at all."""
-    look = Change(primaries.token, wish.condition.holds, None, is_look=True)
+    look = Change(f"look{primaries.token}", wish.condition.holds, None, is_look=True)
     outcome = primaries.decide(_proposal(look, wish).steps())
     if outcome.verdict is Verdict.REFUSED and wish.condition.holds(outcome.version):
         return None

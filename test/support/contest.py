@@ -23,6 +23,7 @@ CLIENTS = 6
 _FAILURES = (OSError, http.client.HTTPException)
 _SIZES = (0, 100, 4096, 300_000)
 _THINKING_SECONDS = 0.02
+_RECOVERY_SECONDS = 0.2  # A killed proxy must not use up the requests of a whole schedule.
 
 
 @dataclass(slots=True)
@@ -72,6 +73,7 @@ class Contest:
             elif operation.told is Told.REFUSED:
                 known = operation.seen
             elif operation.told is Told.NOTHING:
+                time.sleep(_RECOVERY_SECONDS)
                 known = self._looked(client)
             time.sleep(rng.random() * _THINKING_SECONDS)
 

@@ -67,7 +67,8 @@ def explained(history: Sequence[Operation], initial: str | None = None) -> bool:
         if (done, state) in tried:
             continue
         tried.add((done, state))
-        for place in _next(operations, done):
+        # What is certain was pushed last, so it is tried first: most of what is uncertain never happened.
+        for place in sorted(_next(operations, done), key=lambda place: certain >> place & 1):
             each = operations[place]
             if each.told is not Told.REFUSED and each.holds(state):
                 open_states.append((done | 1 << place, each.makes))

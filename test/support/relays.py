@@ -84,8 +84,9 @@ def relayed_proxy(cluster: AllInOne, folder: Path) -> Iterator[tuple[Store, list
     relays: dict[int, Relay] = {}
     for place, device in enumerate(ring.devices):
         if device is not None:
-            relay = relays.setdefault(device.port, Relay(device.port))
-            ring.devices[place] = replace(device, port=relay.port)
+            if device.port not in relays:
+                relays[device.port] = Relay(device.port)
+            ring.devices[place] = replace(device, port=relays[device.port].port)
     write_ring_file(ring, directory / "object.ring.gz")
     port = free_port_block(1)
     conf = re.sub(r"^swift_dir *=.*$", f"swift_dir = {directory}", conf, flags=re.MULTILINE)
