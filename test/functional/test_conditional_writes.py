@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -100,3 +101,36 @@ def test_of_racing_writers_one_wins(client: Client, container: str, size: int) -
     assert statuses.count(201) == 1, statuses
     assert set(statuses) <= {201, 409, 412}
     assert client.get(container, "lock").body == bodies[statuses.index(201)]
+
+
+def test_a_large_object_is_known_by_the_etag_that_it_shows(client: Client, container: str) -> None:
+    """A manifest is put under conditions as any body; what it shows as its ETag is what they are about."""
+    client.put(container, "segment", body=b"segment")
+    manifest = json.dumps([{"path": f"/{container}/segment"}]).encode()
+
+    def put(headers: dict[str, str]) -> Reply:
+        return client.request(
+            "PUT", container, "large", body=manifest, headers=headers, query={"multipart-manifest": "put"}
+        )
+
+    first = put(ONLY_IF_ABSENT)
+    assert first.status == 201
+    assert put(ONLY_IF_ABSENT).status == 412
+    assert put({"If-Match": first.headers["etag"]}).status == 201
+    assert put({"If-Match": '"other"'}).status == 412
+    assert client.get(container, "large").body == b"segment"
+
+
+def test_versions_are_kept_of_what_was_let_through_only(client: Client, container: str) -> None:
+    """A refused PUT leaves no version, a refused DELETE no marker."""
+    client.post(container, headers={"X-Versions-Enabled": "true"})
+    assert client.put(container, "o", body=b"one", headers=ONLY_IF_ABSENT).status == 201
+    assert client.put(container, "o", body=b"two", headers=ONLY_IF_ABSENT).status == 412
+    assert client.put(container, "o", body=b"two", headers={"If-Match": digest(b"one")}).status == 201
+    assert client.put(container, "o", body=b"three", headers={"If-Match": digest(b"one")}).status == 412
+    assert client.delete(container, "o", headers={"If-Match": digest(b"one")}).status == 412
+    assert client.get(container, "o").body == b"two"
+    assert len(client.get(container, versions="", format="json").json()) == 2
+    assert client.delete(container, "o", headers={"If-Match": digest(b"two")}).status == 204
+    assert client.get(container, "o").status == 404
+    assert client.put(container, "o", body=b"four", headers=ONLY_IF_ABSENT).status == 201

@@ -8,6 +8,7 @@ from simulated_network import CALM
 from simulated_register import RegisterWorld, Rules
 
 from apus.common.register import Record, Version
+from apus.proxy.register import proposer
 
 SEEDS_TO_CATCH = 40
 """A broken rule must show within so many lives."""
@@ -73,3 +74,10 @@ def test_a_broken_rule_is_caught(rules: Rules, replicas: int) -> None:
     worlds = (life(seed, rules=rules, replicas=replicas) for seed in range(SEEDS_TO_CATCH))
     caught = next((world for world in worlds if not explained(world.history, world.initial)), None)
     assert caught is not None, f"{SEEDS_TO_CATCH} lives passed with a broken rule"
+
+
+def test_a_refusal_on_a_passing_state_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who answers 412 without having the state chosen first tells of what may yet vanish."""
+    monkeypatch.setattr(proposer, "is_chosen", lambda *_, **__: True)
+    worlds = (life(seed) for seed in range(SEEDS_TO_CATCH))
+    assert any(not explained(world.history, world.initial) for world in worlds)
