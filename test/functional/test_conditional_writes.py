@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from store import Client, Reply
 
+pytestmark = pytest.mark.usefixtures("apus_servers")
+
 ONLY_IF_ABSENT = {"If-None-Match": "*"}
 SIZES = (0, 11, 70_000, 3_000_000)
 
