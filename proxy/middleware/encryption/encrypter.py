@@ -53,8 +53,8 @@ class Encrypter:
         try:
             if method in ("GET", "HEAD"):
                 return self._read(environ, start_response)
-            if method in ("PUT", "DELETE"):
-                _mask(environ)
+            if method in ("PUT", "DELETE") and _mask(environ):
+                start_response = _without_stored_etag(start_response)
             if method == "PUT" and self._is_writing:
                 return self._put(environ, start_response)
             if method == "POST" and self._is_writing:
@@ -128,6 +128,17 @@ def _mask(environ: Environ) -> dict[str, str | None]:
     before = {key: environ.get(key) for key in masked}
     environ.update(masked)
     return before
+
+
+def _without_stored_etag(start_response: StartResponse) -> StartResponse:
+    """Return what answers without the ETag that a refused condition found: it is the stored body's."""
+
+    def start(status: str, headers: list[tuple[str, str]], problem: object = None) -> object:
+        if status.startswith("412"):
+            headers = [(name, value) for name, value in headers if name.lower() != "etag"]
+        return start_response(status, headers, problem) if problem else start_response(status, headers)
+
+    return start
 
 
 def _tell(
