@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .errors import Refused
 from .timestamp import ZERO, Timestamp
@@ -169,7 +170,7 @@ def without_version(record: Record) -> Record:
     return replace(record, ballot=NO_BALLOT, accepted=None)
 
 
-def _loaded(data: str | bytes | None) -> dict[str, object | list[object]]:
+def _loaded(data: str | bytes | None) -> dict[str, Any]:
     try:
         plain = json.loads(data or "")
     except (ValueError, RecursionError) as problem:

@@ -219,7 +219,8 @@ def state_of(promises: Sequence[Promise]) -> Version:
     if accepted is None or visible.moment > accepted.moment:
         return visible.version
     if visible.moment == accepted.moment:
-        return replace(accepted, exists=visible.exists)  # It may have expired since.
+        # It may have expired since, and another filter may ask for another ETag than it was accepted with.
+        return replace(accepted, etag=visible.etag, exists=visible.exists)
     return accepted
 
 

@@ -290,7 +290,9 @@ class Attempt:
 
     def _ask_all(self, serve: Callable[[Device], Any], then: Callable[[list[Any]], None]) -> None:
         """Send it to every device; go on when all have answered, or the time is up."""
-        world, heard, answered = self.world, [], set()
+        world = self.world
+        heard: list[Any] = []
+        answered: set[int] = set()
         is_settled: list[bool] = []
 
         def settle() -> None:

@@ -144,7 +144,7 @@ def test_a_damaged_record_promises_nothing(node: ObjectNode) -> None:
         },
     ],
 )
-def test_nonsense_is_refused(node: ObjectNode, headers: dict[str, str]) -> None:
+def test_nonsense_is_refused(node: ObjectNode, headers: dict[str, Any]) -> None:
     """400, and nothing is kept."""
     assert node.ask(register.METHOD, at=5, **headers).status == 400
     assert not list((node.root / "sda").rglob("record"))
