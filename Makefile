@@ -9,14 +9,14 @@ AIO := bin/apus-aio
 export APUS_STOCK_VENV ?= $(CURDIR)/.venv-stock
 
 # What runs in seconds and starts no daemon: everything but these, which start servers, clusters or a long search.
-WITH_DAEMONS := $(addprefix test/,functional probe interop chaos simulation \
+WITH_DAEMONS := $(addprefix test/,functional probe interop chaos linearizability simulation \
 	account/test_reaper.py bin/test_operator_tools.py common/http/test_service.py \
 	bench/test_instruction_budget.py container/test_disk.py container/test_kill.py container/test_updater.py object/test_power.py \
 	replicator/test_database.py replicator/test_object.py replicator/test_object_stock.py replicator/test_peer.py)
 UNIT := -n 2 $(addprefix --ignore=,$(WITH_DAEMONS))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test unit lint bench chart clean sim chaos interop install install-tests install-tempest install-stock install-rgw install-stock-functional samples stock-functional tempest
+.PHONY: help up down status test unit lint bench chart clean sim chaos check-linearizable interop install install-tests install-tempest install-stock install-rgw install-stock-functional samples stock-functional tempest
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 26
@@ -48,6 +48,10 @@ sim: install-tests  ## the simulation, a thousand seeds
 
 chaos: install-tests  ## two hundred kills in a mixed load
 	APUS_CHAOS_KILLS=$${APUS_CHAOS_KILLS:-200} $(PYTEST) -q -s test/chaos $(ARGS)
+
+check-linearizable: install-tests  ## ten thousand conditional writes under fifty schedules of kills and pauses
+	APUS_LINEARIZABILITY_SCHEDULES=$${APUS_LINEARIZABILITY_SCHEDULES:-50} $(PYTEST) -q -s test/linearizability $(ARGS)
+	APUS_SIMULATION_SEEDS=$${APUS_SIMULATION_SEEDS:-1000} $(PYTEST) -q test/simulation/test_register.py
 
 interop: install-tests install-stock  ## everything that runs against or beside stock OpenStack Swift
 	APUS_INTEROP=full $(PYTEST) -q test/interop $(ARGS)

@@ -5,7 +5,7 @@
     damaged ──▶ quarantine; old tombstone ──▶ its suffix is rehashed; figures ──▶ recon
 
 Both modes run side by side, each at its own pace. Where a pass was is kept on the device, so that a restart
-goes on from there. Nothing is deleted but rsync's forgotten temporary files.
+goes on from there. Nothing is deleted but rsync's forgotten temporary files, and what registers may forget.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from .files.body import Body, Source, read_cached
 from .files.device import Devices, Reserve
 from .files.invalidation import invalidate
 from .files.store import Absent, FileStore, Location, StoredObject, quarantined
+from .register.tidying import tidy
 from .settings import RECLAIM_AGE_SECONDS
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 ALL, ZBF = "ALL", "ZBF"
 STATUS_SECONDS = 60.0
 _BURST_SECONDS = 1.0
+STAGED_SECONDS_MAX = 2 * 86400.0
+"""Twice the longest upload: a body that waits longer for its decision was given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,8 @@ class ObjectAuditor(Daemon):
         device_names = self._devices.names()
         random.shuffle(device_names)
         for device in device_names:
+            if mode == ALL:
+                self._tidy_registers(f"{self._devices.root}/{device}")
             for policy in self._cluster.policies.all:
                 datadir = f"{self._devices.root}/{device}/{policy.data_directory}"
                 for hash_directory in hash_directories(datadir, mode):
@@ -124,6 +129,19 @@ class ObjectAuditor(Daemon):
                     files.wait()
         self._report(mode, tally, begun)
         return tally
+
+    def _tidy_registers(self, device_path: str) -> None:
+        """Forget what no conditional write needs any more."""
+        settings = self.settings
+        try:
+            tidy(
+                device_path,
+                now=time.time(),
+                staged_seconds_max=STAGED_SECONDS_MAX,
+                reclaim_seconds=settings.reclaim_age,
+            )
+        except (Unavailable, OSError) as problem:
+            log.error("registers not tidied", extra={"path": device_path, "problem": str(problem)})
 
     def _audit_safely(self, hash_directory: str, mode: str, tally: Tally, read: Pace) -> None:
         tally.passes += 1

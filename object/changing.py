@@ -127,7 +127,7 @@ def delete(context: Context, request: Request) -> Answer:
         context.updates.queue_expiry("DELETE", delete_at, target.row, request, {})
     headers = {"X-Backend-Content-Type": content.get("Content-Type", "")}
     if earlier < moment:
-        _bury(context, request, target, moment, headers)
+        bury(context, request, target, moment, headers)
     else:
         headers["X-Backend-Timestamp"] = earlier.internal
         if is_buried:
@@ -135,7 +135,7 @@ def delete(context: Context, request: Request) -> Answer:
     return Answer(status, headers)
 
 
-def _bury(
+def bury(
     context: Context, request: Request, target: Target, moment: Timestamp, headers: dict[str, str]
 ) -> None:
     """Write the tombstone and tell the container; note both in the answer's headers."""

@@ -20,6 +20,7 @@ from ..common.ranges import Multipart, Span
 from ..common.timestamp import Timestamp, now
 from .context import Context, flag
 from .files.body import Body, Source
+from .files.metadata import Metadata
 from .files.small import SMALL_BYTES_MAX, small_body
 from .files.store import Absent, StoredObject, quarantined
 from .request_metadata import shown
@@ -66,7 +67,7 @@ def _answer(
 ) -> Answer:
     headers = _headers(context, stored)
     if wanted is not conditions.NONE:
-        status = conditions.judge(wanted, _conditional_etag(request, stored), stored.timestamp)
+        status = conditions.judge(wanted, conditional_etag(request, stored.metadata), stored.timestamp)
         if status is not None:
             headers.pop("Content-Length")
             return Answer(status, headers)
@@ -101,15 +102,15 @@ def _headers(context: Context, stored: StoredObject) -> dict[str, str]:
     }
 
 
-def _conditional_etag(request: Request, stored: StoredObject) -> str:
+def conditional_etag(request: Request, content: Metadata) -> str:
     """Return the ETag that conditions are about: middleware may keep another one in the metadata."""
     names = request.environ.get("HTTP_X_BACKEND_ETAG_IS_AT")
     if names:
-        lower = {key.lower(): value for key, value in stored.metadata.items()}
+        lower = {key.lower(): value for key, value in content.items()}
         for name in names.split(","):
             if (value := lower.get(name.strip().lower())) is not None:
                 return value
-    return stored.metadata["ETag"]
+    return content["ETag"]
 
 
 def _spans(request: Request, stored: StoredObject) -> list[Span] | None:
@@ -118,7 +119,7 @@ def _spans(request: Request, stored: StoredObject) -> list[Span] | None:
         present = {key.lower() for key in stored.metadata}
         if any(name.strip().lower() in present for name in ignoring.split(",")):
             return None
-    etag = _conditional_etag(request, stored)
+    etag = conditional_etag(request, stored.metadata)
     if not conditions.range_holds(request.environ.get("HTTP_IF_RANGE"), etag, stored.timestamp):
         return None
     return ranges.choose(request.environ["HTTP_RANGE"], stored.length)

@@ -24,6 +24,7 @@ from ..common.http.errors import BadFraming, ClientDisconnect, ClientTimeout
 from ..common.http.request import Request
 from ..common.http.wsgi import Environ, StartResponse, WSGIApp
 from ..common.recon import server_header
+from ..common.register import METHOD
 from .changing import delete, post
 from .comparing import replicate
 from .container_update import ContainerUpdates
@@ -31,6 +32,7 @@ from .context import Context
 from .files.device import Devices, Reserve, translate
 from .files.store import FileStore
 from .reading import get
+from .register.serving import register
 from .request_metadata import environ_key
 from .settings import ObjectSettings
 from .writing import put
@@ -38,7 +40,14 @@ from .writing import put
 log = logging.getLogger(__name__)
 
 Handler = Callable[[Context, Request], Answer]
-VERBS: Mapping[str, Handler] = {"GET": get, "HEAD": get, "PUT": put, "POST": post, "DELETE": delete}
+VERBS: Mapping[str, Handler] = {
+    "GET": get,
+    "HEAD": get,
+    "PUT": put,
+    "POST": post,
+    "DELETE": delete,
+    METHOD: register,
+}
 _RESERVED = frozenset(("content-length", "deleted", "etag"))
 
 

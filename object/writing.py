@@ -26,7 +26,7 @@ from .container_update import overridden
 from .context import Context, Target, flag
 from .files.metadata import Metadata
 from .files.small import SMALL_BYTES_MAX
-from .files.store import Absent
+from .files.store import Absent, Location
 from .files.writer import Writer
 from .request_keys import Keys, keys_of
 from .request_metadata import check, kept
@@ -78,8 +78,48 @@ def put(context: Context, request: Request) -> Answer:
     return Answer(201, {"ETag": f'"{content["ETag"]}"', **listed(told)})
 
 
+def stage(context: Context, request: Request, location: Location, name: str) -> Metadata:
+    """Take a body in under a name that is no object's; return the metadata that is kept with it."""
+    upload = _asked(context, request)
+    with context.store.create(location, upload.size) as writer:
+        _receive(context, upload, writer)
+        content = _metadata(upload, writer)
+        writer.stage(content, name)
+    return content
+
+
+def announce_shown(context: Context, request: Request, target: Target, content: Metadata) -> bool | None:
+    """Tell the container, and the expirer's queue, that a staged body has become the object."""
+    delete_at = content.get("X-Delete-At")
+    if delete_at:
+        request.environ["HTTP_X_DELETE_AT"] = delete_at
+        requeue(context, request, target, content, 0)
+    headers = {
+        "X-Size": content["Content-Length"],
+        "X-Content-Type": content["Content-Type"],
+        "X-Timestamp": content["X-Timestamp"],
+        "X-Etag": content["ETag"],
+    }
+    keys = keys_of(tuple(request.environ), context.allowed_keys)
+    overrides = {name: request.environ[key] for key, name in keys.overrides}
+    return context.updates.send("PUT", target.row, request, overridden(headers, content, overrides))
+
+
 def _accepted(context: Context, request: Request) -> Upload | Answer:
     """Judge the request by what it says and by what is there; None of the body is read."""
+    upload = _asked(context, request)
+    # Most objects are new. Their folder must be made in any case, and where that works nothing can be in it.
+    upload.is_new = context.store.make_folder(upload.target.location)
+    if not upload.is_new:
+        judged = _judged(context, request, upload.target, upload.moment)
+        if isinstance(judged, Answer):
+            return judged
+        upload.earlier = judged
+    return upload
+
+
+def _asked(context: Context, request: Request) -> Upload:
+    """Judge the request by what it says."""
     moment = request.timestamp()
     size = _announced_size(context, request)
     if not request.environ.get("CONTENT_TYPE"):
@@ -91,12 +131,7 @@ def _accepted(context: Context, request: Request) -> Upload | Answer:
     keys = keys_of(tuple(request.environ), context.allowed_keys)
     check(request, keys, context.cluster.constraints)
     target = context.target(request)
-    # Most objects are new. Their folder must be made in any case, and where that works nothing can be in it.
-    is_new = context.store.make_folder(target.location)
-    judged = {} if is_new else _judged(context, request, target, moment)
-    if isinstance(judged, Answer):
-        return judged
-    return Upload(request, target, moment, size, delete_at, judged, {}, keys, is_new)
+    return Upload(request, target, moment, size, delete_at, {}, {}, keys, is_new=False)
 
 
 def _judged(context: Context, request: Request, target: Target, moment: Timestamp) -> Metadata | Answer:

@@ -164,7 +164,7 @@ class Stream:
         try:
             exchange = self.backend.pool.open(
                 device.address,
-                "PUT",
+                self.question.method,
                 self.question.target(device),
                 headers,
                 length=None if self.mime else self.length,
@@ -175,11 +175,13 @@ class Stream:
                 return self._begun(Lane(candidate, exchange, turn))
             response = exchange.response()
             if response.status >= 500:
-                self.backend.refused(device, "PUT", response, length=self.length or SMALL_UPLOAD + 1)
+                self.backend.refused(
+                    device, self.question.method, response, length=self.length or SMALL_UPLOAD + 1
+                )
                 return None
             return Reply(response.status, response.headers, response.read(), candidate, headers)
         except Unavailable as problem:
-            self.backend.failed(device, "PUT", str(problem))
+            self.backend.failed(device, self.question.method, str(problem))
             return None
 
     def _begun(self, lane: Lane) -> Lane | None:
@@ -190,7 +192,7 @@ class Stream:
             lane.exchange.send(self.mime.opening())
             return lane
         lane.exchange.abort()
-        self.backend.failed(lane.candidate.device, "PUT", "it takes no metadata behind a body")
+        self.backend.failed(lane.candidate.device, self.question.method, "it takes no metadata behind a body")
         return None
 
     def tell(self, footers: Mapping[str, str], *, replicas: int) -> None:
@@ -240,7 +242,7 @@ class Stream:
         except Unavailable as problem:
             lane.alive = False
             lane.exchange.abort()
-            self.backend.failed(lane.candidate.device, "PUT", str(problem))
+            self.backend.failed(lane.candidate.device, self.question.method, str(problem))
 
     def require_quorum(self, replicas: int) -> None:
         """Refuse to go on when the object could not be stored safely any more."""
@@ -267,13 +269,15 @@ class Stream:
             response = lane.exchange.response(self.question.timeout_seconds)
             lane.alive = False
             if response.status >= 500:
-                self.backend.refused(device, "PUT", response, length=self.length or SMALL_UPLOAD + 1)
+                self.backend.refused(
+                    device, self.question.method, response, length=self.length or SMALL_UPLOAD + 1
+                )
             else:
                 reply = Reply(response.status, response.headers, response.read(), lane.candidate)
                 self.answered.add(lane.turn)
         except Unavailable as problem:
             lane.alive = False
-            self.backend.failed(device, "PUT", str(problem))
+            self.backend.failed(device, self.question.method, str(problem))
         finally:
             mailbox.put(reply)
 

@@ -32,7 +32,7 @@ BARE_ANSWERS_MAX = 64
 BARE_BYTES_MAX = 1024
 _HOST = frozenset(("Host", "host", "HOST"))
 _CONTENT_LENGTH = frozenset(("Content-Length", "content-length", "CONTENT-LENGTH"))
-_ALWAYS_MEASURED = frozenset(("PUT", "POST", "REPLICATE"))
+_ALWAYS_MEASURED = frozenset(("PUT", "POST", "REPLICATE", "REGISTER"))
 
 Head = tuple[int, str, int, Headers]
 

@@ -231,6 +231,18 @@ class Writer:
         except OSError as problem:
             log.warning("left-over files stay", extra={"path": self._hash_directory, "problem": str(problem)})
 
+    def stage(self, content: Metadata, name: str) -> None:
+        """Make the file durable under a name that says nothing of an object: it is to wait there."""
+        assert self._descriptor >= 0
+        self.complete()
+        try:
+            self._write_with_sums(content)
+            self._committer.sync(self._ticket)
+            self._link(f"{self._hash_directory}/{name}")
+            self._committer.sync(self._ticket)
+        except OSError as problem:
+            self._refuse(problem)
+
     def _write_with_sums(self, content: Metadata) -> None:
         """Write metadata and block checksums: few ones into the metadata, many beside it.
 

@@ -15,6 +15,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 
 from ...common import metrics
 from ...common.constraints import check_metadata, check_object_name
@@ -22,6 +23,7 @@ from ...common.errors import Refused
 from ...common.http.answer import Answer
 from ...common.http.client import Lines, Sendable
 from ...common.http.wsgi import Environ, from_wsgi
+from ...common.register import METHOD
 from .. import backend_headers, lost_rows
 from ..answers import HTML, answer_of, http_date, is_echo, plain, without_echoes
 from ..authorization import denial
@@ -40,9 +42,12 @@ from ..quorum import (
     put_verdict,
     quorum_size,
 )
+from ..register.condition import IF_MATCH, Condition, condition_of
+from ..register.primaries import NoRegisters
 from ..rings import Home
 from ..services import Services
 from ..writing import Stream, UploadLimits, read_body
+from . import conditional
 
 log = logging.getLogger(__name__)
 
@@ -162,20 +167,64 @@ class ObjectController:
         if "HTTP_X_COPY_FROM" in environ:
             # No filter before us has made the copy; what would be stored is an empty object.
             raise Refused("This proxy does not copy objects: upload them", 501)
-        only_if_absent: str | None = environ.get("HTTP_IF_NONE_MATCH")
-        if only_if_absent is not None and "*" not in only_if_absent:
-            raise Refused("If-None-Match only supports *")
+        condition = condition_of(environ)
         info = self._writable(call)
         if isinstance(info, Answer):
             return info
         target = self._target(call, info)
         length = self._checked_length(environ)
         headers = self._put_headers(call, target)
-        if length is not None and length <= self._settings.small_body_size and not only_if_absent:
+        if condition is not None:
+            return self._put_conditionally(call, target, headers, length, condition)
+        if length is not None and length <= self._settings.small_body_size:
             replies = self._put_small(call, target, headers, length)
         else:
             replies = self._put_large(call, target, headers, length)
-        return self._put_answer(call, target, replies, only_if_absent=only_if_absent is not None)
+        return self._put_answer(call, target, replies, only_if_absent=False)
+
+    def _put_conditionally(
+        self, call: Call, target: Target, headers: dict[str, str], length: int | None, condition: Condition
+    ) -> Answer:
+        """Store an object if it is what the client wants it to be, as a majority of its primaries decides."""
+        environ = call.environ
+        replicas = target.home.replicas
+        stored = dict(headers)
+        whole = None
+        if length is not None and length <= self._settings.small_body_size:
+            whole = read_body(environ["wsgi.input"], length) if length else b""
+            environ["wsgi.input"] = BytesIO(whole)
+            if FOOTERS in environ:
+                stored.update(self._footers(call))
+
+        def send(stream: Stream) -> None:
+            stream.require_quorum(replicas)
+            stream.send_all(environ["wsgi.input"], replicas=replicas)
+            if FOOTERS in environ:
+                stream.tell(self._footers(call), replicas=replicas)
+
+        upload = conditional.Upload(whole, partial(self._stream, call, target, length, METHOD), send)
+        try:
+            wish = self._wish(call, target, stored, condition)
+            result = conditional.put(self._replicas, wish, upload)
+        except NoRegisters:
+            if condition.if_match is not None:
+                raise Refused("The storage servers behind this proxy can't do that atomically", 501) from None
+            replies = self._put_large(call, target, headers, length)
+            return self._put_answer(call, target, replies, only_if_absent=True)
+        return _marked(call, result.answer, _rows(call, result.replies), target)
+
+    def _wish(
+        self, call: Call, target: Target, headers: dict[str, str], condition: Condition
+    ) -> conditional.Wish:
+        headers["X-Backend-Etag-Is-At"] = conditional.etag_is_at(call)
+
+        def others() -> Sequence[Sendable]:
+            bare = conditional.headers_for(call, self._replicas.user_agent, target.policy_index)
+            _name_place(bare, target)
+            return self._dealt(call, target, bare)
+
+        requests = self._dealt(call, target, headers)
+        return conditional.Wish(call, target.home, target.policy_index, condition, requests, others)
 
     def _writable(self, call: Call) -> ContainerInfo | Answer:
         """Return the container's facts, or why nothing may be written into it."""
@@ -307,13 +356,7 @@ class ObjectController:
         replicas = target.home.replicas
         requests = self._dealt(call, target, headers)
         has_footers = FOOTERS in call.environ
-        stream = Stream(
-            self._replicas.backend,
-            self._replicas.question("PUT", call.path, target.home),
-            self._upload_limits,
-            length or None,  # A peer asks for no body by 100 Continue where none was announced.
-            Mime(f"{random.getrandbits(256):064x}") if has_footers else None,
-        )
+        stream = self._stream(call, target, length, "PUT")
         try:
             stream.connect(requests, self._replicas.in_writing_order(target.home, target.policy_index))
             if _is_decided_early(stream, quorum_size(replicas)):
@@ -331,6 +374,15 @@ class ObjectController:
         if listing_pending(_rows(call, replies), container_replicas=target.container_replicas):
             target.told = self._told_instead(call, target, stream.answered, late, sent)
         return replies
+
+    def _stream(self, call: Call, target: Target, length: int | None, method: str) -> Stream:
+        return Stream(
+            self._replicas.backend,
+            self._replicas.question(method, call.path, target.home),
+            self._upload_limits,
+            length or None,  # A peer asks for no body by 100 Continue where none was announced.
+            Mime(f"{random.getrandbits(256):064x}") if FOOTERS in call.environ else None,
+        )
 
     def _told_instead(
         self, call: Call, target: Target, answered: set[int], replies: Replies, length: int
@@ -417,6 +469,9 @@ class ObjectController:
         target = self._target(call, info)
         headers = backend_headers.for_object(call, self._replicas.user_agent)
         _name_place(headers, target)
+        condition = None if IF_MATCH.isdisjoint(call.environ) else condition_of(call.environ)
+        if condition is not None:
+            return self._delete_conditionally(call, target, headers, condition)
         nodes, count = self._replicas.for_deletion(target.home, target.policy_index)
         requests = self._dealt(call, target, headers, count)
         question = self._replicas.question("DELETE", call.path, target.home)
@@ -425,6 +480,16 @@ class ObjectController:
         replies = without_echoes(replies, timestamp=call.timestamp.internal, done=204)
         status = final_verdict(statuses(replies), replicas=count, overrides={404: 204})
         return _marked(call, answer_of(replies, status), rows, target)
+
+    def _delete_conditionally(
+        self, call: Call, target: Target, headers: dict[str, str], condition: Condition
+    ) -> Answer:
+        """Remove an object if it is what the client wants it to be."""
+        try:
+            result = conditional.delete(self._replicas, self._wish(call, target, headers, condition))
+        except NoRegisters:
+            raise Refused("The storage servers behind this proxy can't do that atomically", 501) from None
+        return _marked(call, result.answer, _rows(call, result.replies), target)
 
 
 def _marked(call: Call, answer: Answer, rows: Sequence[bool | None], target: Target) -> Answer:

@@ -28,7 +28,7 @@ ACTIVE_OPTION = "active_root_secret_id"
 SECTION = "keymaster"
 SECRET_BYTES_MIN = 32
 VERSIONS = ("1", "2", "3")
-METHODS = frozenset(("PUT", "POST", "GET", "HEAD"))
+METHODS = frozenset(("PUT", "POST", "GET", "HEAD", "DELETE"))  # A DELETE's condition names an ETag.
 
 KeyId = dict[str, str]
 """What is kept to find keys again; who uses the keys is not to look into it."""

@@ -62,6 +62,7 @@ def test_a_missing_object_is_missing_whatever_the_condition(client: Client, cont
     assert client.get(container, "none", headers={"If-Modified-Since": OLD}).status == 404
 
 
+@pytest.mark.usefixtures("alike_servers")
 def test_trap_22_a_put_that_must_be_the_first(client: Client, container: str) -> None:
     """If-None-Match: * stores once; 412 from then on, until it was deleted."""
     once = {"If-None-Match": "*"}

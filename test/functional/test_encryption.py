@@ -126,9 +126,20 @@ def test_conditions_are_about_the_clients_etag(client: Client, container: str, b
     ranged = {"Range": "bytes=0-3"}
     assert client.get(container, "o", headers={**ranged, "If-Range": f'"{md5(body)}"'}).status == 206
     assert client.get(container, "o", headers={**ranged, "If-Range": f'"{wrong}"'}).status == 200
+
+
+@both
+@pytest.mark.usefixtures("apus_servers")
+def test_a_conditional_write_is_about_the_clients_etag(client: Client, container: str, body: bytes) -> None:
+    """As the plain body has it; one wins, and what it sent can be read."""
+    assert client.put(container, "o", body=body, headers={"If-None-Match": "*"}).status == 201
     assert client.put(container, "o", body=b"x", headers={"If-None-Match": "*"}).status == 412
-    assert client.put(container, "new", body=body, headers={"If-None-Match": "*"}).status == 201
-    assert client.get(container, "new").body == body
+    assert client.get(container, "o").body == body
+    assert client.put(container, "o", body=b"x", headers={"If-Match": md5(b"other")}).status == 412
+    assert client.put(container, "o", body=b"x", headers={"If-Match": md5(body)}).status == 201
+    assert client.get(container, "o").body == b"x"
+    assert client.delete(container, "o", headers={"If-Match": md5(body)}).status == 412
+    assert client.delete(container, "o", headers={"If-Match": md5(b"x")}).status == 204
 
 
 @both

@@ -86,7 +86,7 @@ class ObjectNode:
             named["X-Timestamp"] = moment(at)
         if "Content-Type" in named:
             environ["CONTENT_TYPE"] = named.pop("Content-Type")
-        if method == "PUT":
+        if method in ("PUT", "REGISTER"):
             environ.setdefault("CONTENT_TYPE", "text/plain")
             environ["CONTENT_LENGTH"] = str(len(body))
         if chunked:

@@ -90,6 +90,8 @@ class StorageNode:
 
     def _object(self, request: Request, name: str) -> Answer:
         stored = self.objects.get(name)
+        if request.method == "REGISTER":
+            return Answer(405)  # As who keeps no registers.
         if request.method == "PUT":
             return self._put(request, name, stored)
         if request.method == "DELETE":

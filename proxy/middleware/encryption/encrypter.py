@@ -53,6 +53,8 @@ class Encrypter:
         try:
             if method in ("GET", "HEAD"):
                 return self._read(environ, start_response)
+            if method in ("PUT", "DELETE") and _mask(environ):
+                start_response = _without_stored_etag(start_response)
             if method == "PUT" and self._is_writing:
                 return self._put(environ, start_response)
             if method == "POST" and self._is_writing:
@@ -101,15 +103,9 @@ class Encrypter:
             environ[_SEALED] = Crypto(key_id=keys["id"]).dump()
 
     def _read(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        earlier = {key: environ[key] for key in _CONDITIONS if key in environ}
-        if not earlier:
+        before = _mask(environ)
+        if not before:
             return self.app(environ, start_response)
-        masked = _masked(earlier, all_keys_for(environ))
-        if masked != earlier:
-            names = environ.get(_ETAG_IS_AT)
-            masked[_ETAG_IS_AT] = f"{names},{ETAG_MAC}" if names else ETAG_MAC
-        before = {key: environ.get(key) for key in masked}
-        environ.update(masked)
         try:
             return self.app(environ, start_response)
         finally:
@@ -118,6 +114,31 @@ class Encrypter:
                     del environ[key]
                 else:
                     environ[key] = value
+
+
+def _mask(environ: Environ) -> dict[str, str | None]:
+    """Have conditions speak of what is stored; return what the environ had instead."""
+    earlier = {key: environ[key] for key in _CONDITIONS if key in environ}
+    if not earlier:
+        return {}
+    masked = _masked(earlier, all_keys_for(environ))
+    if masked != earlier:
+        names = environ.get(_ETAG_IS_AT)
+        masked[_ETAG_IS_AT] = f"{names},{ETAG_MAC}" if names else ETAG_MAC
+    before = {key: environ.get(key) for key in masked}
+    environ.update(masked)
+    return before
+
+
+def _without_stored_etag(start_response: StartResponse) -> StartResponse:
+    """Return what answers without the ETag that a refused condition found: it is the stored body's."""
+
+    def start(status: str, headers: list[tuple[str, str]], problem: object = None) -> object:
+        if status.startswith("412"):
+            headers = [(name, value) for name, value in headers if name.lower() != "etag"]
+        return start_response(status, headers, problem) if problem else start_response(status, headers)
+
+    return start
 
 
 def _tell(

@@ -208,7 +208,7 @@ class Versions:
         putting = self._redirected(environ, "PUT", _path(environ, target, version_id))
         putting["wsgi.input"] = counted or body
         putting["HTTP_X_TIMESTAMP"] = moment.internal
-        for key in ("HTTP_IF_NONE_MATCH", *_EXPIRY):
+        for key in ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", *_EXPIRY):  # They are about the name.
             putting.pop(key, None)
         reply = call(self._app, putting)
         if not reply.is_good:
@@ -258,6 +258,9 @@ class Versions:
         put_marker(self._app, environ, _path(environ, target, version_id), headers)
         environ["HTTP_X_TIMESTAMP"] = moment.internal
         answer = call(self._app, environ).answer()
+        if answer.status in (409, 412):  # It is not the version that the client wants gone.
+            path = _path(environ, target, version_id)
+            ask(self._app, environ, "DELETE", path, headers=RESERVED_NAMES, trusted=True).close()
         if answer.status // 100 == 2 or answer.status == 404:
             answer.headers |= {VERSION: version_id, "X-Backend-Content-Type": DELETE_MARKER_TYPE}
         return answer
