@@ -108,6 +108,7 @@ def check_header(
         )
     moment = signed_at(environ)
     require_recent(moment, now, config.allowable_clock_skew)
+    _refuse_unsigned(name for name, _ in parse_qsl(environ.get("QUERY_STRING") or "", keep_blank_values=True))
     access_key = from_wsgi(access_key)
     secret = secret_of(access_key, secrets)
     date = "" if "HTTP_X_AMZ_DATE" in environ else environ["HTTP_DATE"]
@@ -124,9 +125,7 @@ def check_query(
     names = [name for name, _ in query]
     if any(names.count(name) != 1 for name in PARAMETERS):
         raise S3Error("AccessDenied", f"A signed query has each of {', '.join(PARAMETERS)} once.")
-    added = UNSIGNED_WORDS.intersection(names)
-    if added:  # Whoever has the URL could have added it, and made another request of it.
-        raise S3Error("AccessDenied", f"Version 2 does not sign the parameter {min(added)}; use version 4.")
+    _refuse_unsigned(names)
     values = dict(query)
     access_key, signature, expires = (values[name] for name in PARAMETERS)
     if not (expires.isascii() and expires.isdigit() and len(expires) <= _EXPIRES_DIGITS_MAX):
@@ -139,6 +138,13 @@ def check_query(
     _require(environ, secret, access_key, to_wsgi(signature), expires, host_bucket)
     require_token(secret, environ.get("HTTP_X_AMZ_SECURITY_TOKEN"))
     return Signed(Kind.V2_QUERY, access_key, secret, unsigned_payload(environ))
+
+
+def _refuse_unsigned(names: Iterable[str]) -> None:
+    """Refuse parameters that whoever has seen the request could have added, to make another one of it."""
+    added = UNSIGNED_WORDS.intersection(names)
+    if added:
+        raise S3Error("AccessDenied", f"Version 2 does not sign the parameter {min(added)}; use version 4.")
 
 
 def check_policy(fields: Mapping[str, str], secrets: Secrets) -> Signed:
@@ -219,11 +225,10 @@ def _spellings(header: _Header) -> list[_Header]:
 def _resource(environ: Environ, host_bucket: str | None) -> str:
     """Return path, as it was sent, and the parameters that count."""
     bucket = "" if host_bucket is None else f"/{to_wsgi(host_bucket)}"
-    parameters = sorted(
-        (name, equals, value)
-        for name, equals, value in (piece.partition("=") for piece in environ["QUERY_STRING"].split("&"))
-        if name in SIGNED_PARAMETERS
-    )
+    # Names are decoded as values are: an encoded one means the same, and could else be added by anybody.
+    pieces = (piece.partition("=") for piece in environ["QUERY_STRING"].split("&"))
+    decoded = ((_decoded(name), equals, value) for name, equals, value in pieces)
+    parameters = sorted(each for each in decoded if each[0] in SIGNED_PARAMETERS)
     said = "&".join([f"{name}{equals}{_decoded(value)}" for name, equals, value in parameters])
     return f"{bucket}{raw_path(environ)}{'?' if said else ''}{said}"
 

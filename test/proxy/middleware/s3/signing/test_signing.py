@@ -240,6 +240,25 @@ def test_trap_50_a_header_that_nobody_signed_is_refused(name: str, kind: str) ->
 
 
 @pytest.mark.parametrize("kind", ["v2", "v2-query"])
+@pytest.mark.parametrize("word", ["acl", "versionId=1", "uploads", "tagging", "policy"])
+def test_trap_54_a_parameter_is_signed_however_it_is_spelt(kind: str, word: str) -> None:
+    """Whoever has a URL for an object could else make one for its tags of it."""
+    environ = signed(kind, "PUT", "/bkt/key")
+    for added in (word, f"%{ord(word[0]):x}{word[1:]}", f"%{ord(word[0]):X}{word[1:]}"):
+        query = "&".join(filter(None, (environ["QUERY_STRING"], added)))
+        assert refused(environ | {"QUERY_STRING": query}).code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize("kind", ["v2", "v2-query"])
+@pytest.mark.parametrize("word", ["retention", "publicAccessBlock", "%70ublicAccessBlock", "attributes="])
+def test_trap_54_a_parameter_that_version_2_never_signs_is_refused(kind: str, word: str) -> None:
+    """In a header as in a query: what was signed is a request without it."""
+    environ = signed(kind, "PUT", "/bkt/key")
+    query = "&".join(filter(None, (environ["QUERY_STRING"], word)))
+    assert refused(environ | {"QUERY_STRING": query}).code == "AccessDenied"
+
+
+@pytest.mark.parametrize("kind", ["v2", "v2-query"])
 def test_trap_50_version_2_signs_them_all(kind: str) -> None:
     """One more is another request."""
     environ = signed(kind, "PUT") | {"HTTP_X_AMZ_COPY_SOURCE": "/other/secret"}
