@@ -28,10 +28,8 @@ class Apus(Shape):
 
     title = "Apus"
 
-    def __init__(self, folder: Path, *, filters: Sequence[str] = ()) -> None:
-        """`filters` are further ones, which stand before those that log users in and take their forms."""
+    def __init__(self, folder: Path) -> None:
         super().__init__(folder, "apus")
-        self._filters = filters
 
     def program(self, kind: str, conf: Path) -> Sequence[str]:
         """Our server."""
@@ -52,9 +50,7 @@ class Apus(Shape):
             "tempauth": ["reseller_prefix = AUTH", "user_test_tester = testing .admin"],
             "versioned_writes": ["allow_versioned_writes = true", "allow_object_versioning = true"],
         }
-        names = [each.short_name for each in PROXY_FILTERS if each.short_name not in self._filters]
-        place = names.index("formpost")
-        return sections("apus", kind, [*names[:place], *self._filters, *names[place:]], options)
+        return sections("apus", kind, [each.short_name for each in PROXY_FILTERS], options)
 
     def pids(self) -> Mapping[Role, Sequence[int]]:
         """Servers by what they serve, and whoever makes their writes durable."""

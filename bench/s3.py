@@ -24,7 +24,7 @@ USER, SECRET = "test:tester", "testing"
 
 def measure(run: Run) -> Iterator[Reading]:
     """Load one store through its two doors by turns."""
-    store = ours.Apus(run.folder, filters=("s3",))
+    store = ours.Apus(run.folder)
     with ExitStack() as stack:
         stack.callback(store.stop)
         run.tell("starting a store with two doors")

@@ -52,6 +52,7 @@ from ..proxy.middleware.name_check import NameCheckConfig
 from ..proxy.middleware.proxy_logging import ProxyLoggingConfig
 from ..proxy.middleware.ratelimit import RatelimitConfig
 from ..proxy.middleware.read_only import ReadOnlyConfig
+from ..proxy.middleware.s3.notification.recording import NotificationsConfig
 from ..proxy.middleware.s3.settings import S3Config
 from ..proxy.middleware.slo import SloConfig
 from ..proxy.middleware.staticweb import StaticwebConfig
@@ -63,6 +64,7 @@ from ..proxy.settings import ProxySettings
 from ..replicator.database import ReplicatorSettings
 from ..replicator.object import ReplicatorConfig
 from .lifecycle import LifecycleSettings
+from .notifier import NotifierSettings
 
 FOLDER = Path(__file__).resolve().parent.parent / "etc"
 _PORTS = {"proxy": 8080, "object": 6200, "container": 6201, "account": 6202}
@@ -103,6 +105,7 @@ PROXY_FILTERS = (
     _filter("container_sync", ContainerSyncConfig),
     _filter("bulk", BulkConfig),
     _filter("tempurl", TempurlConfig),
+    _filter("s3", S3Config),
     _filter("formpost", FormpostConfig),
     _filter("tempauth", TempauthConfig, user_ACCOUNT_NAME="KEY .admin"),
     _filter("staticweb", StaticwebConfig),
@@ -111,6 +114,7 @@ PROXY_FILTERS = (
     _filter("account_quotas", AccountQuotasConfig),
     _filter("slo", SloConfig),
     _filter("dlo", DloConfig),
+    _filter("notifications", NotificationsConfig),
     _filter("versioned_writes", VersionedWritesConfig),
     _filter("symlink", SymlinkConfig),
 )
@@ -142,7 +146,6 @@ FURTHER_PROXY_FILTERS = (
         KeystoneauthConfig,
         "Goes after authtoken and nowhere else: without authtoken anybody could claim to be anybody.",
     ),
-    _further("s3", S3Config, "Goes before formpost; doc/s3.md says what S3's clients may ask then."),
     _further("crossdomain", CrossdomainConfig, "Goes before tempauth."),
     _further(
         "list_endpoints",
@@ -244,6 +247,7 @@ def files() -> dict[str, list[Section]]:
                 "updater": UpdaterSettings,
                 "sync": SyncSettings,
                 "lifecycle": LifecycleSettings,
+                "notifier": NotifierSettings,
             },
         ),
         "account-server.conf": _storage(

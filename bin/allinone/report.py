@@ -14,7 +14,7 @@ from . import processes
 from .cluster import Cluster, Risen
 from .layout import SERVERS, Layout
 
-_NOT_RUNNING = ("s3", "identity", "image", "volume", "compute", "network")
+_NOT_RUNNING = ("identity", "image", "volume", "compute", "network")
 
 
 def status(cluster: Cluster) -> dict[str, Any]:
@@ -25,6 +25,7 @@ def status(cluster: Cluster) -> dict[str, Any]:
     return {
         "endpoint": layout.endpoint if proxy_runs else None,
         "auth_v1": f"{layout.endpoint}/auth/v1.0" if proxy_runs else None,
+        "s3": layout.endpoint if proxy_runs else None,
         **dict.fromkeys(_NOT_RUNNING),
         "processes": [
             {

@@ -23,13 +23,14 @@ from typing import Any
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp
 from ..info import has_plain_facts, plain_memory
 from .inner import ANSWERED, begun
+from .s3.names import SEGMENTS
 
 FACTS = "apus.plain_facts"
 """The path of a request of whose container and account nothing special is known."""
 _METHODS = frozenset(("GET", "HEAD", "PUT", "DELETE"))
 _READS = frozenset(("GET", "HEAD"))
-_names = re.compile(r"/v1(?:\.0)?/(([^/\0]+)/[^/\0]+)/[^\0]").match
-"""Account and container, and the account, of an object; a hidden one is every filter's affair."""
+_names = re.compile(rf"/v1(?:\.0)?/(([^/\0]+)/[^/\0]+(?<!{re.escape(SEGMENTS)}))/[^\0]").match
+"""Account and container, and the account, of an object; hidden ones and parts are every filter's affair."""
 _name = itemgetter(0)
 
 

@@ -208,6 +208,8 @@ def environ_of(
         "PATH_INFO": to_wsgi(f"{ACCOUNT}/{path}"),
         "RAW_PATH_INFO": quote(f"{ACCOUNT}/{path}"),
         "QUERY_STRING": urlencode(query or {}),
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "8080",
         "CONTENT_LENGTH": str(len(body)),
         "wsgi.input": BytesIO(body),
     }

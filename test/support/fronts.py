@@ -21,7 +21,10 @@ Filters = Mapping[str, Mapping[str, str]]
 
 
 def with_filters(conf: str, filters: Filters, *, before: str, port: int) -> str:
-    """Return a server's conf with further filters before another one, on another port."""
+    """Return a server's conf with further filters before another one, on another port; they replace namesakes."""
+    for name in filters:
+        conf = re.sub(rf"^\[filter:{name}\]$[^\[]*", "", conf, flags=re.MULTILINE)
+        conf = re.sub(rf"^(pipeline *=.*?) {name}\b(?= )", r"\1", conf, flags=re.MULTILINE)
     head, pipeline, tail = re.split(r"(^pipeline *=.*$)", conf, maxsplit=1, flags=re.MULTILINE)
     pipeline = re.sub(rf"\b{before}(?= |$)", " ".join((*filters, before)), pipeline)
     head = re.sub(r"^bind_port *=.*$", f"bind_port = {port}", head, flags=re.MULTILINE)

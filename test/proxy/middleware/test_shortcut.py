@@ -36,9 +36,11 @@ from apus.proxy.middleware import (
     tempurl,
     versioned_writes,
 )
+from apus.proxy.middleware.s3 import door as s3
+from apus.proxy.middleware.s3.configuration.judging import LOCKS
 from apus.proxy.middleware.shortcut import Affair, Shortcut, passable
 
-EARLY = (etag_quoter, listing_formats, container_sync, bulk, tempurl, formpost)
+EARLY = (etag_quoter, listing_formats, container_sync, bulk, tempurl, s3, formpost)
 LATE = (
     staticweb,
     copy,
@@ -59,6 +61,8 @@ CONTAINERS = {
     "kept": ContainerInfo(status=204, sysmeta={"versions-location": "old", "versions-mode": "history"}),
     "quoted": ContainerInfo(status=204, sysmeta=QUOTED),
     "web": ContainerInfo(status=204, meta={"web-index": "plain"}),
+    "locked": ContainerInfo(status=204, sysmeta={f"s3api-{LOCKS}": "a document"}),
+    "locked+segments": ContainerInfo(status=204),
     "missing": ContainerInfo(status=404),
 }
 ACCOUNTS = {
@@ -92,6 +96,9 @@ class Between:
     def __init__(self, app: WSGIApp, user: dict[str, Any]) -> None:
         self.app = app
         self._user = user
+
+    def s3_secret(self, _access_key: str) -> None:
+        """Know no access key."""
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         environ.update(self._user)
@@ -170,6 +177,7 @@ WORDS = st.sampled_from(
         ("X-Container-Sync-Key", "k"),
         ("X-Object-Meta-Color", "blue"),
         ("Content-Type", "multipart/form-data; boundary=b"),
+        ("Authorization", "AWS somebody:c2lnbmF0dXJl"),
     ]
 )
 QUERIES = st.sampled_from(
