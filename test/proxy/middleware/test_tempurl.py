@@ -181,10 +181,11 @@ def test_trap_36_tempurl_for_a_range_of_addresses(signed: str | None, sent: str 
 
 
 @pytest.mark.parametrize(
-    "text", ["0", "-1", str(int(time.time()) - 5), "soon", "", "1e12", "9" * 5000, "2001-01-01T00:00:00Z"]
+    "text", ["0", "-1", "just over", "soon", "", "1e12", "9" * 5000, "2001-01-01T00:00:00Z"]
 )
 def test_trap_36_tempurl_expires(text: str) -> None:
     """What is over, or no moment, is refused, signed or not."""
+    text = str(int(time.time()) - 5) if text == "just over" else text
     signed = int(text) if text.lstrip("-").isdigit() and len(text) < 99 else 0
     assert visit(temp_url_sig=signature(expires=signed), temp_url_expires=text)[0].status == 401
 
