@@ -16,6 +16,7 @@ from ....common.http.answer import Answer
 from ..inner import Reply
 from . import checksums, customer_keys, metadata, objects, versioning
 from .errors import S3Error, from_swift
+from .numbers import whole
 from .request import Request
 from .xml import Element, element, render
 
@@ -24,6 +25,7 @@ PARTS_MAX = 1000
 """Most parts of one answer."""
 CONCURRENCY = 8
 _MANIFEST_BYTES_MAX = 16 << 20
+_NUMBER_MAX = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,10 @@ def asked_page(count: str | None, after: str | None) -> Page:
 def _number(name: str, text: str | None, usual: int) -> int:
     if text is None:
         return usual
-    if not (text.isascii() and text.isdigit()) or len(text) > 9:
+    number = whole(text, most=_NUMBER_MAX)
+    if number is None:
         raise S3Error("InvalidArgument", ArgumentName=name, ArgumentValue=text)
-    return int(text)
+    return number
 
 
 def checksum_elements(summed: Mapping[str, str]) -> list[Element]:

@@ -21,6 +21,7 @@ from .answers import owner, xml_answer
 from .configuration import locking, permissions
 from .errors import S3Error, from_swift
 from .names import SEGMENTS, is_bucket, is_new_bucket, segments_of
+from .numbers import whole
 from .request import Request
 
 BUCKETS_MAX = 10_000  # Of one page, as Amazon has it.
@@ -80,9 +81,10 @@ def _containers(request: Request, prefix: str, after: str) -> Iterator[dict[str,
 
 
 def _number_of_buckets(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= BUCKETS_MAX):
+    number = whole(text, least=1, most=BUCKETS_MAX)
+    if number is None:
         raise S3Error("InvalidArgument", ArgumentName="max-buckets", ArgumentValue=text)
-    return int(text)
+    return number
 
 
 def _name_of_token(token: str) -> str:

@@ -19,6 +19,7 @@ from ....common.errors import ApusError, Refused
 from ....common.http.answer import Answer
 from . import metadata, objects, versioning
 from .errors import S3Error, from_swift
+from .numbers import SIZE_MAX, whole
 from .request import Request
 from .xml import Element, Node, element, render
 
@@ -78,16 +79,17 @@ def moment_of(text: str | None) -> int | None:
             moment = datetime.fromisoformat(text)
         else:
             moment = parsedate_to_datetime(text)
-    except ValueError as problem:
+    except (ValueError, OverflowError, IndexError, TypeError) as problem:  # The second one is less careful.
         raise S3Error("InvalidArgument", f"This is no date: {text}") from problem
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 def size_of(text: str) -> int:
     """Return a size in bytes."""
-    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+    size = whole(text, most=SIZE_MAX)
+    if size is None:
         raise S3Error("InvalidArgument", f"This is no size: {text}")
-    return int(text)
+    return size
 
 
 def delete_objects(request: Request) -> Answer:

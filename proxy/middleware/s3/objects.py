@@ -20,6 +20,7 @@ from ....common.timestamp import ZERO
 from ..inner import Reply
 from . import checksums, customer_keys, metadata, replaced, tagging, versioning
 from .errors import S3Error, from_swift
+from .numbers import whole
 from .request import Request, decoded_md5
 
 PARTS_MAX = 10_000
@@ -88,7 +89,8 @@ def part_number(request: Request) -> int | None:
     text = request.query.get("partNumber")
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= PARTS_MAX):
+    number = whole(text, least=1, most=PARTS_MAX)
+    if number is None:
         raise S3Error(
             "InvalidArgument",
             f"Part number must be an integer between 1 and {PARTS_MAX}, inclusive",
@@ -97,7 +99,7 @@ def part_number(request: Request) -> int | None:
         )
     if "HTTP_RANGE" in request.environ:
         raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
-    return int(text)
+    return number
 
 
 def _conditions(environ: Mapping[str, str]) -> dict[str, str | None]:

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .errors import S3Error
+from .numbers import SIZE_MAX, whole
 
 POLICY_BYTES_MAX = 20000
 """AWS's for all that comes before the file."""
@@ -135,11 +136,10 @@ def _text(value: object) -> str:
 
 
 def _sizes(each: list[Any]) -> tuple[int, int]:
-    numbers = [int(n) if isinstance(n, str) and n.isascii() and n.isdigit() else n for n in each[1:]]
-    if len(numbers) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
-        raise _invalid(f"{RANGE} has two numbers")
-    if not 0 <= numbers[0] <= numbers[1]:
-        raise _invalid(f"{RANGE} has a lower number first, and none below zero")
+    said = [str(n) if isinstance(n, str | int) and not isinstance(n, bool) else None for n in each[1:]]
+    numbers = [number for text in said if (number := whole(text, most=SIZE_MAX)) is not None]
+    if len(said) != 2 or len(numbers) != 2 or numbers[0] > numbers[1]:
+        raise _invalid(f"{RANGE} has two numbers, the lower one first, and none below zero")
     return numbers[0], numbers[1]
 
 

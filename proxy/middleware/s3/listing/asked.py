@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import S3Error
+from ..numbers import whole
 
 KEYS_MAX = 2**31 - 1
 
@@ -53,8 +54,7 @@ class Asked:
             S3Error: InvalidArgument, where it makes no sense.
         """
         for name in ("prefix", "delimiter", "marker", "start-after", "key-marker", "version-id-marker"):
-            if "\0" in query.get(name, ""):  # No key has one: the store keeps names with NUL to itself.
-                raise refusal(name, query[name], "The argument has a NUL, which no key has.")
+            require_no_nul(query, name)
         encoding = query.get("encoding-type", "")
         if encoding not in ("", "url"):
             raise refusal("encoding-type", encoding, "Invalid Encoding Method specified in Request")
@@ -83,6 +83,12 @@ class Asked:
         )
 
 
+def require_no_nul(query: Mapping[str, str], name: str) -> None:
+    """Refuse an argument with a NUL: no key has one, and the store keeps names with NUL to itself."""
+    if "\0" in query.get(name, ""):
+        raise refusal(name, query[name], "The argument has a NUL, which no key has.")
+
+
 def refusal(name: str, value: str, sentence: str) -> S3Error:
     """Return why an argument is not taken."""
     return S3Error("InvalidArgument", sentence, ArgumentName=name, ArgumentValue=value)
@@ -101,6 +107,8 @@ def _versions_markers(query: Mapping[str, str]) -> tuple[str, str]:
     marker, version_marker = query.get("key-marker", ""), query.get("version-id-marker", "")
     if version_marker and not marker:
         sentence = "A version-id marker cannot be specified without a key marker."
+        if "key-marker" in query:
+            sentence = "Invalid version id specified"
         raise refusal("version-id-marker", version_marker, sentence)
     return marker, version_marker
 
@@ -110,8 +118,8 @@ def _keys_max(text: str) -> int:
         return KEYS_MAX
     if not (text.isascii() and text.isdigit()):
         raise refusal("max-keys", text, "Provided max-keys not an integer or within integer range")
-    number = int(text[:20])
-    if number > KEYS_MAX:
+    number = whole(text, most=KEYS_MAX)
+    if number is None:
         sentence = f"Argument maxKeys must be an integer between 0 and {KEYS_MAX}"
         raise refusal("max-keys", text, sentence)
     return number

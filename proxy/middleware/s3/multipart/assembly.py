@@ -17,6 +17,7 @@ from hashlib import md5
 from itertools import pairwise
 
 from ..errors import S3Error
+from ..numbers import whole
 from ..xml import Node
 from .names import NUMBER_MAX, Upload
 
@@ -50,7 +51,7 @@ def named(root: Node, upload_id: str) -> list[Named]:
     """
     parts = [_named(node, upload_id) for node in root.all("Part")]
     if not parts:
-        raise S3Error("MalformedXML", "The list of parts is empty: name at least one.")
+        raise S3Error("MalformedXML")
     for before, after in pairwise(parts):
         if after.number <= before.number:
             raise S3Error("InvalidPartOrder", UploadId=upload_id)
@@ -60,9 +61,10 @@ def named(root: Node, upload_id: str) -> list[Named]:
 def _named(node: Node, upload_id: str) -> Named:
     number, etag = node.value("PartNumber"), node.value("ETag")
     if number is None or etag is None:
-        raise S3Error("MalformedXML", "A part must have a PartNumber and an ETag.")
+        raise S3Error("MalformedXML")
     number, etag = number.strip(), etag.strip().strip('"').lower()
-    if not _is_number(number):
+    found = whole(number, least=1, most=NUMBER_MAX)
+    if found is None:
         raise S3Error(
             "InvalidArgument",
             f"PartNumber must be an integer between 1 and {NUMBER_MAX}",
@@ -76,16 +78,7 @@ def _named(node: Node, upload_id: str) -> Named:
         for child in node
         if child.tag.startswith("Checksum")
     }
-    return Named(int(number), etag, checksums)
-
-
-def _is_number(text: str) -> bool:
-    return (
-        text.isascii()
-        and text.isdigit()
-        and len(text) <= len(str(NUMBER_MAX))
-        and 1 <= int(text) <= NUMBER_MAX
-    )
+    return Named(found, etag, checksums)
 
 
 def judge(parts: Sequence[Named], held: Mapping[int, Held], upload_id: str, *, part_bytes_min: int) -> None:

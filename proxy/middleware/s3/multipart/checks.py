@@ -18,6 +18,7 @@ from ..checksums import ALGORITHMS, COMPOSITE, FULL_OBJECT
 from ..errors import S3Error
 from ..markup import Element, element
 from ..metadata import SYSMETA
+from ..numbers import SIZE_MAX, whole
 from ..request import Request
 from .assembly import Held, Named
 
@@ -115,12 +116,13 @@ class Wanted:
         """Read it from the headers of CompleteMultipartUpload."""
         values = {each.name: request.header(each.header) for each in ALGORITHMS.values()}
         size = request.header("x-amz-mp-object-size")
-        if size is not None and not (size.isascii() and size.isdigit() and len(size) < 20):
+        number = whole(size, most=SIZE_MAX)
+        if size is not None and number is None:
             raise S3Error("InvalidRequest", "x-amz-mp-object-size is no number of bytes.")
         return cls(
             {name: value for name, value in values.items() if value is not None},
             request.header("x-amz-checksum-type"),
-            None if size is None else int(size),
+            number,
         )
 
     def checksum(

@@ -19,6 +19,7 @@ from .. import checksums, metadata, times
 from ..copying import SourceBody, SummedBody, opened, source_of
 from ..errors import S3Error
 from ..markup import element, render
+from ..numbers import whole
 from ..objects import encryption_asked, reply_of
 from ..request import Request, decoded_md5
 from . import checks, finished, uploads
@@ -64,8 +65,9 @@ def _quoted(etag: str) -> str:
 def _number(request: Request) -> int:
     """Return the part's number."""
     text, highest = request.query.get("partNumber"), request.config.max_upload_part_num
-    if text is not None and text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= highest:
-        return int(text)
+    number = whole(text, least=1, most=highest)
+    if number is not None:
+        return number
     raise S3Error(
         "InvalidArgument",
         f"Part number must be an integer between 1 and {highest}, inclusive",

@@ -14,8 +14,10 @@ from .....common.http.answer import Answer
 from .. import checksums, times
 from ..answers import owner
 from ..errors import S3Error
+from ..listing.asked import require_no_nul
 from ..markup import Element, element, render
 from ..metadata import STORAGE_CLASS
+from ..numbers import whole
 from ..request import Request
 from . import checks, pages, rows, uploads
 from .checks import Checksum
@@ -23,7 +25,7 @@ from .names import Upload
 from .pages import Row, UploadsWanted
 
 _CREW = 16
-_DIGITS_MAX = 10
+_NUMBER_MAX = 2**31 - 1
 Spelt = Callable[[str], str]
 
 
@@ -31,6 +33,8 @@ def list_uploads(request: Request) -> Answer:
     """Serve ListMultipartUploads."""
     assert request.bucket is not None
     query = request.query
+    for name in ("prefix", "delimiter", "key-marker", "upload-id-marker"):
+        require_no_nul(query, name)
     wanted = UploadsWanted(
         bucket=request.bucket,
         prefix=query.get("prefix", ""),
@@ -144,11 +148,12 @@ def _count(request: Request, name: str, *, default: int = 1000) -> int:
     text = request.query.get(name)
     if not text:
         return default
-    if text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX:
-        return int(text)
+    number = whole(text, most=_NUMBER_MAX)
+    if number is not None:
+        return number
     raise S3Error(
         "InvalidArgument",
-        f"Argument {name} must be an integer between 0 and 2147483647",
+        f"Argument {name} must be an integer between 0 and {_NUMBER_MAX}",
         ArgumentName=name,
         ArgumentValue=text,
     )
