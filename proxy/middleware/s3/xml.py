@@ -108,6 +108,8 @@ class _Reading:
     def __init__(self) -> None:
         self.root: Node | None = None
         self._open: list[Node] = []
+        self._said: list[list[str]] = []
+        """Of each open element the pieces of its text: added up one by one, long texts would take minutes."""
         self._count = 0
 
     def listen(self, parser: XMLParserType) -> None:
@@ -130,14 +132,16 @@ class _Reading:
         else:
             self.root = node
         self._open.append(node)
+        self._said.append([])
 
     def _say(self, text: str) -> None:
-        self._open[-1].text += text
+        self._said[-1].append(text)
 
     def _end(self, _name: str) -> None:
         node = self._open.pop()
-        if node.children and not node.text.strip():
-            node.text = ""
+        text = "".join(self._said.pop())
+        if not node.children or text.strip():
+            node.text = text
 
 
 def _local(name: str) -> str:

@@ -15,6 +15,7 @@ import orjson
 from .....common.constraints import API_VERSIONS
 from .....common.http.wsgi import Environ, StartResponse, WSGIApp
 from ...inner import call
+from ...listing_documents import holds_mark
 from ...listing_formats import LISTING_BYTES_MAX
 from .rows import with_s3_etag
 
@@ -36,7 +37,7 @@ class ListedEtags:
         is_json = reply.headers.get("content-type", "").partition(";")[0] == "application/json"
         if reply.status == 200 and is_json and length.isdigit() and int(length) <= LISTING_BYTES_MAX:
             document = reply.read()
-            if _MARK in document:
+            if holds_mark(document, _MARK):
                 document = orjson.dumps([with_s3_etag(row) for row in orjson.loads(document)])
                 reply.headers["content-length"] = str(len(document))
             reply.body = [document]

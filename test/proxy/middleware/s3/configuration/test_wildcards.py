@@ -20,6 +20,14 @@ def test_it_is_what_shells_do(pattern: str, text: str) -> None:
     assert matches(pattern, text) == fnmatch.fnmatchcase(text, pattern)
 
 
+@pytest.mark.parametrize("pattern", ["*a", "*?a", "*a?", "?*a*"])
+def test_trap_78_a_policy_costs_a_request_next_to_nothing(pattern: str) -> None:
+    """The longest one, with the longest key."""
+    begun = time.process_time()
+    assert not matches(pattern * (20 * 1024 // len(pattern)) + "b", "a" * 1024)
+    assert time.process_time() - begun < 1
+
+
 @given(st.text(max_size=20))
 def test_a_text_matches_itself_and_a_star(text: str) -> None:
     """Brackets and other signs mean nothing else."""
