@@ -123,6 +123,8 @@ def opened(request: Request, source: Source, headers: Mapping[str, str] | None =
     """
     asked = {"X-Newest": "true", **conditions_of(request), **(headers or {})}
     account = source.account or request.account
+    if request.header("x-amz-source-expected-bucket-owner") not in (None, account):
+        raise S3Error("AccessDenied", "The source's bucket has another owner than the request expects.")
     path = path_of(request.environ, account, source.bucket, source.key)
     reply = ask(request.app, request.environ, "GET", path, headers=asked, query=source.query())
     if reply.is_good:

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from ....common.errors import Refused
 from ....common.http.answer import Answer
 from ....common.http.wsgi import Environ, from_wsgi, to_wsgi
-from ..access_keys import secrets_behind
+from ..access_keys import Secret, secrets_behind
 from ..multipart import Multipart, Part, attributes_of
 from . import names, post_policy, signing
 from .errors import S3Error
@@ -25,7 +25,7 @@ from .markup import element, render
 from .post_policy import Policy
 from .request import Request
 from .signing import v2, v4
-from .signing.canonical import header_key
+from .signing.canonical import header_key, is_header_name
 
 FIELDS_BYTES_MAX = 1 << 16
 """All fields together; AWS takes 20 KB."""
@@ -115,6 +115,8 @@ def _read(environ: Environ) -> Form:
                 return Form(fields, parts)
             value = _value(parts, left)
             left -= len(name) + len(value)
+            if left < 0:
+                raise _too_long()
             if not name or name in fields:
                 raise S3Error("MalformedPOSTRequest", "Each field of the form has a name of its own.")
             fields[name] = value.decode("utf-8", "surrogateescape")
@@ -128,8 +130,12 @@ def _value(parts: Multipart, bytes_max: int) -> bytes:
     while data := parts.read():
         value += data
         if len(value) > bytes_max:
-            raise S3Error("MaxMessageLengthExceeded", f"The fields are longer than {FIELDS_BYTES_MAX} bytes.")
+            raise _too_long()
     return value
+
+
+def _too_long() -> S3Error:
+    return S3Error("MaxMessageLengthExceeded", f"The fields are longer than {FIELDS_BYTES_MAX} bytes.")
 
 
 def _expand(fields: dict[str, str], part: Part) -> None:
@@ -161,9 +167,15 @@ def _allowed(request: Request, fields: Mapping[str, str], now: float) -> Policy 
     assert signed.secret is not None
     assert signed.access_key is not None
     policy = post_policy.read(fields["policy"])
-    policy.require({**fields, "bucket": request.bucket or ""}, now)
+    policy.require({**fields, "bucket": _spoken_bucket(request, signed.secret)}, now)
     request.adopt(signed.secret, signed.access_key)
     return policy
+
+
+def _spoken_bucket(request: Request, secret: Secret) -> str:
+    """Return the bucket as a policy must name it: with its account, where that is not the signer's."""
+    is_own = request.account in (request.config.default_account, secret.account)
+    return (request.bucket or "") if is_own else f"{request.account}:{request.bucket}"
 
 
 def _stored_headers(environ: Environ, fields: Mapping[str, str]) -> dict[str, str]:
@@ -177,7 +189,7 @@ def _stored_headers(environ: Environ, fields: Mapping[str, str]) -> dict[str, st
         is_ours = header in _PLAIN_HEADERS or header in _AMAZON_HEADERS or header.startswith(_AMAZON_PREFIXES)
         if not is_ours and header not in ("content-type", "x-amz-acl"):
             continue
-        if not value.isprintable():
+        if not (is_header_name(header) and value.isprintable()):
             raise S3Error("InvalidArgument", f"The field {name} has characters that no header may have.")
         headers[header_key(header)] = to_wsgi(value)
     return headers

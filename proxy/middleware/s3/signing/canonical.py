@@ -17,6 +17,7 @@ from .....common.http.wsgi import Environ
 
 _is_plain_path = re.compile(r"[A-Za-z0-9_.~/-]+").fullmatch
 _is_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
+is_header_name = re.compile(r"[!#$%&'*+.^_`|~0-9a-zA-Z-]+").fullmatch
 _blanks = re.compile(" {2,}")
 _BARE = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 

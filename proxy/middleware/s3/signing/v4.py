@@ -31,7 +31,7 @@ from ..signed import (
     payload_of,
     unsigned_payload,
 )
-from .canonical import header_key, header_lines, request_text
+from .canonical import header_key, header_lines, is_header_name, request_text
 from .hints import mismatch
 from .moments import compact, compact_moment, require_recent, require_running, signed_at
 
@@ -44,7 +44,6 @@ _NEED_NOT_BE_SIGNED = frozenset(("HTTP_X_AMZ_CF_ID", "HTTP_X_AMZ_CONTENT_SHA256"
 """CloudFront's own; and two that a signature covers elsewhere, or that allow a URL's holder nothing more."""
 _NOTHING = hashlib.sha256().hexdigest()
 _PARAMETER = re.compile(r"\s*(Credential|SignedHeaders|Signature)\s*=\s*([^,]*?)\s*")
-_is_header_name = re.compile(r"[!#$%&'*+.^_`|~0-9a-zA-Z-]+").fullmatch
 _QUERY_NAMES = {
     name: f"X-Amz-{name}"
     for name in ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
@@ -85,7 +84,7 @@ class Claim:
             raise S3Error(code, f"The credential has the date {date}; it must be of the form YYYYMMDD.")
         lowered = signed_names.lower()
         names = lowered.split(";") if lowered else []
-        if not all(map(_is_header_name, names)):
+        if not all(map(is_header_name, names)):
             raise S3Error(code, "SignedHeaders must name headers, with semicolons between them.")
         pairs = tuple([(name, header_key(name)) for name in names])
         keys = frozenset(key for _, key in pairs)
@@ -337,7 +336,7 @@ def hoist(environ: Environ, query: list[tuple[str, str]]) -> None:
     """Make headers of what the signer has put into the query in their place; all of it is signed."""
     for name, value in query:
         lowered = name.lower()
-        if not lowered.startswith("x-amz-") or lowered in _OWN_NAMES or not _is_header_name(lowered):
+        if not lowered.startswith("x-amz-") or lowered in _OWN_NAMES or not is_header_name(lowered):
             continue
         if not value.isprintable():
             raise S3Error(
