@@ -1,6 +1,7 @@
-"""Carries out the lifecycle rules of the S3 buckets whose containers are on this node.
+"""Carries out the lifecycle rules of the S3 buckets whose containers are on this node, and clears up.
 
     container databases ──▶ has it rules? is it our turn? ──▶ Sweep, through a proxy inside this process
+                        └─▶ BUCKET+segments, once a day ──▶ orphans.sweep(), the same way
 
 A container's replicas take turns, a day each: while one of them is down, its buckets wait for the next day's.
 """
@@ -11,7 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 from ..common import recon_cache
@@ -30,6 +31,9 @@ from ..proxy.middleware.s3.configuration import documents
 from ..proxy.middleware.s3.configuration.expiring import Done, Sweep
 from ..proxy.middleware.s3.configuration.xml_memory import lifecycle_rules
 from ..proxy.middleware.s3.errors import S3Error
+from ..proxy.middleware.s3.multipart import orphans
+from ..proxy.middleware.s3.names import SEGMENTS
+from ..proxy.middleware.s3.notification import recording
 from ..proxy.middleware.s3.request import Request
 from ..proxy.middleware.s3.settings import S3Config
 from ..ring.mine import local_devices
@@ -64,6 +68,11 @@ class LifecycleSettings:
     interval: float = setting(3600.0, help="Seconds from the start of one pass to the next.", minimum=0)
     containers_per_second: float = setting(
         50.0, help="Databases looked at a second; 0 for no limit.", minimum=0
+    )
+    orphan_seconds: float = setting(
+        86400.0,
+        help="Age at which parts of multipart uploads go that belong to no upload and to no object.",
+        minimum=0,
     )
     dry_run: bool = setting(False, help="Only log and count what would be deleted.")  # noqa: FBT003
     every_turn: bool = setting(
@@ -102,6 +111,7 @@ class Lifecycle(Daemon):
         if settings.internal_client_conf_path:
             _ = self._app  # A wrong file is to be known now, and not when something is due.
         self.done = Done()
+        self._cleared: dict[str, int] = {}
 
     @cached_property
     def _app(self) -> WSGIApp:
@@ -112,6 +122,7 @@ class Lifecycle(Daemon):
             return load_app(settings.internal_client_conf_path, **common, **{INNER: "yes"})
         app: WSGIApp = symlink.filter_factory(common)(app_factory({}, **common))
         app = versioned_writes.filter_factory(common, allow_object_versioning="yes")(app)
+        app = recording.filter_factory(common)(app)
         return slo.filter_factory(common)(app)
 
     def run_once(self) -> None:
@@ -138,10 +149,15 @@ class Lifecycle(Daemon):
         broker = ContainerBroker(location.path)
         try:
             metadata = {name.lower(): value for name, (value, _) in broker.metadata().items()}
-            if not metadata.get(f"{_SYSMETA}s3api-{DOCUMENT}"):
-                return
+            has_rules = bool(metadata.get(f"{_SYSMETA}s3api-{DOCUMENT}"))
             info = broker.info()
-            if not info.deleted and self._is_our_turn(location, now):
+            if info.deleted or not (has_rules or info.container.endswith(SEGMENTS)):
+                return
+            if not self._is_our_turn(location, now):
+                return
+            if info.container.endswith(SEGMENTS):
+                self._clear(info.account, info.container.removesuffix(SEGMENTS), location, now)
+            else:
                 self._sweep(info.account, info.container, metadata, now)
         except Missing:
             return
@@ -168,14 +184,38 @@ class Lifecycle(Daemon):
         text = documents.unpacked(DOCUMENT, kept)
         if text is None:
             return
-        environ = {**ORIGIN, "PATH_INFO": "/", "QUERY_STRING": ""}
-        request = Request(
-            environ, self._app, S3Config(), account=account, bucket=container, key=None, query={}
-        )
-        request.grant()
-        settings = self.settings
+        settings, request = self.settings, self._request(account, container)
         sweep = Sweep(request, lifecycle_rules(text), now + settings.ahead_seconds, dry_run=settings.dry_run)
         try:
             sweep.run()
         finally:
             self.done.add(sweep.done)
+
+    def _clear(self, account: str, bucket: str, location: Location, now: float) -> None:
+        """Remove what belongs to nothing beside a bucket; once a day is enough."""
+        settings, today = self.settings, int(now // _DAY_SECONDS)
+        if self._cleared.get(location.path) == today and not settings.every_turn:
+            return
+        request = self._request(account, bucket)
+        swept = orphans.sweep(request, now - settings.orphan_seconds, dry_run=settings.dry_run)
+        self._cleared = {path: day for path, day in self._cleared.items() if day == today}
+        self._cleared[location.path] = today
+        self.done.looked_at += swept.uploads
+        self.done.orphans += swept.removed
+        self.done.failures += swept.failures
+
+    def _request(self, account: str, bucket: str) -> Request:
+        """Return a request that may do everything in a bucket."""
+        config = S3Config()
+        kept_seconds = min(config.parts_kept_seconds, self.settings.orphan_seconds)
+        request = Request(
+            {**ORIGIN, "PATH_INFO": "/", "QUERY_STRING": ""},
+            self._app,
+            replace(config, parts_kept_seconds=kept_seconds),
+            account=account,
+            bucket=bucket,
+            key=None,
+            query={},
+        )
+        request.grant()
+        return request

@@ -31,6 +31,7 @@ _PROXY_FILTERS = (
     "container_sync",
     "bulk",
     "tempurl",
+    "s3",
     "formpost",
     "tempauth",
     "staticweb",
@@ -39,6 +40,7 @@ _PROXY_FILTERS = (
     "account_quotas",
     "slo",
     "dlo",
+    "notifications",
     "versioned_writes",
     "symlink",
 )
@@ -57,6 +59,7 @@ _SECTIONS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
         "container-auditor": {"interval": "300"},
         "container-updater": {"interval": "15"},
         "container-sync": {"interval": "30"},
+        "container-lifecycle": {"interval": "3600"},
     },
     "account": {
         "account-replicator": {"interval": "30"},
@@ -84,6 +87,10 @@ def proxy_conf(layout: Layout, users: Mapping[str, str]) -> str:
     filters["filter:versioned_writes"] |= {
         "allow_versioned_writes": "true",
         "allow_object_versioning": "true",
+    }
+    filters["filter:s3"] |= {
+        "access_log_spool": str(layout.home / "proxy" / "s3-access-log"),
+        "access_log_seconds": "5",
     }
     filters["filter:tempauth"] = {"use": "egg:apus#tempauth", "reseller_prefix": "AUTH", **users}
     return _ini(

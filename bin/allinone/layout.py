@@ -18,7 +18,7 @@ REPLICAS_MAX = 3
 KINDS = ("object", "container", "account")
 _DAEMONS = {
     "object": ("replicator", "auditor", "updater", "expirer"),
-    "container": ("replicator", "auditor", "updater", "sync"),
+    "container": ("replicator", "auditor", "updater", "sync", "lifecycle"),
     "account": ("replicator", "auditor", "reaper"),
 }
 SERVERS = tuple(f"{kind}-server" for kind in KINDS)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from clusters import AllInOne
 from s3 import S3Front
 
 
@@ -93,10 +89,6 @@ DOCUMENTS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "bucket_ownership_controls": ("OwnershipControls", {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}),
-    "bucket_encryption": (
-        "ServerSideEncryptionConfiguration",
-        {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]},
-    ),
     "bucket_cors": (
         "CORSConfiguration",
         {"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["https://a.example"]}]},
@@ -158,15 +150,6 @@ def test_everybody_may_write(s3: S3Front, boto: Any, bucket: str) -> None:
     assert fetched(s3, "PUT", f"/v1/AUTH_test/{bucket}/k", Content_Length="0")[0] == 201
     assert fetched(s3, "DELETE", f"/v1/AUTH_test/{bucket}/k")[0] == 204
     assert fetched(s3, "POST", f"/v1/AUTH_test/{bucket}", X_Container_Read=".r:*")[0] == 401
-
-
-def test_an_objects_list_is_its_buckets(boto: Any, bucket: str) -> None:
-    """Another one is refused, and never silently taken for it."""
-    boto.put_object(Bucket=bucket, Key="k", Body=b"x", ACL="private")
-    assert boto.get_object_acl(Bucket=bucket, Key="k")["Owner"]["ID"] == "AUTH_test"
-    assert refused(boto.put_object, Bucket=bucket, Key="p", Body=b"", ACL="public-read")[0] == 501
-    boto.put_bucket_acl(Bucket=bucket, ACL="public-read")
-    boto.put_object(Bucket=bucket, Key="p", Body=b"", ACL="public-read")
 
 
 # --- policies --------------------------------------------------------------------------------
@@ -391,64 +374,3 @@ def test_a_bucket_without_locks(boto: Any, bucket: str) -> None:
     boto.put_object(Bucket=bucket, Key="k", Body=b"")
     assert refused(boto.get_object_retention, Bucket=bucket, Key="k") == (400, "InvalidRequest")
     assert refused(boto.get_object_legal_hold, Bucket=bucket, Key="k") == (400, "InvalidRequest")
-
-
-# --- lifecycles ------------------------------------------------------------------------------
-
-
-def pass_of_all_nodes(cluster: AllInOne, folder: Path, **settings: str) -> None:
-    """Let each storage node carry out the rules of its buckets."""
-    options = "".join(f"{name} = {value}\n" for name, value in {"every_turn": "yes", **settings}.items())
-    for at, conf in enumerate(sorted(cluster.home.glob("*/etc/container-server.conf"))):
-        own = folder / f"container-{at}.conf"
-        own.write_text(f"{conf.read_text()}\n[container-lifecycle]\n{options}")
-        command = [sys.executable, "-m", "apus.bin.container_lifecycle", str(own), "--once", "-v"]
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        assert ran.returncode == 0, ran.stderr
-        assert "Traceback" not in ran.stderr, ran.stderr
-
-
-def since(date: str, **chosen: str) -> dict[str, Any]:
-    """Return a lifecycle by which everything chosen is due since a day."""
-    day = datetime.fromisoformat(date).replace(tzinfo=UTC)
-    return {"Rules": [{"ID": "r", "Status": "Enabled", "Filter": chosen, "Expiration": {"Date": day}}]}
-
-
-def test_what_is_due_is_deleted(s3: S3Front, shared_cluster: AllInOne, bucket: str, tmp_path: Path) -> None:
-    """Small objects and large ones with their parts; a dry run deletes nothing."""
-    boto = s3.client()
-    for key in ("old/a", "old/b", "new/a"):
-        boto.put_object(Bucket=bucket, Key=key, Body=b"x")
-    upload = boto.create_multipart_upload(Bucket=bucket, Key="old/m")["UploadId"]
-    part = boto.upload_part(Bucket=bucket, Key="old/m", UploadId=upload, PartNumber=1, Body=b"x")
-    boto.complete_multipart_upload(
-        Bucket=bucket,
-        Key="old/m",
-        UploadId=upload,
-        MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]},
-    )
-    rules = since("2020-01-01", Prefix="old/")
-    boto.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration=rules)
-    pass_of_all_nodes(shared_cluster, tmp_path, dry_run="yes")
-    assert len(names(boto, bucket)) == 4
-    pass_of_all_nodes(shared_cluster, tmp_path)
-    assert names(boto, bucket) == ["new/a"]
-
-
-def test_where_versions_are_kept_a_marker_is_put(
-    s3: S3Front, shared_cluster: AllInOne, bucket: str, tmp_path: Path
-) -> None:
-    """One, however often the pass comes."""
-    boto = s3.client()
-    boto.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    boto.put_object(Bucket=bucket, Key="k", Body=b"x")
-    boto.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration=since("2020-01-01"))
-    for _ in range(2):
-        pass_of_all_nodes(shared_cluster, tmp_path)
-    rows = boto.list_object_versions(Bucket=bucket)
-    assert (len(rows["Versions"]), len(rows["DeleteMarkers"])) == (1, 1)
-
-
-def names(boto: Any, bucket: str) -> list[str]:
-    """Return the keys of a bucket."""
-    return [row["Key"] for row in boto.list_objects_v2(Bucket=bucket).get("Contents", ())]

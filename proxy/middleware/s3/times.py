@@ -28,6 +28,11 @@ def iso_of_listing(last_modified: str) -> str:
     return iso(moment.timestamp())
 
 
+def seconds_of_listing(last_modified: str) -> float:
+    """Return the moment of a row of the store's listing, in seconds since 1970."""
+    return datetime.fromisoformat(last_modified).replace(tzinfo=UTC).timestamp()
+
+
 def iso_of_header(last_modified: str) -> str:
     """Return the moment of a Last-Modified header."""
     moment = datetime.strptime(last_modified, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)

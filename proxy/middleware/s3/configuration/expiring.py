@@ -3,9 +3,10 @@
     Sweep(request, rules, now).run() ──listing──▶ what is due ──▶ deleted, as a client would ──▶ Done: counts
                                                             └──▶ with dry_run only counted and logged
 
-An object that is overwritten while this looks at it stays: it is deleted as of the moment at which it was
-written, and whatever is newer wins. Whoever dies in between has left nothing half done: the next pass finds
-what is due still. What a lock keeps is kept. Which buckets there are, and when, is bin/lifecycle.py's affair.
+An object that is overwritten while this looks at it stays: just before it is deleted it must still be the one
+that was listed, and it is deleted under the condition of its ETag. Whoever dies in between has left nothing
+half done: the next pass finds what is due still. What a lock keeps is kept. Which buckets there are, and
+when, is bin/lifecycle.py's affair.
 """
 
 from __future__ import annotations
@@ -13,19 +14,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
 import orjson
 
-from .....common.timestamp import Timestamp
 from ...versioned_writes.copies import DELETE_MARKER_TYPE
-from .. import tagging, versioning
+from .. import metadata, objects, tagging, times, versioning
 from ..errors import S3Error, from_swift
 from ..multipart import aborting
 from ..multipart.names import Upload, behind_parts, upload_of
 from ..names import segments_of
+from ..notification.meaning import means
 from ..request import Request
 from .lifecycle import (
     Current,
@@ -41,6 +41,7 @@ from .lifecycle import (
 log = logging.getLogger(__name__)
 
 PAGE = 1000
+_ROUNDING_SECONDS = 1e-5  # Moments have five digits behind the point, which a float cannot hold exactly.
 Row = Mapping[str, Any]
 
 
@@ -53,6 +54,7 @@ class Done:
     noncurrent: int = 0
     markers: int = 0
     uploads: int = 0
+    orphans: int = 0
     locked: int = 0
     changed: int = 0
     failures: int = 0
@@ -68,6 +70,7 @@ class Sweep:
 
     def __init__(self, request: Request, rules: Sequence[Rule], now: float, *, dry_run: bool = False) -> None:
         self._request = request
+        means(request.environ, "LifecycleExpiration")
         self._rules = [rule for rule in rules if rule.is_enabled]
         self._now = now
         self._dry_run = dry_run
@@ -136,7 +139,7 @@ class Sweep:
                 self._remove("noncurrent", name, row["version_id"])
         verdict = verdict_on_current(self._rules, current, self._now)
         if verdict is Verdict.EXPIRE:
-            self._remove("expired", name, None, before=newest)
+            self._remove("expired", name, None, listed=newest)
         elif verdict is Verdict.REMOVE_MARKER:
             self._remove("markers", name, newest["version_id"])
 
@@ -149,21 +152,45 @@ class Sweep:
         reply.close()
         return dict(tagging.read(reply.headers.get("x-object-transient-sysmeta-s3api-tagging", "")))
 
-    def _remove(self, what: str, name: str, version_id: str | None, *, before: Row | None = None) -> None:
+    def _remove(self, what: str, name: str, version_id: str | None, *, listed: Row | None = None) -> None:
         extra = {"object": name, "version": version_id}
         if self._dry_run:
             log.info("lifecycle would delete", extra={"bucket": self._request.bucket, **extra})
             self._count(what)
             return
-        headers = None
-        if before is not None and not versioning.is_enabled(self._request.container()):
-            headers = {"X-Timestamp": _just_after(before)}
         try:
-            versioning.remove(self._request, name, version_id, headers)
+            conditions = None if listed is None else self._conditions(listed)
+            versioning.remove(self._request, name, version_id, conditions)
         except S3Error as problem:
             self._note(problem, extra)
         else:
             self._count(what)
+
+    def _conditions(self, listed: Row) -> Mapping[str, str] | None:
+        """Return what must hold for a name that it is deleted; None where nobody would judge it.
+
+        A deletion that is dated back to the object would be as safe from overwriting. But its tombstone may
+        be older than reclaim_age: it is forgotten at once, and a replica that was away brings the object
+        back.
+
+        Raises:
+            S3Error: where the name no longer stands for what was listed.
+        """
+        reply = self._request.ask("HEAD", self._request.bucket, listed["name"], headers={"X-Newest": "true"})
+        reply.close()
+        if not reply.is_good:
+            raise from_swift(reply.status, self._request, reply.headers)
+        version_id = reply.headers.get("x-object-version-id")
+        if version_id is not None:
+            is_same = version_id == listed.get("version_id")
+        else:
+            is_same = float(reply.headers["x-timestamp"]) <= _seconds(listed) + _ROUNDING_SECONDS
+        if not is_same:
+            raise S3Error("PreconditionFailed")
+        if not objects.judges_conditions():
+            return None
+        said, _ = metadata.shown(reply.headers.items())
+        return objects.matching(said["ETag"])
 
     # --- uploads -------------------------------------------------------------------------------
 
@@ -221,16 +248,5 @@ def _is_about_objects(rule: Rule) -> bool:
     )
 
 
-def _moment(row: Row) -> datetime:
-    return datetime.fromisoformat(row["last_modified"]).replace(tzinfo=UTC)
-
-
 def _seconds(row: Row) -> float:
-    return _moment(row).timestamp()
-
-
-def _just_after(row: Row) -> str:
-    """Return the first moment after an object was written: a deletion then is older than any newer write."""
-    moment = _moment(row)
-    ticks = int(moment.replace(microsecond=0).timestamp()) * 100_000 + moment.microsecond // 10
-    return Timestamp(ticks + 1).normal
+    return times.seconds_of_listing(row["last_modified"])

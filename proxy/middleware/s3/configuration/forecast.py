@@ -18,6 +18,7 @@ from .lifecycle import Current, expiration_header
 from .xml_memory import lifecycle_rules
 
 HEADER = "x-amz-expiration"
+HTTP_DATE = "%a, %d %b %Y %H:%M:%S GMT"
 KEPT = "s3api-lifecycle"
 _METHODS = frozenset(("GET", "HEAD", "PUT"))
 
@@ -27,7 +28,7 @@ def finish(request: Request, answer: Answer) -> None:
     if request.key is None or answer.status not in (200, 206) or request.method not in _METHODS:
         return
     kept = request.container().sysmeta
-    if KEPT not in kept or HEADER in answer.headers or "ETag" not in answer.headers:
+    if KEPT not in kept or "ETag" not in answer.headers:
         return
     try:
         text = documents.unpacked("lifecycle", kept)
@@ -41,15 +42,21 @@ def finish(request: Request, answer: Answer) -> None:
         name=request.key, size=_size(request, answer), modified=_modified(answer), tags={}, is_only=True
     )
     said = expiration_header(rules, current)
-    if said is not None:
+    told = answer.headers.get(HEADER)  # Of an X-Delete-At, which the other API has set.
+    if said is not None and (told is None or _date(said) < _date(told)):
         answer.headers[HEADER] = said
+
+
+def _date(said: str) -> datetime:
+    """Return the moment that an x-amz-expiration tells."""
+    return datetime.strptime(said.split('"')[1], HTTP_DATE).replace(tzinfo=UTC)
 
 
 def _modified(answer: Answer) -> float:
     text = answer.headers.get("Last-Modified")
     if text is None:
         return time.time()  # It has just been written.
-    return datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC).timestamp()
+    return datetime.strptime(text, HTTP_DATE).replace(tzinfo=UTC).timestamp()
 
 
 def _size(request: Request, answer: Answer) -> int:

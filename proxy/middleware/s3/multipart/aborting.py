@@ -32,7 +32,9 @@ def abort(request: Request, upload: Upload) -> None:
     Raises:
         S3Error: NoSuchUpload; OperationAborted while it is being completed.
     """
-    uploads.find(request, upload)
+    if uploads.look_for(request, upload) is None:
+        clear(request, upload)
+        uploads.find(request, upload)  # Nothing stands for it: this says so.
     claim = claims.take(request, upload)
     if claim is None:
         raise S3Error("OperationAborted", UploadId=upload.upload_id)
@@ -42,6 +44,14 @@ def abort(request: Request, upload: Upload) -> None:
         end(request, upload, keep=keep)
     finally:
         claim.release()
+
+
+def clear(request: Request, upload: Upload) -> None:
+    """Remove what is left of an upload that has ended, of which somebody died before he was through."""
+    left = [row.name for row in rows.of_parts(request, upload)]
+    if left:
+        keep = finished.numbers_in_use(request, upload)
+        delete(request, upload, [name for name in left if number_of(upload, name) not in keep])
 
 
 def end(request: Request, upload: Upload, *, keep: set[int]) -> None:

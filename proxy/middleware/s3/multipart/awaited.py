@@ -1,7 +1,7 @@
 """The body of a part, for which somebody still waits when it ends.
 
     wsgi.input ──▶ Awaited ──▶ the store
-                     └ before the last byte is given away, if that is a while after the first: require()
+                     └ before the last byte is given away: require()
 
 An upload may be completed while a part of it is still on its way. That part must not take the place of the
 one that the object is made of: who stores a body has not got it whole then, and stores nothing.
@@ -9,24 +9,19 @@ one that the object is made of: who stores a body has not got it whole then, and
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
-
-FRESH_SECONDS = 1.0
-"""How long what was found before the body counts: a small part costs no further question."""
 
 
 class Awaited:
     """A body in the place of `wsgi.input`."""
 
-    __slots__ = ("_begun", "_left", "_require", "_source")
+    __slots__ = ("_left", "_require", "_source")
 
     def __init__(self, source: Any, length: str | None, require: Callable[[], object]) -> None:
         self._source = source
         self._left = int(length) if length and length.isdigit() else None
         self._require: Callable[[], object] | None = require
-        self._begun = time.monotonic()
 
     @property
     def bytes_read(self) -> int:
@@ -57,5 +52,4 @@ class Awaited:
             is_end = is_end or self._left <= 0
         if is_end and self._require is not None:
             require, self._require = self._require, None
-            if time.monotonic() - self._begun > FRESH_SECONDS:
-                require()
+            require()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 
 from ..errors import S3Error
 from ..metadata import SYSMETA
@@ -92,6 +93,17 @@ def take(request: Request, upload: Upload) -> Claim | None:
 def forget(request: Request, upload: Upload) -> None:
     """Remove what is written down of claims on an upload."""
     request.ask("DELETE", upload.container, upload.claim).close()
+
+
+def is_held(request: Request, upload: Upload) -> bool:
+    """Tell whether somebody is finishing an upload now."""
+    token, seconds = _written(request, upload)
+    return token is not None and seconds < LEASE_SECONDS
+
+
+def is_one(headers: Mapping[str, str]) -> bool:
+    """Tell whether an object with these headers is a claim."""
+    return _TOKEN in headers
 
 
 def _written(request: Request, upload: Upload) -> tuple[str | None, float]:

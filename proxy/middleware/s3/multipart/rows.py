@@ -2,6 +2,7 @@
 
 of_parts(upload) ──▶ every row of its parts
 of_uploads(prefix, start) ──▶ rows of uploads, and of few of the parts between them
+of_all(bucket) ──▶ every row there is
 """
 
 from __future__ import annotations
@@ -38,6 +39,16 @@ def of_uploads(request: Request, bucket: str, *, prefix: str, start: str) -> Ite
         if len(rows) < _PAGE:
             return
         marker = behind_parts(rows[-1].name) or rows[-1].name
+
+
+def of_all(request: Request, bucket: str) -> Iterator[Row]:
+    """Yield every row, in the order of the names."""
+    marker = ""
+    while rows := _page(request, bucket, prefix="", marker=marker, limit=_PAGE):
+        yield from rows
+        if len(rows) < _PAGE:
+            return
+        marker = rows[-1].name
 
 
 def _page(request: Request, bucket: str, *, prefix: str, marker: str, limit: int) -> list[Row]:

@@ -36,6 +36,15 @@ def test_who_reads_an_object_is_told() -> None:
     assert told("<ObjectSizeGreaterThan>4</ObjectSizeGreaterThan>", status=206, **ranged) == TOLD
 
 
+@pytest.mark.parametrize(
+    ("date", "is_rules"), [("Sun, 22 Nov 2026 00:00:00 GMT", False), ("Tue, 24 Nov 2026 00:00:00 GMT", True)]
+)
+def test_trap_89_of_two_ends_the_earlier_is_told(date: str, is_rules: bool) -> None:
+    """An object's own, which the other API has set, and that of a rule."""
+    own = f'expiry-date="{date}", rule-id="swift-object-expiration"'
+    assert told(x_amz_expiration=own) == (TOLD if is_rules else own)
+
+
 @pytest.mark.parametrize("chosen", ["<Prefix>x</Prefix>", "<ObjectSizeLessThan>5</ObjectSizeLessThan>"])
 def test_of_others_nothing_is_said(chosen: str) -> None:
     """Nor on errors, nor of tagged objects where tags decide."""

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apus.proxy.middleware.s3.multipart import awaited
 from apus.proxy.middleware.s3.multipart.awaited import Awaited
 
 
@@ -34,17 +33,17 @@ def test_whoever_comes_late_does_not_get_the_last_byte(
     """However it is read, and whether or not its length is known."""
     taken = Awaited(io.BytesIO(body), str(len(body)) if known else None, refuse)
     got = bytearray()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(awaited, "FRESH_SECONDS", -1.0)
-        with pytest.raises(Late):
-            drain(taken, got, size, into=into)
+    with pytest.raises(Late):
+        drain(taken, got, size, into=into)
     assert body.startswith(got)
     assert not known or not body or len(got) < len(body)
 
 
-@given(st.binary(max_size=40))
-def test_whoever_is_quick_is_not_asked_again(body: bytes) -> None:
-    """What was found before the body still counts then."""
-    taken = Awaited(io.BytesIO(body), str(len(body)), refuse)
-    assert taken.read() == body
-    assert taken.read(10) == b""
+@given(st.binary(max_size=40), st.integers(1, 10), st.booleans(), st.booleans())
+def test_who_is_waited_for_is_asked_once(body: bytes, size: int, into: bool, known: bool) -> None:
+    """And gets all of it."""
+    asked: list[int] = []
+    taken = Awaited(io.BytesIO(body), str(len(body)) if known else None, lambda: asked.append(1))
+    got = bytearray()
+    drain(taken, got, size, into=into)
+    assert (bytes(got), len(asked)) == (body, 1)
