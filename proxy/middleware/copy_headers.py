@@ -24,6 +24,12 @@ _WORDS = """
 _OF_THE_ANSWER = frozenset(_WORDS.split())
 """What an answer says of itself, or of an object that the copy is not."""
 _OF_THE_ANSWER_PREFIXES = ("x-backend-", "access-control-", "x-object-sysmeta-slo-")
+_OF_THE_SOURCE_ALONE = (
+    "x-object-sysmeta-s3api-acl",
+    "x-object-transient-sysmeta-s3api-acl",
+    "x-object-transient-sysmeta-s3api-lock-",
+)
+"""Who may read it, and how long it stays, is said of one object, not of its bytes."""
 MANIFEST, LARGE = "x-object-manifest", "x-static-large-object"
 
 
@@ -38,7 +44,7 @@ def merged(source: Mapping[str, str], asked: Mapping[str, str], *, verified: boo
         name: value
         for name, value in source.items()
         if (name.startswith(SYSMETA) if is_fresh else name not in _OF_THE_ANSWER)
-        and not name.startswith(_OF_THE_ANSWER_PREFIXES)
+        and not name.startswith((*_OF_THE_ANSWER_PREFIXES, *_OF_THE_SOURCE_ALONE))
         and (verified or not name.startswith(OVERRIDE))
     }
     return {**kept, **asked}

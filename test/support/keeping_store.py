@@ -192,9 +192,10 @@ class KeepingStore:
             del self.objects[names]
             return Answer(204)
         if method == "POST":
-            sysmeta = {key: value for key, value in known.headers.items() if "-sysmeta-" in key}
+            sysmeta = {k: value for k, value in known.headers.items() if k.startswith("x-object-sysmeta-")}
             stays = {key: known.headers[key] for key in ("etag", "content-type")}
-            meta = {key: value for key, value in _headers(environ).items() if key.startswith("x-object-meta")}
+            replaced = ("x-object-meta-", "x-object-transient-sysmeta-")
+            meta = {key: value for key, value in _headers(environ).items() if key.startswith(replaced)}
             known.headers = {**stays, **sysmeta, **meta}
             return Answer(202, dict(sysmeta))
         headers = {

@@ -22,7 +22,8 @@ from ...authorization import RULING
 from ..access_keys import KNOWN_CALLER, secrets_behind
 from ..host_names import domains_of, host_of
 from . import names, operations, signing
-from .configuration import judging, locking
+from .configuration import judging
+from .configuration.other_door import OtherDoor
 from .errors import S3Error, from_swift
 from .listing.etags import ListedEtags
 from .request import Request
@@ -44,14 +45,14 @@ class S3:
         self.config = config
         self.secrets = secrets_behind(app)
         self._judge = judging.Judge(app)
+        self._other_door = OtherDoor(app)
         self._domains = domains_of(config.storage_domain)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         environ[RULING] = self._judge
         if not self._is_ours(environ):
-            refusal = locking.refusal(environ, self.app)
-            return (refusal or self.app)(environ, start_response)
+            return self._other_door(environ, start_response)
         method, resource = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         request: Request | None = None
         try:

@@ -41,8 +41,8 @@ CLASSES = frozenset(
 """Classes whose objects can be read at once, as ours can; clients would wait for those of the others."""
 DEFAULT_TYPE = "binary/octet-stream"
 _META = "HTTP_X_AMZ_META_"
-_LOCK = "HTTP_X_OBJECT_TRANSIENT_SYSMETA_S3API_LOCK_"
-"""What a guard has put there of an object's retention."""
+_GUARDED = ("HTTP_X_OBJECT_TRANSIENT_SYSMETA_S3API_LOCK_", "HTTP_X_OBJECT_TRANSIENT_SYSMETA_S3API_ACL")
+"""What guards have put there of an object's retention and its access list."""
 _META_SHOWN = "x-amz-meta-"
 _SPENT_PREFIXES = ("HTTP_X_AMZ_", "HTTP_AMZ_SDK_")
 _SPENT = frozenset(("HTTP_AUTHORIZATION", "HTTP_CONTENT_MD5", "HTTP_DATE"))
@@ -106,7 +106,7 @@ def stored(environ: Mapping[str, Any]) -> Headers:
         S3Error: for what cannot be kept.
     """
     kept = user_metadata(environ)
-    kept.update({key: environ[key] for key in environ if key.startswith(_LOCK)})
+    kept.update({key: environ[key] for key in environ if key.startswith(_GUARDED)})
     for key, name, check in _KEPT:
         value = environ.get(key)
         if value is not None and (value := check(value)):

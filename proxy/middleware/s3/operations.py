@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from ....common.http.answer import Answer
 from . import attributes, buckets, copying, deleting, forms, listing, objects, tagging, versioning
-from .configuration import forecast, judging, keeping, locking, permissions, retention, sharing
+from .configuration import forecast, judging, keeping, locking, object_lists, permissions, retention, sharing
 from .errors import S3Error
 from .multipart import operations as multipart
 from .request import Request
@@ -34,6 +34,7 @@ OPERATIONS: Operations = {
     **versioning.OPERATIONS,
     **keeping.OPERATIONS,
     **locking.OPERATIONS,
+    **object_lists.OPERATIONS,
     **permissions.OPERATIONS,
     **retention.OPERATIONS,
     **sharing.OPERATIONS,
@@ -44,7 +45,7 @@ def _configured(request: Request) -> None:
     """Let what its bucket's owner has said hold for a request."""
     word = subresource(request)
     judging.introduce(request, word)
-    permissions.check_upload(request, word)
+    object_lists.take_upload(request, word)
     locking.take_upload(request, word)
 
 

@@ -12,17 +12,18 @@ tags with the metadata that it does not repeat.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import parse_qsl, quote, unquote_plus
 
 from ....common.http.answer import Answer
 from ....common.http.wsgi import from_wsgi
-from ...authorization import denial
-from ..inner import Reply, ask, inner_environ, path_of
+from ..inner import Reply, ask, path_of
 from ..versioned_writes.copies import RESERVED_NAMES
 from ..versioned_writes.names import hidden_container, version_name
 from . import metadata, versioning
+from .configuration import leave, turns
 from .errors import S3Error, from_swift
+from .notification.meaning import means
 from .request import Request
 from .xml import Node, element, render
 
@@ -127,12 +128,27 @@ def get_tagging(request: Request) -> Answer:
 def put_tagging(request: Request) -> Answer:
     """Serve PutObjectTagging."""
     tags = of_document(request.xml("Tagging", DOCUMENT_BYTES_MAX))
+    _means(request, "Put")
     return Answer(200, kept(request, {metadata.TAGS: written(tags)}))
 
 
 def delete_tagging(request: Request) -> Answer:
     """Serve DeleteObjectTagging."""
+    _means(request, "Delete")
     return Answer(204, kept(request, {metadata.TAGS: ""}))
+
+
+def _means(request: Request, kind: str) -> None:
+    """Have what replaces the metadata of the object, or of the version, told as a change of its tags."""
+    assert request.bucket is not None
+    assert request.key is not None
+    place = request.account, request.bucket, request.key
+    means(
+        request.environ,
+        f"ObjectTagging:{kind}",
+        place=place,
+        version_id=request.query.get("versionId", ""),
+    )
 
 
 def found(request: Request, *, trusted: bool = True) -> Reply:
@@ -153,20 +169,40 @@ def _version(reply: Reply) -> dict[str, str]:
 
 
 def kept(request: Request, changes: Mapping[str, str]) -> dict[str, str]:
+    """Keep something else beside an object, if the caller may; see `changed`."""
+    leave.require(request, "POST")
+    return changed(request, lambda _: changes)
+
+
+def changed(request: Request, decide: Callable[[Mapping[str, str]], Mapping[str, str]]) -> dict[str, str]:
     """Keep something else beside an object, and all that it says as it was; return the answer's headers.
 
-    The names of what changes are in lower case; an empty value takes something away.
+    `decide` is told what the object says, and returns what changes, or raises; names are in lower case, and
+    an empty value takes something away. Nobody else changes anything meanwhile. Nobody's leave is asked.
     """
-    before = found(request)  # Who may tag an object need not be allowed to read it.
+    with turns.taken(request.environ, request.app, request.path(request.bucket, request.key)) as turn:
+        before = found(request)  # Who may tag an object need not be allowed to read it.
+        _say(request, _with(before.headers, decide(before.headers)), turn)
+    return _version(before)
+
+
+def _with(before: Mapping[str, str], changes: Mapping[str, str]) -> dict[str, str]:
+    """Return all that a POST has to say."""
     headers = {
         name: value
-        for name, value in before.headers.items()
+        for name, value in before.items()
         if name in _REPLACED or name.startswith(_REPLACED_PREFIXES)
     }
-    headers = {name: value for name, value in {**headers, **changes}.items() if value}
+    return {name: value for name, value in {**headers, **changes}.items() if value}
+
+
+def _say(request: Request, headers: dict[str, str], turn: turns.Turn) -> None:
+    """Replace the metadata of the object, or of the version, that the request is for."""
+    turn.require()
+    headers["X-Timestamp"] = turn.moment.internal
     version_id = request.query.get("versionId", versioning.NULL)
     if version_id == versioning.NULL:
-        reply = request.ask("POST", request.bucket, request.key, headers=headers)
+        reply = request.ask("POST", request.bucket, request.key, headers=headers, trusted=True)
     else:
         reply = _post_version(request, version_id, headers)
     sentence = reply.read()
@@ -174,11 +210,10 @@ def kept(request: Request, changes: Mapping[str, str]) -> dict[str, str]:
         raise versioning.missing(request, reply.headers)
     if not reply.is_good:
         raise from_swift(reply.status, request, reply.headers, sentence)
-    return _version(before)
 
 
 def _post_version(request: Request, version_id: str, headers: dict[str, str]) -> Reply:
-    """Replace a version's metadata where it is kept, if the caller may write to its bucket."""
+    """Replace a version's metadata where it is kept."""
     assert request.bucket is not None
     assert request.key is not None
     place = path_of(
@@ -187,10 +222,6 @@ def _post_version(request: Request, version_id: str, headers: dict[str, str]) ->
         hidden_container(request.bucket),
         version_name(request.key, version_id),
     )
-    asking = inner_environ(request.environ, "POST", request.path(request.bucket, request.key))
-    refused = denial(asking, request.container().write_acl)
-    if refused is not None:
-        raise from_swift(refused.status, request)
     headers = {**headers, **RESERVED_NAMES}
     return ask(request.app, request.environ, "POST", place, headers=headers, trusted=True)
 

@@ -4,8 +4,8 @@
     the container's lists + what they cannot say, kept as JSON in stock Swift's form ──grants_of()──▶ Grant, …
 
 A container's lists rule both doors, so what a Swift client takes out of them S3 shows no more. They cannot
-say "everybody who is known", "everybody may write", or who may read and write the list itself: `admits` tells
-these. Lists are buckets': an object has its bucket's. Pure.
+say "everybody who is known", "everybody may write", or who may read and write the list itself: these grants
+are kept beside them, and so are those of single objects. Pure.
 """
 
 from __future__ import annotations
@@ -36,9 +36,14 @@ CANNED: Mapping[str, tuple[tuple[str, str], ...]] = {
     "authenticated-read": ((KNOWN_USERS, "READ"),),
     "bucket-owner-read": (),
     "bucket-owner-full-control": (),
+    "aws-exec-read": (),
     "log-delivery-write": ((LOG_DELIVERY, "WRITE"), (LOG_DELIVERY, "READ_ACP")),
 }
 """What each canned list grants beside the owner's full control."""
+OF_OBJECT = "x-object-transient-sysmeta-s3api-acl"
+"""Where an object keeps its list, in stock's form: beside its metadata, so that it can change alone."""
+OF_STOCKS_OBJECT = "x-object-sysmeta-s3api-acl"
+"""Where stock Swift keeps it, which copies an object to change its list; ours counts before it."""
 _PUBLIC = ".r:*"
 
 
@@ -202,12 +207,20 @@ def _users(lists: ContainerAcl) -> frozenset[str]:
     return frozenset(name for name in lists.groups if not name.startswith("."))
 
 
-def admits(stored: str, permission: str, names: frozenset[str]) -> bool:
-    """Tell whether what the container's lists cannot say gives somebody a permission."""
-    return any(
-        is_beyond_lists(grant) and grant.gives(permission) and _is_for(grant, names)
-        for grant in kept_grants(stored)
-    )
+def beyond_lists(stored: str | None) -> list[Grant]:
+    """Return the grants of a bucket that the container's lists have no word for."""
+    return [grant for grant in kept_grants(stored) if is_beyond_lists(grant)] if stored else []
+
+
+def of_object(headers: Mapping[str, str]) -> Sequence[Grant]:
+    """Return the grants of an object's own list, whose headers have names in lower case."""
+    stored = headers.get(OF_OBJECT) or headers.get(OF_STOCKS_OBJECT)
+    return kept_grants(stored) if stored else ()
+
+
+def admits(grants: Iterable[Grant], permission: str, names: frozenset[str]) -> bool:
+    """Tell whether one of the grants gives somebody a permission."""
+    return any(grant.gives(permission) and _is_for(grant, names) for grant in grants)
 
 
 def _is_for(grant: Grant, names: frozenset[str]) -> bool:

@@ -109,5 +109,7 @@ def of_swift(method: str, *, has_object: bool, query: str = "") -> str:
     if has_object:
         return of_s3("object", method, "", has_version="version-id=" in query)
     if method in READS:
+        if "uploads" in query:
+            return "s3:ListBucketMultipartUploads"
         return "s3:ListBucketVersions" if "versions" in query else "s3:ListBucket"
     return {"PUT": "s3:CreateBucket", "DELETE": "s3:DeleteBucket"}.get(method, "s3:PutBucketAcl")

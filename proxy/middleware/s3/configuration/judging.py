@@ -12,31 +12,43 @@ operation's own action counts for its own bucket, what is read of another one is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, unquote_plus
 
 from .....common.http.answer import Answer
 from .....common.http.wsgi import Environ, WSGIApp, from_wsgi, to_wsgi
 from ....authorization import Denial
-from ....info import ContainerInfo, get_container_info
+from ....info import get_container_info
 from ...inner import ask
 from ...refusals import denied, names_in
+from ...versioned_writes.names import container_of, version_of
+from ..marks import OPERATION
+from ..multipart.names import upload_of
 from ..names import SEGMENTS
 from ..request import Request
 from . import acl, actions, documents, locks
+from .acl import Grant
 from .policy import BadPolicy, Question, Ruling, policy_of
 from .public_access import NOTHING, flags_of
-from .xml_memory import default_lock
+from .xml_memory import default_lock, ownership
 
-OPERATION = "apus.s3_operation"
-"""Where it carries what it is for, once that is known to be S3's."""
 ALLOWED = "apus.policy_allows"
 """Set once a policy has allowed it."""
+DENIES = "apus.policy_denies"
+"""Set once a policy has said no."""
 READABLE = "apus.policy_reads"
-"""The bucket of an object that a policy lets be read: its parts may be, too, on the way."""
+"""Account, bucket and key of an object that may be read: its parts may be, too, on the way."""
 POLICY, BLOCK, LOCKS, ACL = "policy", "publicaccessblock", "object-lock", "s3api-acl"
+OWNERSHIP, ENFORCED = "ownershipcontrols", "BucketOwnerEnforced"
+OBJECT_LISTS = "s3api-object-acl"
+"""What a bucket's container says, once, when one of its objects gets a list of its own."""
 _CHANGES = frozenset(("PUT", "POST"))
 _EXPIRY = frozenset(("HTTP_X_DELETE_AT", "HTTP_X_DELETE_AFTER"))
+_MANIFESTS = frozenset(("HTTP_X_STATIC_LARGE_OBJECT", "HTTP_X_OBJECT_MANIFEST"))
+"""Said by who makes an object of segments: those of the other API have no locks."""
+_READS_OF_OBJECTS = frozenset(("s3:GetObject", "s3:GetObjectVersion"))
+_TAGS = "x-object-transient-sysmeta-s3api-tagging"
 _OWNERS_OWN = frozenset(("s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"))
 """What no policy can take from the owner, who else would be locked out for ever."""
 
@@ -61,6 +73,51 @@ class Operation:
         self.is_for_objects = level == "object" or self.action in ("s3:DeleteObject", "s3:PutObject")
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a request is for."""
+
+    account: str
+    container: str
+    name: str | None
+    """Container and name as they are kept."""
+    bucket: str
+    key: str | None
+    """Bucket and key whose affair it is."""
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a part of an upload, or the container of them."""
+        return self.container != self.bucket and self.container.endswith(SEGMENTS)
+
+
+def _place(path: str, *, is_settled: bool) -> Place | None:
+    """Return what a request is for; None where that is no bucket's.
+
+    Parts are the affair of their upload's object. Who asks for a version asks the bucket for it, though it is
+    kept elsewhere; what filters do there of their own accord is settled.
+    """
+    account, container, name = names_in(path) or (None, None, None)
+    if container is None:
+        return None
+    bucket, key = container, name
+    if container.endswith(SEGMENTS):
+        bucket = container.removesuffix(SEGMENTS)
+        key = None if name is None else _key_of_part(bucket, name)
+    elif not is_settled and (of_versions := container_of(container)) is not None and name is not None:
+        version = version_of(name)
+        if version is not None:
+            bucket, key = of_versions, version[0]
+    return Place(account or "", container, name, bucket, key)
+
+
+def _key_of_part(bucket: str, name: str) -> str:
+    """Return the key of what is kept among the parts: an upload's, a part's, or somebody else's object."""
+    before, _, last = name.rpartition("/")
+    upload = upload_of(bucket, before if last.isascii() and last.isdigit() else name)
+    return name if upload is None else upload.key
+
+
 class Judge:
     """Who is asked before the auth filter."""
 
@@ -69,56 +126,70 @@ class Judge:
 
     def __call__(self, environ: Environ, lists: str | None, asked: Denial) -> Answer | None:
         """Return None when the request may go on, or what refuses it; `asked` is the auth filter."""
-        names = names_in(environ["PATH_INFO"])
-        is_settled = environ.get("swift.authorize_override")  # By a temporary URL, or by a filter of ours.
-        uploads = environ["REQUEST_METHOD"] in _CHANGES and names is not None and names[2] is not None
-        if names is None or names[1] is None or (is_settled and not uploads):
+        is_settled = bool(environ.get("swift.authorize_override"))  # By a temporary URL, or by one of ours.
+        place = _place(environ["PATH_INFO"], is_settled=is_settled)
+        uploads = environ["REQUEST_METHOD"] in _CHANGES and place is not None and place.key is not None
+        if place is None or (is_settled and not uploads and not place.is_part):
             return asked(environ, lists)
-        if _is_part_of_readable(environ, names[1]):
+        if _is_part_of_readable(environ, place):
             return None
-        kept = self._info(environ, names[0] or "", names[1]).sysmeta
+        kept = self._kept(environ, place)
         if not kept or not any(name.startswith("s3api-") for name in kept):
             return asked(environ, lists)
         try:
-            refusal = asked(environ, lists) if is_settled else self._judged(environ, lists, asked, kept)
-            if refusal is None and uploads and f"s3api-{LOCKS}" in kept:
+            has_locks = f"s3api-{LOCKS}" in kept
+            if has_locks and place.is_part and _is_foreign_change(environ, place):
+                return Answer.text(403, "The bucket has object lock, which does not allow this.")
+            refusal = asked(environ, lists) if is_settled else self._judged(environ, place, lists, asked)
+            if refusal is None and uploads and has_locks and not place.is_part:
                 refusal = _locked(environ, kept)
             return refusal
         except (documents.Torn, BadPolicy):
             return Answer.text(503, "The bucket's policy cannot be read; try again.")
 
-    def _info(self, environ: Environ, account: str, container: str) -> ContainerInfo:
-        """Return the facts of a bucket; parts of uploads are their bucket's affair."""
-        if OPERATION in environ and container.endswith(SEGMENTS):
-            path = to_wsgi("/".join(("", "v1", account, container.removesuffix(SEGMENTS))))
-            environ = {**environ, "PATH_INFO": path}
-        return get_container_info(environ, self._app)
+    def _kept(self, environ: Environ, place: Place) -> Mapping[str, str]:
+        """Return what the bucket says of itself."""
+        if place.bucket != place.container:
+            environ = {**environ, "PATH_INFO": to_wsgi(f"/v1/{place.account}/{place.bucket}")}
+        return get_container_info(environ, self._app).sysmeta
 
-    def _judged(
-        self, environ: Environ, lists: str | None, asked: Denial, kept: Mapping[str, str]
-    ) -> Answer | None:
+    def _judged(self, environ: Environ, place: Place, lists: str | None, asked: Denial) -> Answer | None:
+        kept = self._kept(environ, place)
         block = _block(kept)
         if block["IgnorePublicAcls"]:
             lists = acl.without_strangers(lists)
-        question = self._question(environ)
+        question = self._question(environ, place)
         ruling = self._ruling(question, kept, block, environ)
-        if ruling is Ruling.ALLOW:
+        is_own = OPERATION in environ or not place.is_part  # Nobody is let in to parts as such.
+        if ruling is Ruling.ALLOW and is_own:
             asked(environ, lists)  # The owner is to be known as such.
-            environ[ALLOWED] = True
-            if question.key is not None and environ["REQUEST_METHOD"] in actions.READS:
-                environ[READABLE] = question.bucket
+            _let_in(environ, place)
             return None
         if ruling is Ruling.DENY and not environ.get("reseller_request"):
             if question.action in _OWNERS_OWN and asked(environ, lists) is None and environ.get("apus.owner"):
                 return None
+            environ[DENIES] = True
             return denied(environ)
         refusal = asked(environ, lists)
-        if refusal is None or block["IgnorePublicAcls"] or ACL not in kept:
+        if refusal is None or not is_own or not self._is_granted(question, kept):
             return refusal
-        if acl.admits(kept[ACL], _permission(question), question.names):
-            environ[ALLOWED] = True
-            return None
-        return refusal
+        _let_in(environ, place)
+        return None
+
+    def _is_granted(self, question: Question, kept: Mapping[str, str]) -> bool:
+        """Tell whether S3's grants let in whom the container's lists do not: the bucket's, or the object's.
+
+        The object is looked at last, and only where it may have a list: its absence is told to nobody.
+        """
+        permission = _permission(question)
+        grants = counting(acl.beyond_lists(kept.get(ACL)), kept)
+        if acl.admits(grants, permission, question.names):
+            return True
+        if question.action not in _READS_OF_OBJECTS or not may_have_lists(kept):
+            return False
+        facts = question.facts
+        assert isinstance(facts, _Facts)
+        return acl.admits(counting(acl.of_object(facts.headers()), kept), permission, question.names)
 
     def _ruling(
         self, question: Question, kept: Mapping[str, str], block: Mapping[str, bool], environ: Environ
@@ -132,44 +203,83 @@ class Judge:
             return ruling if _account(environ) in question.names else Ruling.SILENT
         return ruling
 
-    def _question(self, environ: Environ) -> Question:
-        names = names_in(environ["PATH_INFO"])
-        assert names is not None
-        _, container, name = names
-        assert container is not None
+    def _question(self, environ: Environ, place: Place) -> Question:
         operation: Operation | None = environ.get(OPERATION)
         method, query = environ["REQUEST_METHOD"], environ.get("QUERY_STRING") or ""
-        action = actions.of_swift(method, has_object=name is not None, query=query)
-        bucket, key = container, name
-        if operation is not None:
-            own = container.removesuffix(SEGMENTS) == operation.bucket
-            if own and container != operation.bucket:  # A part: what is asked of it is asked of the object.
-                bucket = container.removesuffix(SEGMENTS)
-                action, key = operation.action, operation.request.key
-            elif (
-                own
-                and operation.is_read == (method in actions.READS)
-                and operation.is_for_objects == (name is not None)
-            ):
+        key, is_object = place.key, place.name is not None
+        if place.is_part and not is_object:
+            query += "&uploads"
+        action = actions.of_swift(method, has_object=is_object, query=query)
+        if operation is not None and place.bucket == operation.bucket:
+            if place.is_part:  # What is asked of it is asked of the object.
                 action = operation.action
-        facts = _Facts(environ, self._app, operation)
-        return Question(action, bucket, key, _names(environ), facts)
+                if not (is_object and operation.is_for_objects):
+                    key = operation.request.key
+            elif operation.is_read == (method in actions.READS) and operation.is_for_objects == is_object:
+                action = operation.action
+        facts = _Facts(environ, self._app, operation, place)
+        return Question(action, place.bucket, key, names_of(environ), facts)
 
 
-def _is_part_of_readable(environ: Environ, container: str) -> bool:
-    """Tell whether a segment is read for an object that may be."""
-    bucket = environ.get(READABLE)
+def may_have_lists(kept: Mapping[str, str]) -> bool:
+    """Tell whether objects of a bucket may have lists of their own; where stock's have, so has the bucket."""
+    return OBJECT_LISTS in kept or ACL in kept
+
+
+def counting(grants: Sequence[Grant], kept: Mapping[str, str]) -> Sequence[Grant]:
+    """Return those that count in a bucket: none where its owner owns all, where blocked no public ones."""
+    if not grants:
+        return grants
+    text = documents.unpacked(OWNERSHIP, kept)
+    if text is not None and ownership(text) == ENFORCED:
+        return ()
+    if _block(kept)["IgnorePublicAcls"]:
+        return [grant for grant in grants if not grant.is_public]
+    return grants
+
+
+def names_of(environ: Environ) -> frozenset[str]:
+    """Return what a caller goes by; groups whose name begins with a dot are rights, not names."""
+    groups = environ.get("apus.groups")
+    if groups is None:
+        said = environ.get("REMOTE_USER")
+        groups = from_wsgi(said).split(",") if said else ()
+    return frozenset(name for name in groups if name and not name.startswith("."))
+
+
+def _let_in(environ: Environ, place: Place) -> None:
+    environ[ALLOWED] = True
+    if place.key is not None and environ["REQUEST_METHOD"] in actions.READS:
+        environ[READABLE] = place.account, place.bucket, place.key
+
+
+def _is_part_of_readable(environ: Environ, place: Place) -> bool:
+    """Tell whether a segment is read for an object that may be: one of its own parts."""
+    readable = environ.get(READABLE)
+    if readable is None or place.name is None or not place.is_part:
+        return False
+    account, bucket, key = readable
     return (
-        bucket is not None
-        and container == f"{bucket}{SEGMENTS}"
+        (account, bucket) == (place.account, place.bucket)
+        and place.name.startswith(f"{key}/")
         and environ["REQUEST_METHOD"] in actions.READS
     )
 
 
+def _is_foreign_change(environ: Environ, place: Place) -> bool:
+    """Tell whether parts are changed by anybody but an S3 operation on their bucket, whoever allows it."""
+    operation: Operation | None = environ.get(OPERATION)
+    if environ["REQUEST_METHOD"] in actions.READS:
+        return False
+    return operation is None or operation.bucket != place.bucket
+
+
 def _locked(environ: Environ, kept: Mapping[str, str]) -> Answer | None:
-    """Let nothing expire that a bucket with locks gets, and give it the bucket's retention by either door."""
+    """Give what a bucket with locks gets its retention, by either door; refuse what passes the lock by."""
     if not _EXPIRY.isdisjoint(environ):
         return Answer.text(403, "The bucket has object lock: nothing in it can expire.")
+    if OPERATION not in environ and not _MANIFESTS.isdisjoint(environ):
+        return Answer.text(403, "The bucket has object lock: S3 alone makes large objects in it.")
     text = documents.unpacked(LOCKS, kept)
     default = None if text is None else default_lock(text)
     if default is not None and OPERATION not in environ and environ["REQUEST_METHOD"] == "PUT":
@@ -188,15 +298,6 @@ def _account(environ: Environ) -> str:
     return (names[0] or "") if names else ""
 
 
-def _names(environ: Environ) -> frozenset[str]:
-    """Return what a caller goes by; groups whose name begins with a dot are rights, not names."""
-    groups = environ.get("apus.groups")
-    if groups is None:
-        said = environ.get("REMOTE_USER")
-        groups = from_wsgi(said).split(",") if said else ()
-    return frozenset(name for name in groups if name and not name.startswith("."))
-
-
 def _permission(question: Question) -> str:
     if question.action.endswith("Acl"):
         return "READ_ACP" if question.action.startswith("s3:Get") else "WRITE_ACP"
@@ -208,18 +309,20 @@ def _permission(question: Question) -> str:
 class _Facts:
     """What is true of a request, looked up when a condition asks for it."""
 
-    def __init__(self, environ: Environ, app: WSGIApp, operation: Operation | None) -> None:
+    def __init__(self, environ: Environ, app: WSGIApp, operation: Operation | None, place: Place) -> None:
+        self._path = f"/v1/{place.account}/{place.bucket}/{place.key}"
         self._environ = environ
         self._app = app
         # The headers of a request on the way are the filter's; the conditions are about the client's.
         self._said = environ if operation is None else operation.request.environ
         self._query = _query_of(environ) if operation is None else operation.request.query
+        self._headers: Mapping[str, str] | None = None
 
     def __call__(self, key: str) -> Sequence[str]:
         """Return a key's values."""
         environ, said = self._environ, self._said
         if key.startswith("s3:existingobjecttag/"):
-            return _tag(self._tags(), key)
+            return _tag(self.headers().get(_TAGS, ""), key)
         if key.startswith("s3:requestobjecttag/"):
             return _tag(said.get("HTTP_X_AMZ_TAGGING", ""), key)
         if key.startswith("s3:x-amz-"):
@@ -248,16 +351,18 @@ class _Facts:
     def _version(self) -> str | None:
         return self._query.get("versionId") or self._query.get("version-id")
 
-    def _tags(self) -> str:
-        """Return the tags of the object as it is, which costs a HEAD."""
-        query = {}
-        version = self._version()
-        if version:
-            query["version-id"] = version
-        path = from_wsgi(self._environ["PATH_INFO"])
-        reply = ask(self._app, self._environ, "HEAD", path, query=query, trusted=True)
-        reply.close()
-        return reply.headers.get("x-object-transient-sysmeta-s3api-tagging", "") if reply.is_good else ""
+    def headers(self) -> Mapping[str, str]:
+        """Return what the object says of itself, which costs a HEAD; of what is not there, nothing."""
+        if self._headers is None:
+            version = self._version()
+            query = {"version-id": version} if version else {}
+            newest = {"X-Newest": "true"}  # Who has just closed an object has closed it.
+            reply = ask(
+                self._app, self._environ, "HEAD", self._path, query=query, headers=newest, trusted=True
+            )
+            reply.close()
+            self._headers = reply.headers if reply.is_good else {}
+        return self._headers
 
 
 def _some(value: str | None) -> Sequence[str]:

@@ -1,8 +1,7 @@
-"""Object lock at work, in both APIs.
+"""Object lock at work, in S3; other_door.py has it in the store's own API.
 
     PUT ?object-lock ──▶ the bucket's document         x-amz-object-lock-* of an upload ──▶ the version's lock
     DELETE ?versionId ──require_unlocked()──▶ AccessDenied
-    the store's own API ──refusal()──▶ 403 for what would delete, or let expire, what is locked
 
 A bucket with locks keeps versions for good, so that to overwrite or to delete without a version takes nothing
 away, and only what names a version has to be looked at.
@@ -10,20 +9,17 @@ away, and only what names a version has to be looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from urllib.parse import parse_qs
 
 from .....common.config import true_value
 from .....common.http.answer import Answer
-from .....common.http.wsgi import Environ, WSGIApp, from_wsgi
-from ....info import ContainerInfo, get_container_info
-from ...inner import Reply, ask
+from ....info import ContainerInfo
 from ..errors import S3Error
-from ..names import SEGMENTS
 from ..request import Request
 from ..xml import element
-from . import documents, locks, reading
+from . import documents, locks, reading, turns
 from .bucket_facts import Operation, document_of, facts_for_owner, keep, xml_text
 from .judging import LOCKS as DOCUMENT
 from .locks import Lock
@@ -31,9 +27,8 @@ from .xml_memory import default_lock
 
 BYTES_MAX = 64 * 1024
 BYPASS = "x-amz-bypass-governance-retention"
-_WRITES = frozenset(("PUT", "POST", "DELETE"))
-_VERSIONS = "HTTP_X_VERSIONS_ENABLED"
-_UPLOADS = frozenset((("PUT", ""), ("PUT", "copy"), ("POST", "uploads")))
+UPLOADS = frozenset((("PUT", ""), ("PUT", "copy"), ("POST", "uploads")))
+"""Methods and subresources by which an object comes to be."""
 _HEADERS = ("x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-object-lock-legal-hold")
 
 
@@ -82,7 +77,7 @@ def take_upload(request: Request, word: str) -> None:
     Raises:
         S3Error: InvalidArgument, or InvalidRequest in a bucket without locks.
     """
-    if request.key is None or (request.method, word) not in _UPLOADS:
+    if request.key is None or (request.method, word) not in UPLOADS:
         return
     said = [request.header(name) for name in _HEADERS]
     info = request.container()
@@ -102,6 +97,24 @@ def take_upload(request: Request, word: str) -> None:
         for name, value in locks.kept(lock).items():
             if value:
                 request.environ["HTTP_" + name.upper().replace("-", "_")] = value
+
+
+@contextmanager
+def alone(request: Request, key: str, info: ContainerInfo) -> Iterator[Callable[[], None]]:
+    """Let nobody lock a version meanwhile, in a bucket that has locks; yield what to call before it goes.
+
+    Raises:
+        Unavailable: when others change the object all the time; what is yielded does where time is too short.
+    """
+    if not is_locking(info):
+        yield _nothing
+        return
+    with turns.taken(request.environ, request.app, request.path(request.bucket, key)) as turn:
+        yield turn.require
+
+
+def _nothing() -> None:
+    """Nobody can lock it."""
 
 
 def require_unlocked(request: Request, headers: Mapping[str, str]) -> None:
@@ -124,52 +137,6 @@ def bypasses(request: Request) -> bool:
         return False
     facts_for_owner(request)
     return True
-
-
-# --- the store's own API ---------------------------------------------------------------------
-
-
-def refusal(environ: Environ, app: WSGIApp) -> Answer | None:
-    """Return why a request of the store's own API may not go on, None when it may, as nearly always.
-
-    A version is deleted by its name, metadata are replaced with the lock among them, versions that are kept
-    no more are overwritten; and segments are data, too. What would expire judging.py refuses.
-    """
-    method = environ["REQUEST_METHOD"]
-    if method not in _WRITES:
-        return None
-    path = environ["PATH_INFO"]
-    pieces = path.split("/", 4)
-    if len(pieces) < 4 or pieces[1] not in ("v1", "v1.0"):
-        return None
-    is_object = len(pieces) == 5 and bool(pieces[4])
-    in_segments = pieces[3].endswith(SEGMENTS)
-    names_version = "version-id" in (environ.get("QUERY_STRING") or "")
-    changes_versions = _VERSIONS in environ and not true_value(environ[_VERSIONS])
-    if is_object and not (in_segments or method == "POST" or (method == "DELETE" and names_version)):
-        return None
-    if not is_object and not changes_versions:
-        return None
-    bucket = pieces[3].removesuffix(SEGMENTS)
-    facts = {**environ, "PATH_INFO": f"/v1/{pieces[2]}/{bucket}"}
-    if not is_locking(get_container_info(facts, app)):
-        return None
-    if in_segments or not is_object:
-        return Answer.text(403, "The bucket has object lock, which does not allow this.")
-    return _refusal_of_object(environ, app)
-
-
-def _refusal_of_object(environ: Environ, app: WSGIApp) -> Answer | None:
-    """Look at the version that is to be deleted, or to get other metadata."""
-    asked = parse_qs(environ.get("QUERY_STRING") or "", keep_blank_values=True).get("version-id")
-    query = {"version-id": asked[-1]} if asked and asked[-1] else {}
-    reply: Reply = ask(app, environ, "HEAD", from_wsgi(environ["PATH_INFO"]), query=query, trusted=True)
-    reply.close()
-    if reply.status // 100 == 5:
-        return Answer.text(503, "Whether the object is locked cannot be known now; try again.")
-    if reply.is_good and locks.stored(reply.headers).refuses_deletion(datetime.now(UTC), bypasses=False):
-        return Answer.text(403, "The object is locked.")
-    return None
 
 
 OPERATIONS: Mapping[tuple[str, str, str], Operation] = {

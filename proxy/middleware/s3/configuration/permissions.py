@@ -3,7 +3,7 @@
     grants ──acl.lists_of──▶ the container's lists, and the grants as stock Swift keeps them
     policy ──policy_of: understood?──▶ kept word for word, as Terraform compares it
 
-An object has its bucket's list: one that says as much is taken, another one is NotImplemented, never ignored.
+Lists of single objects are object_lists.py's.
 """
 
 from __future__ import annotations
@@ -19,20 +19,19 @@ from ..names import segments_of
 from ..request import Request
 from . import acl, documents
 from .acl import Grant
-from .bucket_facts import Operation, document_of, facts_for_owner, keep, node_of, say
-from .judging import ACL, BLOCK, POLICY
+from .bucket_facts import Operation, document_of, facts_for_owner, keep, say
+from .judging import ACL, BLOCK, ENFORCED, OWNERSHIP, POLICY
 from .kinds import OWNERSHIPS
 from .policy import BYTES_MAX, BadPolicy, policy_of
 from .public_access import flags_of
+from .xml_memory import ownership
 
 ACL_HEADER = "X-Container-Sysmeta-S3api-Acl"
 ACL_BYTES_MAX = 200 * 1024
-OWNERSHIP = "ownershipcontrols"
-ENFORCED = OWNERSHIPS[0]
 _GRANT_HEADERS: Mapping[str, str] = {
     f"x-amz-grant-{permission.lower().replace('_', '-')}": permission for permission in acl.PERMISSIONS
 }
-_GRANT_KEYS = frozenset("HTTP_" + name.upper().replace("-", "_") for name in ("x-amz-acl", *_GRANT_HEADERS))
+GRANT_KEYS = frozenset("HTTP_" + name.upper().replace("-", "_") for name in ("x-amz-acl", *_GRANT_HEADERS))
 
 
 # --- access lists ----------------------------------------------------------------------------
@@ -43,47 +42,18 @@ def get_bucket_acl(request: Request) -> Answer:
     return _shown(request, facts_for_owner(request))
 
 
-def get_object_acl(request: Request) -> Answer:
-    """GetObjectAcl: the bucket's."""
-    info = facts_for_owner(request)
-    _require_object(request)
-    return _shown(request, info)
-
-
 def put_bucket_acl(request: Request) -> Answer:
     """PutBucketAcl."""
     grants = said_grants(request, has_body=True)
     if grants is None:
         raise S3Error("MissingSecurityHeader", MissingHeaderName="x-amz-acl")
     info = facts_for_owner(request)
-    _refuse_where_blocked(request, info, grants)
+    refuse_where_blocked(request, info, grants)
     headers = _headers_of(grants, request.account)
     say(request, headers)
     assert request.bucket is not None
     _say_of_parts(request, headers)
     return Answer(200)
-
-
-def put_object_acl(request: Request) -> Answer:
-    """PutObjectAcl, of what its bucket has already."""
-    grants = said_grants(request, has_body=True)
-    if grants is None:
-        raise S3Error("MissingSecurityHeader", MissingHeaderName="x-amz-acl")
-    info = facts_for_owner(request)
-    _require_object(request)
-    refuse_other_list(info, grants, request.account)
-    return Answer(200)
-
-
-def refuse_other_list(info: ContainerInfo, grants: Sequence[Grant], owner: str) -> None:
-    """Refuse a list for an object that is not its bucket's; `private` many programs say of everything.
-
-    Raises:
-        S3Error: NotImplemented.
-    """
-    own = {Grant(owner, "FULL_CONTROL")}
-    if set(grants) - own and set(grants) | own != set(_grants(info, owner)) | own:
-        raise S3Error("NotImplemented", "An object has its bucket's access list; set that, or a policy.")
 
 
 def said_grants(request: Request, *, has_body: bool) -> list[Grant] | None:
@@ -108,11 +78,12 @@ def said_grants(request: Request, *, has_body: bool) -> list[Grant] | None:
 
 
 def _shown(request: Request, info: ContainerInfo) -> Answer:
-    grants = _grants(info, request.account)
+    grants = grants_of(info, request.account)
     return xml_answer(acl.document(grants, owner(request)))
 
 
-def _grants(info: ContainerInfo, owner: str) -> list[Grant]:
+def grants_of(info: ContainerInfo, owner: str) -> list[Grant]:
+    """Return the grants of a bucket."""
     return acl.grants_of(info.read_acl, info.write_acl, info.sysmeta.get(ACL), owner)
 
 
@@ -123,17 +94,19 @@ def _headers_of(grants: Sequence[Grant], owner: str) -> dict[str, str]:
     return {**acl.lists_of(grants, owner), ACL_HEADER: kept}
 
 
-def _refuse_where_blocked(request: Request, info: ContainerInfo, grants: Sequence[Grant]) -> None:
+def refuse_where_blocked(request: Request, info: ContainerInfo, grants: Sequence[Grant]) -> None:
+    """Refuse a list that lets in whom the bucket's owner keeps out.
+
+    Raises:
+        S3Error: AccessDenied, AccessControlListNotSupported.
+    """
     if _is_blocked(info, "BlockPublicAcls") and any(grant.is_public for grant in grants):
         raise S3Error("AccessDenied", "The bucket's public access block does not allow public lists.")
-    if _ownership(info) == ENFORCED and any(grant.grantee != request.account for grant in grants):
+    text = document_of(info, OWNERSHIP)
+    if text is None or ownership(text) != ENFORCED:
+        return
+    if any(grant.grantee != request.account for grant in grants):
         raise S3Error("AccessControlListNotSupported")
-
-
-def _ownership(info: ContainerInfo) -> str | None:
-    root = node_of(info, OWNERSHIP)
-    rule = None if root is None else root.find("Rule")
-    return None if rule is None else rule.value("ObjectOwnership")
 
 
 def _is_blocked(info: ContainerInfo, flag: str) -> bool:
@@ -149,28 +122,6 @@ def _say_of_parts(request: Request, headers: Mapping[str, str]) -> None:
     reply.close()
     if not reply.is_good and reply.status != 404:
         raise from_swift(reply.status, request)
-
-
-def _require_object(request: Request) -> None:
-    """Raise what is true of an object that is not there."""
-    query = {"version-id": request.query["versionId"]} if request.query.get("versionId") else None
-    reply = request.ask("HEAD", request.bucket, request.key, query=query, trusted=True)
-    reply.close()
-    if not reply.is_good:
-        raise from_swift(reply.status, request)
-
-
-def check_upload(request: Request, word: str) -> None:
-    """Refuse an upload that asks for a list which is not its bucket's.
-
-    Raises:
-        S3Error: for that, and for what is no list.
-    """
-    if request.key is None or word == "acl" or _GRANT_KEYS.isdisjoint(request.environ):
-        return
-    grants = said_grants(request, has_body=False)
-    if grants is not None:
-        refuse_other_list(request.container(), grants, request.account)
 
 
 # --- policies --------------------------------------------------------------------------------
@@ -243,8 +194,6 @@ def of_new_bucket(request: Request) -> Mapping[str, str]:
 OPERATIONS: Mapping[tuple[str, str, str], Operation] = {
     ("bucket", "GET", "acl"): get_bucket_acl,
     ("bucket", "PUT", "acl"): put_bucket_acl,
-    ("object", "GET", "acl"): get_object_acl,
-    ("object", "PUT", "acl"): put_object_acl,
     ("bucket", "GET", "policy"): get_policy,
     ("bucket", "PUT", "policy"): put_policy,
     ("bucket", "DELETE", "policy"): delete_policy,

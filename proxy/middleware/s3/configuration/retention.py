@@ -16,7 +16,7 @@ from ..answers import xml_answer
 from ..errors import S3Error, from_swift
 from ..request import Request
 from ..xml import element
-from . import locks
+from . import leave, locks
 from .bucket_facts import Operation
 from .locking import BYTES_MAX, bypasses, is_locking
 from .locks import Lock
@@ -36,10 +36,16 @@ def put_retention(request: Request) -> Answer:
     now = datetime.now(UTC)
     mode, until = locks.retention_of(request.xml("Retention", BYTES_MAX), now)
     _require_locking(request)
-    lock = locks.stored(tagging.found(request).headers)
-    if lock.refuses_change(mode, until, now, bypasses=bypasses(request)):
-        raise S3Error("AccessDenied", "Access Denied because object protected by object lock.")
-    tagging.kept(request, locks.kept(Lock(mode, until, lock.is_held)))
+    leave.require(request, "POST")
+    may_bypass = bypasses(request)
+
+    def decide(headers: Mapping[str, str]) -> Mapping[str, str]:
+        lock = locks.stored(headers)
+        if lock.refuses_change(mode, until, now, bypasses=may_bypass):
+            raise S3Error("AccessDenied", "Access Denied because object protected by object lock.")
+        return locks.kept(Lock(mode, until, lock.is_held))
+
+    tagging.changed(request, decide)
     return Answer(200)
 
 
@@ -56,8 +62,13 @@ def put_legal_hold(request: Request) -> Answer:
     """PutObjectLegalHold."""
     is_held = locks.hold_of(request.xml("LegalHold", BYTES_MAX))
     _require_locking(request)
-    lock = locks.stored(tagging.found(request).headers)
-    tagging.kept(request, locks.kept(Lock(lock.mode, lock.until, is_held)))
+    leave.require(request, "POST")
+
+    def decide(headers: Mapping[str, str]) -> Mapping[str, str]:
+        lock = locks.stored(headers)
+        return locks.kept(Lock(lock.mode, lock.until, is_held))
+
+    tagging.changed(request, decide)
     return Answer(200)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from ..notification import rules
 from ..xml import read
 from . import cors, lifecycle, locks
 
@@ -30,3 +31,16 @@ def lifecycle_rules(text: str) -> Sequence[lifecycle.Rule]:
 def default_lock(text: str) -> locks.Default | None:
     """Return the default retention of an object lock configuration."""
     return locks.default_of(read(text.encode()))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def ownership(text: str) -> str | None:
+    """Return the rule of ownership controls."""
+    rule = read(text.encode()).find("Rule")
+    return None if rule is None else rule.value("ObjectOwnership")
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def notification_rules(text: str) -> Sequence[rules.Rule]:
+    """Return the rules of a notification configuration."""
+    return rules.rules_of(read(text.encode()))

@@ -57,13 +57,13 @@ def test_what_a_swift_client_takes_away_is_gone() -> None:
 
 def test_who_is_admitted_beyond_lists() -> None:
     """Known users, everybody who writes, and readers of the list itself."""
-    kept = acl.kept([Grant(KNOWN_USERS, "READ"), Grant("test:joe", "READ_ACP")], OWNER)
+    kept = acl.beyond_lists(acl.kept([Grant(KNOWN_USERS, "READ"), Grant("test:joe", "READ_ACP")], OWNER))
     assert acl.admits(kept, "READ", frozenset({"anybody"}))
     assert not acl.admits(kept, "READ", frozenset())
     assert not acl.admits(kept, "WRITE", frozenset({"anybody"}))
     assert acl.admits(kept, "READ_ACP", frozenset({"test:joe"}))
     assert not acl.admits(kept, "READ_ACP", frozenset({"test:ann"}))
-    everybody = acl.kept(acl.canned("public-read-write", OWNER), OWNER)
+    everybody = acl.beyond_lists(acl.kept(acl.canned("public-read-write", OWNER), OWNER))
     assert acl.admits(everybody, "WRITE", frozenset())
     assert not acl.admits(everybody, "WRITE_ACP", frozenset())
 
@@ -71,7 +71,18 @@ def test_who_is_admitted_beyond_lists() -> None:
 @given(st.text(max_size=30))
 def test_garbage_grants_nothing(text: str) -> None:
     """What cannot be read admits nobody."""
-    assert not acl.admits(text, "READ", frozenset({"a"}))
+    assert not acl.admits(acl.beyond_lists(text), "READ", frozenset({"a"}))
+    assert not acl.admits(acl.of_object({acl.OF_OBJECT: text}), "READ", frozenset({"a"}))
+
+
+def test_an_objects_list_counts_before_stocks() -> None:
+    """Stock Swift says at the upload what ours may say anew."""
+    public, closed = (acl.kept(acl.canned(name, OWNER), OWNER) for name in ("public-read", "private"))
+    stranger = frozenset[str]()
+    assert acl.admits(acl.of_object({acl.OF_STOCKS_OBJECT: public}), "READ", stranger)
+    both = {acl.OF_STOCKS_OBJECT: public, acl.OF_OBJECT: closed}
+    assert not acl.admits(acl.of_object(both), "READ", stranger)
+    assert not acl.of_object({})
 
 
 def test_a_list_without_strangers() -> None:

@@ -15,6 +15,7 @@ from apus.proxy.authorization import RULING
 from apus.proxy.middleware.inner import call, inner_environ
 from apus.proxy.middleware.s3.configuration import acl, documents, judging
 from apus.proxy.middleware.s3.configuration.judging import Judge
+from apus.proxy.middleware.versioned_writes.names import version_name
 
 EVERYTHING = ["arn:aws:s3:::c", "arn:aws:s3:::c/*"]
 BLOCK_ALL = "".join(
@@ -31,6 +32,8 @@ class World:
         for name in ("c", "c+segments", "d"):
             assert ask(self.store, "PUT", f"/v1/a/{name}").status == 201
             self.put(f"/v1/a/{name}/k")
+        for name in ("k/u/1", "other/u/1"):
+            self.put(f"/v1/a/c+segments/{name}")
 
     def put(self, path: str, **headers: str) -> None:
         reply = ask(self.store, "PUT", path, headers=headers, environ={"CONTENT_LENGTH": "0"})
@@ -114,9 +117,11 @@ def test_parts_are_read_with_the_object_that_is() -> None:
     for method, expected in (("GET", 200), ("PUT", 403)):
         environ = {**environ_for(method, "/v1/a/c/k"), **world.environ(), "CONTENT_LENGTH": "0"}
         assert call(world.store, environ).is_good
-        inner = inner_environ(environ, "GET", "/v1/a/c+segments/k")
+        inner = inner_environ(environ, "GET", "/v1/a/c+segments/k/u/1")
         assert call(world.store, inner).status == expected
-    assert world.ask("GET", "/v1/a/c+segments/k") == 403
+        for path in ("a/c+segments/other/u/1", "b/c+segments/k/u/1", "a/c+segments/k"):
+            assert call(world.store, inner_environ(environ, "GET", f"/v1/{path}")).status == 403
+    assert world.ask("GET", "/v1/a/c+segments/k/u/1") == 403
 
 
 def test_the_operator_is_above_a_deny() -> None:
@@ -215,6 +220,143 @@ def test_grants_that_lists_cannot_say() -> None:
     assert world.ask("GET") == 403
     assert world.ask("GET", user="b:ann") == 200
     assert world.ask("POST", "/v1/a/c") == 403
+
+
+def listed(world: World, *grants: acl.Grant, mark: str = "X-Container-Sysmeta-S3api-Object-Acl") -> None:
+    """Give the object k a list, and no other one; the bucket says that there may be lists."""
+    world.put("/v1/a/c/k", **{"X-Object-Transient-Sysmeta-S3api-Acl": acl.kept(grants, "a")})
+    world.put("/v1/a/c/private")
+    assert ask(world.store, "POST", "/v1/a/c", headers={mark: "yes"}).status == 204
+
+
+def test_an_objects_own_list_opens_it_alone() -> None:
+    """To read it, and nothing else; what is not there is refused like what is closed."""
+    world = World()
+    listed(world, acl.Grant(acl.ALL_USERS, "READ"), acl.Grant(acl.ALL_USERS, "WRITE"))
+    assert [world.ask(method) for method in ("GET", "HEAD")] == [200, 200]
+    assert [world.ask(method) for method in ("PUT", "POST", "DELETE")] == [403, 403, 403]
+    assert world.ask("GET", "/v1/a/c/private") == world.ask("GET", "/v1/a/c/absent") == 403
+    assert world.ask("GET", "/v1/a/c") == 403
+
+
+def test_an_object_is_not_looked_at_in_vain() -> None:
+    """Not where the container's lists allow it, nor where no object ever had a list."""
+    world = World()
+    listed(world, acl.Grant(acl.ALL_USERS, "READ"))
+    world.store.seen.clear()
+    assert world.ask("GET", user="owner") == 200
+    assert world.store.seen == [("GET", "/v1/a/c/k")]
+    world.store.seen.clear()
+    assert world.ask("GET", "/v1/a/d/k") == 403
+    assert world.store.seen == [("GET", "/v1/a/d/k")]
+
+
+@pytest.mark.parametrize(
+    ("grantee", "user", "status"),
+    [
+        (acl.KNOWN_USERS, None, 403),
+        (acl.KNOWN_USERS, "b:ann", 200),
+        ("b:ann", "b:ann", 200),
+        ("b", "b:ann", 200),
+        ("b:ann", "b:joe", 403),
+    ],
+)
+def test_an_objects_list_names_people(grantee: str, user: str | None, status: int) -> None:
+    """A user, an account, everybody known."""
+    world = World()
+    listed(world, acl.Grant(grantee, "READ"))
+    assert world.ask("GET", user=user) == status
+
+
+def test_what_overrules_an_objects_list() -> None:
+    """A Deny, a public access block, and buckets whose owner owns all."""
+    world = World()
+    listed(world, acl.Grant(acl.ALL_USERS, "READ"), acl.Grant("b:ann", "READ"))
+    world.policy(Effect="Deny", Action="s3:GetObject", Principal={"AWS": "b"})
+    assert (world.ask("GET"), world.ask("GET", user="b:ann")) == (200, 403)
+    world.policy(Effect="Deny", Action="s3:DeleteObject")
+    document = f"<PublicAccessBlockConfiguration>{BLOCK_ALL}</PublicAccessBlockConfiguration>"
+    world.say("publicaccessblock", document)
+    assert (world.ask("GET"), world.ask("GET", user="b:ann")) == (403, 200)
+    rule = "<Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule>"
+    world.say("ownershipcontrols", f"<OwnershipControls>{rule}</OwnershipControls>")
+    assert world.ask("GET", user="b:ann") == 403
+
+
+def test_the_parts_of_an_object_are_read_by_its_list() -> None:
+    """On the way of the object's GET alone."""
+    world = World()
+    listed(world, acl.Grant(acl.ALL_USERS, "READ"))
+    environ = {**environ_for("GET", "/v1/a/c/k"), **world.environ(), "CONTENT_LENGTH": "0"}
+    assert call(world.store, environ).is_good
+    for name, status in (("k/u/1", 200), ("other/u/1", 403)):
+        inner = inner_environ(environ, "GET", f"/v1/a/c+segments/{name}")
+        assert call(world.store, inner).status == status
+    assert world.ask("GET", "/v1/a/c+segments/k/u/1") == 403
+
+
+def test_a_deny_holds_for_parts_by_either_door() -> None:
+    """Who may read their container may not read what a policy closes; uploads are not objects' names."""
+    world = World()
+    world.policy(Effect="Deny", Action="s3:GetObject", Resource="arn:aws:s3:::c/k")
+    assert world.ask("GET", "/v1/a/c+segments/k/u/1", user="owner") == 403
+    assert world.ask("GET", "/v1/a/c+segments/other/u/1", user="owner") == 200
+    world.policy(Effect="Deny", Action="s3:ListBucketMultipartUploads")
+    assert world.ask("GET", "/v1/a/c+segments", user="owner") == 403
+    assert world.ask("GET", "/v1/a/c", user="owner") == 200
+
+
+def test_deletion_of_many_is_judged_for_each_of_their_parts() -> None:
+    """The request has no key of its own."""
+    world = World()
+    world.policy(Action="s3:DeleteObject", Resource="arn:aws:s3:::c/k")
+    asked = request(world.store, "POST", "c", None, {"delete": ""})
+    asked.environ.update(world.environ())
+    judging.introduce(asked, "delete")
+    assert asked.ask("DELETE", "c+segments", "k/u/1").is_good
+    assert asked.ask("DELETE", "c+segments", "other/u/1").status == 403
+
+
+def test_versions_are_their_buckets_affair() -> None:
+    """Wherever they are kept: a policy's word holds for who asks for one."""
+    world = World()
+    hidden = "/v1/a/\0versions\0c"
+    headers = {"X-Backend-Allow-Reserved-Names": "true"}
+    assert ask(world.store, "PUT", hidden, headers=headers).status == 201
+    path = f"{hidden}/{version_name('k', '1700000000.00000')}"
+    world.put(path, **headers)
+    query = "version-id=1700000000.00000"
+    assert world.ask("GET", path, query=query, **headers) == 403
+    world.policy(Action="s3:GetObject")
+    assert world.ask("GET", path, query=query, **headers) == 403
+    world.policy(Action="s3:GetObjectVersion")
+    assert world.ask("GET", path, query=query, **headers) == 200
+    world.policy(Effect="Deny", Action="s3:DeleteObjectVersion")
+    assert world.ask("DELETE", path, user="owner", query=query, **headers) == 403
+
+
+@pytest.mark.parametrize("is_trusted", [False, True])
+def test_parts_of_what_may_be_locked_are_s3s(is_trusted: bool) -> None:
+    """Copies onto them, and manifests of other buckets that are deleted with all they name, reach none."""
+    world = World()
+    world.say("object-lock", "<ObjectLockConfiguration/>")
+    more = {"swift.authorize_override": True} if is_trusted else {}
+    for method in ("PUT", "POST", "DELETE"):
+        environ = {**world.environ(user="owner"), **more, "CONTENT_LENGTH": "0"}
+        assert ask(world.store, method, "/v1/a/c+segments/k/u/1", environ=environ).status == 403
+    assert world.ask("GET", "/v1/a/c+segments/k/u/1", user="owner") == 200
+    asked = request(world.store, "DELETE", "c", "k", {"uploadId": "u"})
+    asked.environ.update(world.environ(user="owner"))
+    judging.introduce(asked, "uploadId")
+    assert asked.ask("DELETE", "c+segments", "k/u/1").is_good
+
+
+def test_large_objects_of_the_other_api_are_not_locked() -> None:
+    """So a bucket with locks takes none: their segments could be destroyed."""
+    world = World()
+    world.say("object-lock", "<ObjectLockConfiguration/>")
+    for name, value in (("X-Static-Large-Object", "True"), ("X-Object-Manifest", "d/k")):
+        assert world.ask("PUT", user="owner", **{name: value}) == 403
 
 
 def test_uploads_by_the_other_door_are_locked_by_default() -> None:

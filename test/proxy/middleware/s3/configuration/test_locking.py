@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from keeping_store import KeepingStore
-from one_request import ask, environ_for
+from one_request import ask
 from s3_requests import request
 
-from apus.common.http.answer import Answer
 from apus.proxy.middleware.s3.configuration import documents, locking, locks
 from apus.proxy.middleware.s3.errors import S3Error
 
@@ -27,60 +26,6 @@ def world(*, rule: str = "", is_held: bool = False) -> KeepingStore:
         reply = ask(store, "PUT", f"/v1/a/{name}/k", headers=held, environ={"CONTENT_LENGTH": "0"})
         assert reply.status == 201
     return store
-
-
-def refused(store: KeepingStore, method: str, path: str, query: str = "", **headers: str) -> int | None:
-    """Return the status with which a request of the store's own API is refused, if it is."""
-    said = {name.replace("_", "-"): value for name, value in headers.items()}
-    answer = locking.refusal(environ_for(method, path, query=query, headers=said), store)
-    assert answer is None or isinstance(answer, Answer)
-    return None if answer is None else answer.status
-
-
-@pytest.mark.parametrize("name", ["c", "d"])
-def test_the_stores_own_api(name: str) -> None:
-    """What would delete or change a locked version is refused, and nothing else; other buckets are as ever."""
-    store = world(is_held=True)
-    expected = 403 if name == "c" else None
-    path = f"/v1/a/{name}/k"
-    assert refused(store, "DELETE", path, "version-id=1") == expected
-    assert refused(store, "POST", path, X_Object_Meta_A="b") == expected
-    assert refused(store, "POST", f"/v1/a/{name}", X_Versions_Enabled="false") == expected
-    assert refused(store, "PUT", path) is None
-    assert refused(store, "DELETE", path) is None
-    assert refused(store, "GET", path, "version-id=1") is None
-    assert refused(store, "POST", f"/v1/a/{name}", X_Versions_Enabled="true") is None
-
-
-def test_parts_of_large_objects_are_data() -> None:
-    """Nobody removes them from under an object."""
-    store = world()
-    assert refused(store, "DELETE", "/v1/a/c+segments/k") == 403
-    assert refused(store, "PUT", "/v1/a/c+segments/k") == 403
-    assert refused(store, "DELETE", "/v1/a/d+segments/k") is None
-
-
-def test_what_is_not_locked_goes() -> None:
-    """The bucket alone locks nothing."""
-    store = world()
-    assert refused(store, "DELETE", "/v1/a/c/k", "version-id=1") is None
-    assert refused(store, "POST", "/v1/a/c/k") is None
-
-
-def test_in_doubt_it_stays() -> None:
-    """While nobody can be asked, nothing is deleted."""
-    store = world()
-    store.failing["HEAD", "/v1/a/c/k"] = 503
-    assert refused(store, "DELETE", "/v1/a/c/k", "version-id=1") == 503
-
-
-def test_plain_requests_ask_nobody() -> None:
-    """It costs a client without locks no request."""
-    store = world()
-    store.seen.clear()
-    for method in ("GET", "PUT", "DELETE", "HEAD"):
-        assert refused(store, method, "/v1/a/c/k") is None
-    assert not store.seen
 
 
 def taken(store: KeepingStore, bucket: str, word: str = "", **headers: str) -> dict[str, str]:
