@@ -33,10 +33,15 @@ LONG_AGO = 3600 * 100_000
 class World:
     """A store with a bucket b, and the door to it; parts of any size are taken."""
 
-    def __init__(self, *, has_versions: bool = False, segments_max: int = 1000) -> None:
+    def __init__(
+        self, *, has_versions: bool = False, segments_max: int = 1000, manifest_bytes_max: int = 8 << 20
+    ) -> None:
         self.store = KeepingStore()
+        self.settings = {"min_segment_size": "1"}
         behind = VersionedWrites(Symlink(self.store, SymlinkConfig()), VERSIONS)
-        self.app: Any = StaticLargeObjects(behind, SloConfig(max_manifest_segments=segments_max))
+        self.app: Any = StaticLargeObjects(
+            behind, SloConfig(max_manifest_segments=segments_max, max_manifest_size=manifest_bytes_max)
+        )
         headers = {"X-Versions-Enabled": "true"} if has_versions else {}
         assert ask(self.app, "PUT", "/v1/a/b", headers=headers).status == 201
 
@@ -49,7 +54,7 @@ class World:
         body: bytes = b"",
         headers: dict[str, str] | None = None,
     ) -> Request:
-        return request(self.app, method, "b", key, query, body=body, headers=headers, min_segment_size="1")
+        return request(self.app, method, "b", key, query, body=body, headers=headers, **self.settings)
 
     def begin(self, key: str = "k", **headers: str) -> str:
         said = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -29,6 +29,12 @@ class S3Config:
         "that have begun.",
         minimum=0,
     )
+    heartbeat_seconds: float = setting(
+        10.0,
+        help="Seconds after which a client that completes an upload is sent white space, again and again, until "
+        "it is done.",
+        minimum=0.01,
+    )
     max_multi_delete_objects: int = setting(1000, help="Most keys of one DeleteObjects.", minimum=1)
     allowable_clock_skew: int = setting(
         900, help="Seconds that a client's clock may differ from ours.", minimum=1

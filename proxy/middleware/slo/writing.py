@@ -37,6 +37,7 @@ OVERRIDE = "HTTP_X_OBJECT_SYSMETA_CONTAINER_UPDATE_OVERRIDE_ETAG"
 KNOWN_SEGMENTS = "apus.slo_known_segments"
 """Answers to HEADs of segments, by their paths, of a filter that has looked at all of them: nobody asks
 again, and how many there may be is that filter's affair."""
+_KNOWN_BYTES_MAX = 32 << 20  # Ten thousand segments with names as long as names may be.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,8 @@ class Writing:
 
     def _document(self) -> bytes:
         """Return the body, which must not be longer than a manifest may be."""
-        environ, limit = self._environ, self._limits.bytes_max
+        environ = self._environ
+        limit = _KNOWN_BYTES_MAX if KNOWN_SEGMENTS in environ else self._limits.bytes_max
         length = environ.get("CONTENT_LENGTH")
         chunked = (environ.get("HTTP_TRANSFER_ENCODING") or "").strip().lower() == "chunked"
         if not length and not chunked:

@@ -8,6 +8,7 @@ import pytest
 from one_request import ask
 from upload_world import STEPS, World, forgiven
 
+from apus.proxy.middleware.s3 import versioning
 from apus.proxy.middleware.s3.multipart import orphans
 
 TOMORROW = time.time() + 86400
@@ -87,3 +88,22 @@ def test_what_a_bucket_leaves_that_is_deleted_by_the_other_api_goes() -> None:
     assert ask(world.app, "DELETE", "/v1/a/b").status == 204
     swept(world)
     assert world.store.names("b+segments") == []
+
+
+@pytest.mark.parametrize("has_versions", [False, True])
+@pytest.mark.parametrize("step", range(20))
+def test_whoever_died_over_a_delete_leaves_all_of_it_or_nothing(step: int, *, has_versions: bool) -> None:
+    """Asked for again it is done; what nobody asks for again is found."""
+    world = World(has_versions=has_versions)
+    upload_id, etags = world.ready()
+    world.complete(upload_id, *etags)
+    rows = versioning._newest(world.request("GET", {}), "k") if has_versions else []
+    version = rows[0]["version_id"] if rows else None
+    with world.store.dying_at(step), forgiven("InternalError", "ServiceUnavailable"):
+        versioning.remove(world.request("DELETE", {}), "k", version)
+    assert world.get() in (b"onetwo", None)
+    is_there = world.get() is not None or world.store.names("\0versions\0b") != []
+    swept(world)
+    assert world.left() == (["k/1", "k/2"] if is_there else [])
+    versioning.remove(world.request("DELETE", {}), "k", version)
+    assert (world.get(), world.left()) == (None, [])

@@ -33,7 +33,7 @@ def test_an_upload_from_beginning_to_end() -> None:
 
 def test_every_part_is_looked_at_once_and_there_may_be_many() -> None:
     """More than the filter for large objects lets its own clients have."""
-    world = World(segments_max=1)
+    world = World(segments_max=1, manifest_bytes_max=10)
     upload_id, etags = world.ready()
     world.store.seen.clear()
     world.complete(upload_id, *etags)
@@ -225,10 +225,10 @@ def test_a_size_that_the_parts_do_not_have(size: str) -> None:
 
 def test_what_takes_long_is_answered_before_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     """With 200 and white space; an error comes in the document then."""
-    monkeypatch.setattr(completing, "GRACE_SECONDS", 0.01)
     monkeypatch.setattr(completing, "_WAIT_SECONDS", 0.05)
     monkeypatch.setattr(completing, "_POLL_SECONDS", 0.02)
     world = World()
+    world.settings["heartbeat_seconds"] = "0.01"
     upload_id, etags = world.ready()
     assert claims.take(world.request("POST", {}), names.Upload("b", "k", upload_id)) is not None
     assert world.complete(upload_id, *etags).value("Code") == "OperationAborted"
