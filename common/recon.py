@@ -52,6 +52,7 @@ CACHED: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     ),
     ("expirer", "object"): ("object", ("object_expiration_pass", "expired_last_pass")),
     ("auditor", "object"): ("object", ("object_auditor_stats_ALL", "object_auditor_stats_ZBF")),
+    ("notifier", "container"): ("container", ("notifier_last_pass",)),
     ("driveaudit", ""): ("drive", ("drive_audit_errors",)),
     ("survey", ""): ("survey", ("survey_policies", "survey_time", "survey_last")),
     ("sharding", ""): ("container", ("sharding_stats", "sharding_time", "sharding_last")),
@@ -79,6 +80,17 @@ SURVEYED = {
 }
 SURVEY_MOMENT = metrics.told(
     "apus_survey_finished_timestamp_seconds", "When the last survey of the cluster was finished."
+)
+NOTIFIED = {
+    figure: metrics.told(f"apus_notifier_{figure}", description, "target")
+    for figure, description in (
+        ("waiting", "Events that the last pass of the notifiers could not deliver yet."),
+        ("in_doubt", "Changes of which the last pass could not tell yet whether they were made."),
+        ("oldest_seconds", "Age of the oldest event that the last pass could not deliver."),
+    )
+}
+NOTIFIER_MOMENT = metrics.told(
+    "apus_notifier_finished_timestamp_seconds", "When the notifiers' last pass was finished."
 )
 
 
@@ -122,6 +134,9 @@ class Recon:
         for figure, gauge in SURVEYED.items():
             gauge.ask(partial(self._surveyed, figure))
         SURVEY_MOMENT.ask(self._survey_moment)
+        for figure, gauge in NOTIFIED.items():
+            gauge.ask(partial(self._notified, figure))
+        NOTIFIER_MOMENT.ask(self._notifier_moment)
 
     def _surveyed(self, figure: str) -> dict[tuple[str, ...], float]:
         """Return a figure of the survey that was left here last, by policy."""
@@ -131,6 +146,23 @@ class Recon:
     def _survey_moment(self) -> dict[tuple[str, ...], float]:
         last = recon_cache.look(self.config.recon_cache_path, "survey").get("survey_last")
         return {} if last is None else {(): float(last)}
+
+    def _notified(self, figure: str) -> dict[tuple[str, ...], float]:
+        """Return a figure of the notifiers that leave theirs here, by target."""
+        found: dict[tuple[str, ...], float] = {}
+        for each in self._notifiers().values():
+            for target, figures in each["targets"].items():
+                value, known = float(figures[figure]), found.get((target,), 0.0)
+                found[target,] = max(value, known) if figure == "oldest_seconds" else value + known
+        return found
+
+    def _notifier_moment(self) -> dict[tuple[str, ...], float]:
+        """Return when the notifier that is latest to finish did; of several, the one that lags."""
+        moments = [float(each["finished"]) for each in self._notifiers().values()]
+        return {(): min(moments)} if moments else {}
+
+    def _notifiers(self) -> dict[str, dict[str, Any]]:
+        return recon_cache.look(self.config.recon_cache_path, "container").get("notifier_last_pass") or {}
 
     def answer(self, environ: Environ) -> Answer:
         """Tell what was asked for."""

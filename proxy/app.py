@@ -37,6 +37,7 @@ from .infos import Infos
 from .middleware.gatekeeper import is_guarded
 from .replicas import Replicas
 from .rings import Rings
+from .row_log import RowLog
 from .services import Services
 from .settings import ProxySettings, policy_settings
 
@@ -71,6 +72,7 @@ class Proxy:
             self._infos,
             frozenset(name.title() for name in settings.swift_owner_headers),
         )
+        self._replicas = replicas
         self._deletions = DeletionQueue(replicas, cluster.salt)
         self._account: Handlers = AccountController(services).handlers
         self._container: Handlers = ContainerController(services).handlers
@@ -91,6 +93,10 @@ class Proxy:
     def delete_later(self, account: str, container: str, names: Sequence[str], moment: Timestamp) -> None:
         """Have objects deleted by the expirer; for middleware."""
         self._deletions.add(account, container, names, moment)
+
+    def row_log(self, account: str) -> RowLog:
+        """Return the logs that are kept in an account of the cluster's own; for middleware."""
+        return RowLog(self._replicas, account)
 
     def _answer(self, environ: Environ) -> Answer:
         try:
@@ -238,4 +244,4 @@ def _publish(settings: ProxySettings, cluster: ClusterConf) -> None:
             if not policy.deprecated
         ],
     )
-    capabilities.register("apus", version="0.1.0")
+    capabilities.register("apus", version="0.1.0", conditional_writes=True)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...common.errors import ApusError, Refused
+from ...proxy.middleware.s3.notification import targets
 from . import confs, processes, rings
 from .layout import DAEMONS, Layout, Node, Service
 from .proof import prove
@@ -78,8 +79,9 @@ class Cluster:
         with self._alone():
             if not self.layout.state_file.exists():
                 self._create()
-            alive = processes.running(self.layout.services)
-            missing = tuple(service for service in self.layout.services if service not in alive)
+            wanted = (*self.layout.services, *self._notifier())
+            alive = processes.running(wanted)
+            missing = tuple(service for service in wanted if service not in alive)
             if not missing:
                 return Risen((), 0)
             self._write_proxy_conf()
@@ -89,7 +91,7 @@ class Cluster:
     def down(self) -> int:
         """End every process; return how many ran."""
         with self._alone():
-            return processes.stop(self.layout.services)
+            return processes.stop((*self.layout.services, self.layout.notifier))
 
     def kill(self, name: str) -> int:
         """SIGKILL every process of a node; return how many ran."""
@@ -187,6 +189,15 @@ class Cluster:
         _write(texts)
         rings.create(self.layout)
         self._save(self.layout)
+
+    def _notifier(self) -> tuple[Service, ...]:
+        """Return who calls webhooks, where a person has named any."""
+        if not (self.layout.etc / targets.FILE).exists():
+            return ()
+        notifier = self.layout.notifier
+        if not notifier.conf.exists():
+            _write({notifier.conf: confs.notifier_conf(self.layout)})
+        return (notifier,)
 
     def _write_proxy_conf(self) -> None:
         """Take over changed users; everything else of the conf a person may have edited by hand."""

@@ -135,6 +135,19 @@ def storage_conf(layout: Layout, node: Node, kind: str) -> str:
     )
 
 
+def notifier_conf(layout: Layout) -> str:
+    """The conf of who calls webhooks; its figures are told by the first node's container server."""
+    return _ini(
+        {
+            "container-notifier": {
+                "swift_dir": str(layout.etc),
+                "recon_cache_path": str(layout.nodes[0].cache),
+                "interval": "2",
+            }
+        }
+    )
+
+
 def _workers(layout: Layout) -> str:
     """0 means: serve in the one process that there is, without a foreman to watch over it."""
     return str(layout.workers) if layout.workers > 1 else "0"

@@ -24,6 +24,7 @@ _DAEMONS = {
 SERVERS = tuple(f"{kind}-server" for kind in KINDS)
 DAEMONS = tuple(f"{kind}-{daemon}" for kind in KINDS for daemon in _DAEMONS[kind])
 PROXY = "proxy-server"
+NOTIFIER = "container-notifier"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +218,11 @@ class Layout:
     def proxy(self) -> Service:
         """The proxy's process."""
         return Service(PROXY, None, self.home / "proxy" / "etc" / "proxy-server.conf", self.port)
+
+    @property
+    def notifier(self) -> Service:
+        """Who calls webhooks, one for the cluster; it runs where somebody has named any."""
+        return Service(NOTIFIER, None, self.home / "proxy" / "etc" / f"{NOTIFIER}.conf", None)
 
     def services_of(self, node: Node) -> Iterator[Service]:
         """The node's processes, servers first."""

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,12 +38,14 @@ def with_filters(conf: str, filters: Filters, *, before: str, port: int) -> str:
 
 
 @contextmanager
-def front(conf: str, folder: Path, *, port: int, kind: str = "proxy") -> Iterator[Store]:
-    """A proxy (or a storage server) with that conf, as long as it is needed."""
+def front(
+    conf: str, folder: Path, *, port: int, kind: str = "proxy", program: Sequence[str] = ()
+) -> Iterator[Store]:
+    """A proxy (or a storage server, or the `program` in its place) with that conf, as long as it is needed."""
     path, log = folder / f"{kind}-server-{port}.conf", folder / f"{kind}-server-{port}.log"
     path.write_text(conf)
     with log.open("wb") as output:
-        command = [sys.executable, "-m", f"apus.bin.{kind}_server", str(path)]
+        command = [sys.executable, *(program or ("-m", f"apus.bin.{kind}_server")), str(path)]
         process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
         _await(port, process, log)

@@ -22,6 +22,7 @@ from ..multipart import Multipart, Part, attributes_of
 from . import names, post_policy, signing
 from .errors import S3Error
 from .markup import element, render
+from .notification.meaning import means
 from .post_policy import Policy
 from .request import Request
 from .signing import v2, v4
@@ -88,6 +89,7 @@ def post(request: Request) -> Answer:
     signing.receive(environ, signing.Signed(signing.Kind.FORM))
     for guard in operations.GUARDS:
         guard(request)
+    means(environ, "ObjectCreated:Post")
     stored = operations.OPERATIONS["object", "PUT", ""](request)
     return told(request, form.fields, stored.headers)
 
@@ -238,7 +240,7 @@ def told(request: Request, fields: Mapping[str, str], stored: Mapping[str, str])
         query = urlencode({"bucket": bucket, "key": key, "etag": etag}, quote_via=quote, safe="")
         mark = "&" if "?" in target else "?"
         return Answer(303, {**kept, "Location": f"{quote(target, safe=_URLS_OWN)}{mark}{query}"})
-    headers = {**kept, "Location": location}
+    headers = {**kept, "Location": to_wsgi(location)}
     status = fields.get("success_action_status")
     if status == "201":
         names_and_values = (("Location", location), ("Bucket", bucket), ("Key", key), ("ETag", etag))

@@ -16,6 +16,7 @@ from . import attributes, buckets, copying, deleting, forms, listing, objects, t
 from .configuration import forecast, judging, keeping, locking, object_lists, permissions, retention, sharing
 from .errors import S3Error
 from .multipart import operations as multipart
+from .notification import configuring
 from .request import Request
 
 Operation = Callable[[Request], Answer]
@@ -33,6 +34,7 @@ OPERATIONS: Operations = {
     **tagging.OPERATIONS,
     **versioning.OPERATIONS,
     **keeping.OPERATIONS,
+    **configuring.OPERATIONS,
     **locking.OPERATIONS,
     **object_lists.OPERATIONS,
     **permissions.OPERATIONS,

@@ -316,7 +316,8 @@ def _require_whole(request: Request, said: bytes) -> None:
 
 def _settled(request: Request, reply: Reply, said: bytes, *, required: str | None = None) -> Reply:
     """Return an answer after which it is gone, which what is `required` may not have been before."""
-    if reply.status == 404 and required is not None:
+    is_absent = reply.status == 404 or reply.headers.get("x-backend-condition") == "absent"
+    if is_absent and required is not None:
         raise S3Error("NoSuchKey", Key=required)
     if reply.is_good or reply.status == 404:
         return reply
