@@ -29,8 +29,8 @@ from ..writing import Stream
 
 POLICY_INDEX = "X-Backend-Storage-Policy-Index"
 ETAG_IS_AT = "X-Backend-Etag-Is-At"
-SHOWN_ETAGS = "X-Object-Sysmeta-Symlink-Target-Etag,X-Object-Sysmeta-Slo-Etag"
-"""Where the ETag is that clients are shown for a static link and for a large object."""
+SHOWN_ETAGS = ",".join(f"X-Object-Sysmeta-{name}-Etag" for name in ("Versions", "Symlink-Target", "Slo"))
+"""Where the ETag is that clients are shown for a version that is large, a static link and a large object."""
 CONDITION = "X-Backend-Condition"
 """Tells filters why it is 412: `absent` or `mismatch`."""
 SENTENCES = {

@@ -273,12 +273,7 @@ def _own_headers(request: Request) -> dict[str, str]:
         kept = {name: value for name, value in kept.items() if not name.startswith("x-object-meta-")}
     if not _replaces(request, "tagging"):
         kept.pop(metadata.TAGS, None)
-    if request.header("If-None-Match") is not None or request.header("If-Match") is not None:
-        kept["x-backend-etag-is-at"] = objects.write_conditions(request)
-        for name in ("If-None-Match", "If-Match"):
-            value = request.header(name)
-            if value is not None:
-                kept[name.lower()] = value
+    kept.update({name.lower(): value for name, value in objects.write_conditions(request).items()})
     return kept
 
 

@@ -142,10 +142,7 @@ def delete(request: Request, each: Doomed) -> versioning.Removed:
     etag = each.etag
     if each.moment is not None or each.size is not None:
         etag = _etag_if(request, each)
-    if etag is not None:
-        if not objects.judges_conditions():
-            raise S3Error("NotImplemented", "Conditions of a DELETE are not implemented here.")
-        headers = {"If-Match": etag, objects.ETAG_IS_AT: metadata.ETAG.title()}
+    headers = None if etag is None else objects.matching(etag)
     return versioning.remove(request, each.key, each.version_id, headers=headers)
 
 
@@ -157,7 +154,8 @@ def _etag_if(request: Request, each: Doomed) -> str:
     """
     assert request.bucket is not None
     query = {} if each.version_id is None else {"version-id": each.version_id}
-    reply = request.ask("HEAD", request.bucket, each.key, query=query, trusted=True)
+    newest = {"X-Newest": "true"}
+    reply = request.ask("HEAD", request.bucket, each.key, headers=newest, query=query, trusted=True)
     reply.close()
     if reply.status == 404:
         raise S3Error("NoSuchKey", Key=each.key)

@@ -26,6 +26,7 @@ from .request import Request, decoded_md5
 PARTS_MAX = 10_000
 ETAG_IS_AT = "X-Backend-Etag-Is-At"
 CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH")
+_WHERE = {ETAG_IS_AT: metadata.ETAG.title()}
 _SENTENCE_BYTES_MAX = 65536
 _SSE_KEY = "HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION_CUSTOMER_ALGORITHM"
 Passed = tuple[str, list[tuple[str, str]], Iterable[bytes]]
@@ -107,13 +108,17 @@ def _conditions(environ: Mapping[str, str]) -> dict[str, str | None]:
 
     Of a large object that the other API has made S3 shows the ETag with `-N` behind it.
     """
-    said: dict[str, str | None] = {ETAG_IS_AT: metadata.ETAG.title()}
+    said: dict[str, str | None] = {**_WHERE}
     for key in CONDITIONS:
-        if key in environ and '-N"' in environ[key]:
-            tags = [tag.strip() for tag in environ[key].split(",")]
-            bare = [f'"{conditions.normalized(tag)[:-2]}"' for tag in tags if tag.endswith('-N"')]
-            said[key[5:].replace("_", "-")] = ", ".join(tags + bare)
+        if key in environ:
+            said[key[5:].replace("_", "-")] = _as_stored(environ[key])
     return said
+
+
+def _as_stored(tags: str) -> str:
+    """Return a list of ETags by which the store, too, knows the large objects that the other API has made."""
+    bare = [conditions.normalized(tag) for tag in tags.split(",") if "-N" in tag]
+    return ", ".join((tags, *(f'"{tag[:-2]}"' for tag in bare if tag.endswith("-N"))))
 
 
 def _only_part(answer: Answer, part: int) -> None:
@@ -169,16 +174,16 @@ def put(request: Request) -> Answer:
             kept["HTTP_ETAG"] = md5.hex()
     if not environ.get("CONTENT_TYPE"):
         environ["CONTENT_TYPE"] = metadata.DEFAULT_TYPE
-    is_conditional = "HTTP_IF_MATCH" in environ or "HTTP_IF_NONE_MATCH" in environ
-    if is_conditional:
-        kept["HTTP_X_BACKEND_ETAG_IS_AT"] = write_conditions(request)
+    conditional = write_conditions(request)
+    for name, value in conditional.items():
+        kept["HTTP_" + name.upper().replace("-", "_")] = value
     has_checksum = checksums.keep(environ)
     forget = replaced.before(request)
     metadata.drop_spent(environ)
     environ.update(kept)
     passed = request.passed()
     if passed[0][0] != "2":
-        raise write_refusal(request, passed, is_conditional=is_conditional)
+        raise write_refusal(request, passed, is_conditional=bool(conditional))
     _end(passed[2])
     said, _ = metadata.shown(passed[1])
     headers = {name: said[name] for name in ("ETag", metadata.VERSION) if name in said}
@@ -226,21 +231,35 @@ def encryption_asked(request: Request) -> dict[str, str]:
     return {"x-amz-server-side-encryption": wished}
 
 
-def write_conditions(request: Request) -> str:
-    """Return where the store finds the ETag that an upload's conditions are about.
+def write_conditions(request: Request) -> dict[str, str]:
+    """Return an upload's conditions as headers for the store; none where it has none.
 
     Raises:
         S3Error: for conditions that do not exist, or that the store behind us would not judge.
     """
     environ = request.environ
     none_match, match = environ.get("HTTP_IF_NONE_MATCH"), environ.get("HTTP_IF_MATCH")
-    if none_match is not None and none_match.strip() != "*":
-        raise S3Error("NotImplemented", "If-None-Match of an upload can only be *.", Header="If-None-Match")
-    if none_match is not None and match is not None:
+    if match is None and none_match is None:
+        return {}
+    if match is not None and none_match is not None:
         raise S3Error("InvalidRequest", "If-Match and If-None-Match exclude each other.")
-    if match is not None and not judges_conditions():
-        raise S3Error("NotImplemented", "If-Match of an upload is not implemented here.", Header="If-Match")
-    return metadata.ETAG.title()
+    if match is not None:
+        return matching(match)
+    assert none_match is not None
+    if none_match.strip() != "*":
+        raise S3Error("NotImplemented", "If-None-Match of an upload can only be *.", Header="If-None-Match")
+    return {"If-None-Match": "*", **_WHERE}
+
+
+def matching(etag: str) -> dict[str, str]:
+    """Return the condition that an object have this ETag as headers for the store.
+
+    Raises:
+        S3Error: where the store behind us would not judge it.
+    """
+    if not judges_conditions():
+        raise S3Error("NotImplemented", "If-Match of a write is not implemented here.", Header="If-Match")
+    return {"If-Match": _as_stored(etag), **_WHERE}
 
 
 def judges_conditions() -> bool:

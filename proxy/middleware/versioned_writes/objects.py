@@ -79,6 +79,8 @@ class Data:
     slo_etag: str = ""
     target_etag: str = ""
     """What a version that is a static link itself leads to."""
+    s3_etag: str = ""
+    """Of one that was uploaded in parts through the S3 door."""
 
 
 class _Counted:
@@ -182,7 +184,8 @@ class Versions:
 
     def _put(self, environ: Environ, target: Versioned) -> Answer:
         """Store a new version and lead the name there."""
-        self._keep_current(environ, target, only_if_absent="*" in environ.get("HTTP_IF_NONE_MATCH", ""))
+        if "HTTP_IF_NONE_MATCH" not in environ:  # Where that lets it through there is nothing to keep.
+            self._keep_current(environ, target)
         moment = _moment(environ)
         data = self._stored(environ, target, moment)
         if isinstance(data, Answer):
@@ -244,6 +247,11 @@ class Versions:
         if data.slo_etag:
             override = f"{EMPTY_ETAG}; slo_etag={data.slo_etag}"
             linking["HTTP_" + OVERRIDE.upper().replace("-", "_")] = override
+        slo_etag = data.slo_etag or environ.get("HTTP_X_OBJECT_SYSMETA_SLO_ETAG")
+        if slo_etag:  # What clients are shown, and so what conditions of the next write are about.
+            linking["HTTP_X_OBJECT_SYSMETA_VERSIONS_ETAG"] = slo_etag
+        if data.s3_etag:
+            linking["HTTP_X_OBJECT_SYSMETA_S3API_ETAG"] = data.s3_etag
         answer = call(self._app, linking).answer()
         if answer.status // 100 == 2:
             answer.headers |= {"Etag": data.etag, VERSION: data.version_id}
@@ -258,24 +266,21 @@ class Versions:
         put_marker(self._app, environ, _path(environ, target, version_id), headers)
         environ["HTTP_X_TIMESTAMP"] = moment.internal
         answer = call(self._app, environ).answer()
-        if answer.status in (409, 412):  # It is not the version that the client wants gone.
+        if answer.status in (409, 412) or (answer.status == 404 and "HTTP_IF_MATCH" in environ):
+            # It is not what the client wants gone.
             path = _path(environ, target, version_id)
             ask(self._app, environ, "DELETE", path, headers=RESERVED_NAMES, trusted=True).close()
-        if answer.status // 100 == 2 or answer.status == 404:
+        elif answer.status // 100 == 2 or answer.status == 404:
             answer.headers |= {VERSION: version_id, "X-Backend-Content-Type": DELETE_MARKER_TYPE}
         return answer
 
-    def _keep_current(self, environ: Environ, target: Versioned, *, only_if_absent: bool = False) -> None:
+    def _keep_current(self, environ: Environ, target: Versioned) -> None:
         """Copy an object from before versions were enabled into the hidden container."""
         current = source(self._app, environ, _current_path(environ, target))
         if current is None:
             return
-        is_link = current.headers.get(IS_LINK) == "true"
-        if only_if_absent or is_link:
+        if current.headers.get(IS_LINK) == "true":
             current.close()
-        if only_if_absent:
-            raise Refused("There is an object by that name", 412)
-        if is_link:
             return
         told = current.headers.get("x-backend-timestamp") or current.headers["x-timestamp"]
         version_id = version_id_of(Timestamp.parse(told))
@@ -360,6 +365,7 @@ class Versions:
             content_type=said["content-type"],
             slo_etag=said.get(SLO_ETAG, ""),
             target_etag=said.get("x-symlink-target-etag", ""),
+            s3_etag=said.get("x-object-sysmeta-s3api-etag", ""),
         )
         return self._linked_to(environ, target, data, _moment(environ))
 

@@ -25,7 +25,7 @@ from ...slow_answers import beating
 from .. import checksums, metadata, replaced
 from ..errors import S3Error
 from ..markup import Element, element, render
-from ..objects import ETAG_IS_AT, write_conditions, write_refusal
+from ..objects import write_conditions, write_refusal
 from ..request import Request
 from . import aborting, assembly, checks, claims, finished, uploads
 from .assembly import Held, Named
@@ -98,22 +98,9 @@ class Completion:
         self._parts = parts
         self._etag = assembly.etag_of(parts)
         self._wanted = Wanted.of(request)
-        self._is_conditional = "HTTP_IF_MATCH" in request.environ or "HTTP_IF_NONE_MATCH" in request.environ
-        self._conditions = self._conditions_said()
+        self._conditions = write_conditions(request)
         self.made: Made | None = None
         self.error: S3Error | None = None
-
-    def _conditions_said(self) -> dict[str, str]:
-        """Return the conditions under which the object is made."""
-        if not self._is_conditional:
-            return {}
-        request = self._request
-        said = {ETAG_IS_AT: write_conditions(request)}
-        for name in ("If-Match", "If-None-Match"):
-            value = request.header(name)
-            if value is not None:
-                said[name] = value
-        return said
 
     def document(self) -> bytes:
         """Complete the upload; return the document that tells how it went, without an XML declaration."""
@@ -237,7 +224,7 @@ class Completion:
             del request.environ[KNOWN_SEGMENTS]
         if not reply.is_good:
             passed = str(reply.status), list(reply.headers.items()), reply.body
-            raise write_refusal(request, passed, is_conditional=self._is_conditional)
+            raise write_refusal(request, passed, is_conditional=bool(self._conditions))
         reply.read()
         return reply
 
