@@ -26,7 +26,7 @@ CHANGE = "X-Backend-Register-Change"
 VERSION = "X-Backend-Register-Version"
 PROMISE = "X-Backend-Register-Promise"
 
-STAGE, PREPARE, ACCEPT, COMMIT, DROP = "stage", "prepare", "accept", "commit", "drop"
+STAGE, LOOK, PREPARE, ACCEPT, COMMIT, DROP = "stage", "look", "prepare", "accept", "commit", "drop"
 
 NO_BALLOT = ""
 ANCESTORS_MAX = 32

@@ -1,6 +1,7 @@
 """REGISTER: what proxies ask of the register of an object, step by step.
 
     stage    body ──▶ a staged file, then as prepare      ──▶ 200 and a Promise
+    look     ──▶ what is here                             ──▶ 200 and a Promise that promises nothing
     prepare  ballot ──▶ acceptor ──▶ record kept          ──▶ 200 and a Promise
     accept   ballot, version ──▶ acceptor ──▶ record kept ──▶ 200 and a Promise
     commit   version ──▶ staged file or tombstone becomes the object ──▶ container ──▶ 201, 204; 404: no body
@@ -22,6 +23,7 @@ from ...common.register import (
     CHANGE,
     COMMIT,
     DROP,
+    LOOK,
     PREPARE,
     PROMISE,
     STAGE,
@@ -58,8 +60,11 @@ def register(context: Context, request: Request) -> Answer:
     """Answer one step."""
     target = context.target(request)
     memory = Memory(target)
-    ballot = checked_ballot(request.header(BALLOT))
     step = request.header(STEP)
+    if step == LOOK:
+        record, visible = _state(context, request, target, memory)
+        return _told(Promise(granted=False, record=record, visible=visible))
+    ballot = checked_ballot(request.header(BALLOT))
     if step == STAGE:
         return _stage(context, request, target, memory, ballot)
     if step == PREPARE:

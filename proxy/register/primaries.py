@@ -9,6 +9,7 @@ Handoffs have no say: two majorities must have a device in common. What answers 
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,7 @@ from ...common.register import (
     CHANGE,
     COMMIT,
     DROP,
+    LOOK,
     NO_BALLOT,
     PREPARE,
     PROMISE,
@@ -36,12 +38,13 @@ from ..backend import Backend, Question
 from ..fanout import Replies, Reply, fan_out, statuses
 from ..rings import Home
 from ..writing import Stream
-from .proposer import Accept, Ask, Commit, Heard, Outcome, Pause, Steps, majority
+from .proposer import Accept, Ask, Commit, Heard, Outcome, Pause, Prepare, Steps, majority
 
 GRACE = Countdown(0.1)
 """For those who are slower than a majority: their answers settle more, and are not worth more."""
 PAUSE_SECONDS = 0.02
-PAUSE_SECONDS_MAX = 1.0
+"""Or as long as a round takes here: who comes back sooner overtakes somebody who is about to finish."""
+PAUSE_SECONDS_MAX = 4.0
 REGISTER_ETAG = "X-Backend-Register-Etag"
 UNKNOWN_METHOD = 405
 
@@ -76,6 +79,7 @@ class Primaries:
     """The same for what somebody else has not brought to its end."""
     commits: Replies = field(default_factory=list)
     """The answers to the last commit."""
+    _round_seconds: float = PAUSE_SECONDS
 
     @property
     def quorum(self) -> int:
@@ -97,15 +101,20 @@ class Primaries:
     def answer(self, ask: Ask) -> Heard:
         """Return what is heard when all, or a majority and whoever is nearly as fast, have answered."""
         if isinstance(ask, Pause):
-            sleep(random.random() * min(PAUSE_SECONDS * 2**ask.attempts, PAUSE_SECONDS_MAX))
+            sleep(random.random() * min(self._round_seconds * 2**ask.attempts, PAUSE_SECONDS_MAX))
             return ()
         if isinstance(ask, Commit):
             return self._commit(ask)
-        more = {STEP: PREPARE, BALLOT: ask.ballot}
-        if isinstance(ask, Accept):
+        more = {STEP: LOOK}
+        if isinstance(ask, Prepare):
+            more = {STEP: PREPARE, BALLOT: ask.ballot}
+        elif isinstance(ask, Accept):
             more = {STEP: ACCEPT, BALLOT: ask.ballot, VERSION: encode_version(ask.version)}
         headers = {**self.bare, **more}
-        return promises(self._told(self._ask([headers] * self.home.replicas, self._is_heard)))
+        began = time.monotonic()
+        replies = self._told(self._ask([headers] * self.home.replicas, self._is_heard))
+        self._round_seconds = max(PAUSE_SECONDS, time.monotonic() - began)
+        return promises(replies)
 
     def stage_small(self, ballot: str, body: bytes) -> Staged:
         """Send a body that was read whole."""

@@ -39,6 +39,11 @@ class Prepare:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Ask every primary what it has, but for no promise: nobody is overtaken. The answers are `Promise`s."""
+
+
+@dataclass(frozen=True, slots=True)
 class Accept:
     """Ask every primary to accept a version; the answers are `Promise`s."""
 
@@ -61,7 +66,7 @@ class Pause:
     attempts: int
 
 
-Ask = Prepare | Accept | Commit | Pause
+Ask = Look | Prepare | Accept | Commit | Pause
 Heard = Sequence[Promise | bool]
 Steps = Generator[Ask, Heard, "Outcome"]
 
@@ -122,6 +127,10 @@ class Proposal:
         for attempt in range(ATTEMPTS_MAX):
             if attempt:
                 yield Pause(attempt)
+            if attempt or self._change.is_look:
+                outcome = yield from self._glance()
+                if outcome is not None:
+                    return outcome
             if staged is None:
                 ballot = self._next_ballot()
                 heard = yield Prepare(ballot)
@@ -153,6 +162,24 @@ class Proposal:
             if record.accepted is not None:
                 self._latest = max(self._latest, record.accepted.moment)
         return promises
+
+    def _glance(self) -> Generator[Ask, Heard, Outcome | None]:
+        """Return the refusal that a state which is chosen already means; None where there is more to do.
+
+        Whoever has to be refused overtakes nobody so, and of many who race most have to be.
+        """
+        promises = self._noted((yield Look()))
+        if len(promises) < self._quorum:
+            return Outcome(Verdict.UNSETTLED)
+        state, change = state_of(promises), self._change
+        if not is_chosen(state, promises, quorum=self._quorum) or change.token in state.lineage:
+            return None
+        if self._first_base is not None and self._first_base not in state.lineage:
+            return None
+        if change.holds(state) and not change.is_look:
+            return None
+        yield from self._show(max(promise.record.ballot for promise in promises), state, promises)
+        return Outcome(Verdict.REFUSED, state)
 
     def _decide(self, ballot: str, granted: list[Promise]) -> Generator[Ask, Heard, Outcome | None]:
         """Go on from a majority's promises; None when the next ballot must be tried."""

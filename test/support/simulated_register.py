@@ -28,6 +28,7 @@ from apus.proxy.register.proposer import (
     Ask,
     Change,
     Commit,
+    Look,
     Outcome,
     Pause,
     Prepare,
@@ -273,6 +274,8 @@ class Attempt:
     def _serve(self, ask: Ask, device: Device) -> Promise | bool:
         """Do what a device does when it is asked."""
         rules = self.world.rules
+        if isinstance(ask, Look):
+            return Promise(granted=False, record=device.record, visible=device.visible)
         if isinstance(ask, Prepare):
             return self._promise(device, ask.ballot)
         assert isinstance(ask, (Accept, Commit))

@@ -15,6 +15,7 @@ from apus.proxy.register.proposer import (
     Change,
     Commit,
     Heard,
+    Look,
     Outcome,
     Pause,
     Prepare,
@@ -31,9 +32,13 @@ OTHER = Version("other", Timestamp(2000), "e2", exists=True)
 
 
 def told(
-    script: Sequence[Heard], condition: Condition = CREATE, etag: str | None = "new"
+    script: Sequence[Heard],
+    condition: Condition = CREATE,
+    etag: str | None = "new",
+    *,
+    seen: Sequence[Promise] = (),
 ) -> tuple[list[Ask], Outcome]:
-    """Return what a proposal asks when it hears these answers, and its outcome."""
+    """Return what a proposal asks when it hears these answers, and its outcome; looks see nothing new, or `seen`."""
     change = Change("me", condition.holds, etag)
     steps = Proposal(change, replicas=3, now_ticks=lambda: NOW).steps()
     asked = [next(steps)]
@@ -42,6 +47,8 @@ def told(
             asked.append(steps.send(heard))
             if isinstance(asked[-1], Pause):
                 asked.append(steps.send(()))
+            if isinstance(asked[-1], Look):
+                asked.append(steps.send(seen or (no(1), no(1))))
     except StopIteration as end:
         return asked, end.value
     raise AssertionError(f"not settled: {asked}")
@@ -94,6 +101,23 @@ def test_who_is_overtaken_before_he_has_tried_has_done_nothing() -> None:
     ballots = [each.ballot for each in asked if isinstance(each, Prepare)]
     assert ballots == sorted(ballots)
     assert outcome.verdict is Verdict.CONFLICT
+
+
+def test_who_is_overtaken_looks_before_he_overtakes_others() -> None:
+    """A state that is chosen refuses him at once: of many who race most ask for no second promise."""
+    shown = Visible(OTHER.moment, OTHER.etag, True, OTHER.moment)
+    seen = [yes(OTHER, 4, shown), yes(OTHER, 4, shown)]
+    asked, outcome = told([[no(4), no(4)]], seen=seen)
+    assert [type(each) for each in asked] == [Prepare, Pause, Look]
+    assert outcome == Outcome(Verdict.REFUSED, OTHER)
+
+
+@pytest.mark.parametrize("ballots", [(4, 5), (5, 4)])
+def test_what_a_look_sees_of_a_few_refuses_nobody(ballots: tuple[int, int]) -> None:
+    """Accepted at two ballots is not chosen at one: it may vanish yet."""
+    first, second = ballots
+    asked, _ = told([[no(4), no(4)], [], []], seen=[yes(OTHER, first), yes(OTHER, second)])
+    assert [type(each) for each in asked] == [Prepare, Pause, Look, Prepare]
 
 
 def test_who_was_accepted_by_a_few_may_have_won() -> None:
