@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .errors import Refused
-from .timestamp import ZERO, Timestamp
+from .timestamp import TICKS_PER_SECOND, ZERO, Timestamp
 
 METHOD = "REGISTER"
 """The HTTP method by which proxies ask; a server that keeps no registers answers 405."""
@@ -31,6 +31,9 @@ STAGE, LOOK, PREPARE, ACCEPT, COMMIT, DROP = "stage", "look", "prepare", "accept
 NO_BALLOT = ""
 ANCESTORS_MAX = 32
 """How many changes before it a version names: who was overtaken looks for himself among them."""
+NEWCOMER_TICKS = 86400 * TICKS_PER_SECOND
+"""So long a device that is new to a partition has no vote: by then all proxies follow the ring that has
+brought it, and replication has made it whole."""
 _TICKS_DIGITS = 16
 _TOKEN_MAX = 32
 _TIGHT = (",", ":")
@@ -99,6 +102,8 @@ class Promise:
     granted: bool
     record: Record
     visible: Visible = Visible()
+    since: Timestamp = ZERO
+    """Since when it has been asked of this partition."""
 
 
 def ballot_after(highest: str, now_ticks: int, token: str) -> str:
@@ -150,6 +155,7 @@ def encode_promise(promise: Promise) -> str:
         "granted": promise.granted,
         "record": _plain_record(promise.record),
         "visible": [visible.moment.internal, visible.etag, visible.exists, visible.newest.internal],
+        "since": promise.since.internal,
     }
     return json.dumps(plain, separators=_TIGHT)
 
@@ -160,7 +166,8 @@ def decode_promise(text: str | None) -> Promise:
     try:
         moment, etag, exists, newest = plain["visible"]
         seen = Visible(Timestamp.parse(moment), str(etag), bool(exists), Timestamp.parse(newest))
-        return Promise(bool(plain["granted"]), _record(plain["record"]), seen)
+        since = Timestamp.parse(plain["since"])
+        return Promise(bool(plain["granted"]), _record(plain["record"]), seen, since)
     except (KeyError, TypeError, ValueError) as problem:
         raise Refused(f"not a promise: {problem}") from problem
 

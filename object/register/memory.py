@@ -2,6 +2,7 @@
 
     DEVICE/registers[-POLICY]/SUFFIX/HASH/record          what was promised and accepted
                                          /CHANGE.staged   a body that waits to be chosen
+                               partitions/…               see partitions.py
     Memory.read() ──▶ Record        Memory.keep(Record) ──▶ durable
 
 Beside the objects, not among them: a damaged copy goes to quarantine with its whole folder, and what a
@@ -19,10 +20,12 @@ from contextlib import contextmanager
 from ...common.durability import committer_for
 from ...common.errors import Corrupt, Refused
 from ...common.register import Record, decode_record, encode_record
+from ...common.timestamp import Timestamp
 from ..context import Target
 from ..files.locks import locked
 from ..files.store import Location
 from ..files.writer import make_directory
+from . import partitions
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +42,16 @@ class Memory:
     def __init__(self, target: Target) -> None:
         self._location = target.location
         index = target.policy.index
-        top = f"{FOLDER}-{index}" if index else FOLDER
+        folder = f"{FOLDER}-{index}" if index else FOLDER
         path_hash = target.location.hash_directory.rpartition("/")[2]
-        self._suffix = f"{target.location.device_path}/{top}/{path_hash[-SUFFIX_DIGITS:]}"
+        self._top = f"{target.location.device_path}/{folder}"
+        self._suffix = f"{self._top}/{path_hash[-SUFFIX_DIGITS:]}"
         self.folder = f"{self._suffix}/{path_hash}"
+
+    def since(self, moment: Timestamp) -> Timestamp:
+        """Return since when this device has been asked of the object's partition; it is asked now."""
+        partition = self._location.hash_directory.rsplit("/", 3)[1]
+        return partitions.since(f"{self._top}/{partitions.FOLDER}", partition, moment)
 
     @property
     def staging(self) -> Location:

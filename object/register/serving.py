@@ -13,6 +13,7 @@ Nothing is answered before it is durable. Every step may come twice.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from ...common.errors import Corrupt, Refused
 from ...common.http.answer import Answer
@@ -63,7 +64,7 @@ def register(context: Context, request: Request) -> Answer:
     step = request.header(STEP)
     if step == LOOK:
         record, visible = _state(context, request, target, memory)
-        return _told(Promise(granted=False, record=record, visible=visible))
+        return _told(request, memory, Promise(granted=False, record=record, visible=visible))
     ballot = checked_ballot(request.header(BALLOT))
     if step == STAGE:
         return _stage(context, request, target, memory, ballot)
@@ -94,7 +95,7 @@ def _promise(context: Context, request: Request, target: Target, memory: Memory,
         promised = acceptor.promised(record, ballot)
         if promised is not None and promised is not record:
             memory.keep(promised)
-    return _told(Promise(promised is not None, promised or record, visible))
+    return _told(request, memory, Promise(promised is not None, promised or record, visible))
 
 
 def _accept(
@@ -105,10 +106,11 @@ def _accept(
         accepted = acceptor.accepted(record, ballot, version)
         if accepted is not None and accepted != record:
             memory.keep(accepted)
-    return _told(Promise(accepted is not None, accepted or record, visible))
+    return _told(request, memory, Promise(accepted is not None, accepted or record, visible))
 
 
-def _told(promise: Promise) -> Answer:
+def _told(request: Request, memory: Memory, promise: Promise) -> Answer:
+    promise = replace(promise, since=memory.since(request.timestamp()))
     return Answer(200, {PROMISE: encode_promise(promise)})
 
 

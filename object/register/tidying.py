@@ -16,6 +16,7 @@ from contextlib import suppress
 from ...common.errors import Refused
 from ...common.register import decode_record
 from ..files.locks import locked
+from . import partitions
 from .memory import FOLDER, RECORD, STAGED
 
 
@@ -24,6 +25,9 @@ def tidy(device_path: str, *, now: float, staged_seconds_max: float, reclaim_sec
     removed = 0
     for top in sorted(name for name in os.listdir(device_path) if name.partition("-")[0] == FOLDER):
         for suffix in _folders(f"{device_path}/{top}"):
+            if suffix.endswith(f"/{partitions.FOLDER}"):
+                removed += partitions.tidy(suffix, now - reclaim_seconds)
+                continue
             for register in _folders(suffix):
                 with locked(suffix):
                     removed += _tidy_one(register, now - staged_seconds_max, now - reclaim_seconds)

@@ -18,11 +18,15 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from ...common.register import ABSENT, NO_BALLOT, Promise, Version, ballot_after
-from ...common.timestamp import Timestamp
+from ...common.register import ABSENT, NEWCOMER_TICKS, NO_BALLOT, Promise, Version, ballot_after
+from ...common.timestamp import TICKS_PER_SECOND, Timestamp
 
 ATTEMPTS_MAX = 12
 """How often a change that others overtake begins again before its client is told to."""
+
+
+FOUNDING_TICKS = 60 * TICKS_PER_SECOND
+"""Devices that are asked of a partition for the first time within this long are equally new."""
 
 
 def majority(replicas: int) -> int:
@@ -118,6 +122,8 @@ class Proposal:
         self._quorum = quorum(replicas)
         self._now_ticks = now_ticks
         self._highest = NO_BALLOT
+        self._oldest: Timestamp | None = None
+        """Since when the device that was asked of the partition first has been asked."""
         self._latest = ABSENT.moment
         self._first_base: str | None = None
         """The change on which this one was first tried; None while no device can have accepted it."""
@@ -138,10 +144,10 @@ class Proposal:
                 ballot, heard = staged
                 self._highest, staged = ballot, None
             promises = self._noted(heard)
-            if len(promises) < self._quorum:
+            if not self._is_majority(promises):
                 return Outcome(Verdict.UNSETTLED)
             granted = [promise for promise in promises if promise.granted]
-            if len(granted) < self._quorum:
+            if not self._is_majority(granted):
                 continue
             outcome = yield from self._decide(ballot, granted)
             if outcome is not None:
@@ -157,11 +163,25 @@ class Proposal:
         promises = [each for each in heard if isinstance(each, Promise)]
         for promise in promises:
             record = promise.record
+            if self._oldest is None or promise.since < self._oldest:
+                self._oldest = promise.since
             self._highest = max(self._highest, record.promised, record.ballot)
             self._latest = max(self._latest, promise.visible.moment, promise.visible.newest)
             if record.accepted is not None:
                 self._latest = max(self._latest, record.accepted.moment)
         return promises
+
+    def _voters(self, promises: Sequence[Promise]) -> list[Promise]:
+        """Return those that count: newcomers do not, beside who was here before them."""
+        assert self._oldest is not None or not promises
+        now = self._now_ticks()
+        return [promise for promise in promises if not is_newcomer(promise.since, self._oldest, now)]
+
+    def _is_majority(self, promises: Sequence[Promise]) -> bool:
+        return len(self._voters(promises)) >= self._quorum
+
+    def _is_chosen(self, state: Version, promises: Sequence[Promise]) -> bool:
+        return is_chosen(state, self._voters(promises), quorum=self._quorum)
 
     def _glance(self) -> Generator[Ask, Heard, Outcome | None]:
         """Return the refusal that a state which is chosen already means; None where there is more to do.
@@ -169,17 +189,17 @@ class Proposal:
         Whoever has to be refused overtakes nobody so, and of many who race most have to be.
         """
         promises = self._noted((yield Look()))
-        if len(promises) < self._quorum:
+        if not self._is_majority(promises):
             return Outcome(Verdict.UNSETTLED)
         state, change = state_of(promises), self._change
-        if not is_chosen(state, promises, quorum=self._quorum) or change.token in state.lineage:
+        if not self._is_chosen(state, promises) or change.token in state.lineage:
             return None
         if self._first_base is not None and self._first_base not in state.lineage:
             return None
         if change.holds(state) and not change.is_look:
             return None
-        yield from self._show(max(promise.record.ballot for promise in promises), state, promises)
-        return Outcome(Verdict.REFUSED, state)
+        ballot = max(promise.record.ballot for promise in promises)
+        return (yield from self._refused(ballot, state, promises))
 
     def _decide(self, ballot: str, granted: list[Promise]) -> Generator[Ask, Heard, Outcome | None]:
         """Go on from a majority's promises; None when the next ballot must be tried."""
@@ -192,8 +212,7 @@ class Proposal:
         if change.is_look or not change.holds(state):
             if not (yield from self._choose(ballot, state, granted)):
                 return None
-            yield from self._show(ballot, state, granted)
-            return Outcome(Verdict.REFUSED, state)
+            return (yield from self._refused(ballot, state, granted))
         if self._first_base is None:
             self._first_base = state.change
         moment = Timestamp(max(self._now_ticks(), self._latest.ticks + 1))
@@ -213,19 +232,26 @@ class Proposal:
 
     def _choose(self, ballot: str, state: Version, granted: list[Promise]) -> Generator[Ask, Heard, bool]:
         """Make sure that nobody can go on from an older state; tell whether that worked out."""
-        if is_chosen(state, granted, quorum=self._quorum):
+        if self._is_chosen(state, granted):
             return True
         return (yield from self._accept(ballot, state))
 
     def _accept(self, ballot: str, version: Version) -> Generator[Ask, Heard, bool]:
         promises = self._noted((yield Accept(ballot, version)))
-        return sum(promise.granted for promise in promises) >= self._quorum
+        return self._is_majority([promise for promise in promises if promise.granted])
 
-    def _show(self, ballot: str, state: Version, granted: list[Promise]) -> Generator[Ask, Heard, None]:
-        """Have everybody see what was chosen, where its proposer may have died before that."""
-        if is_shown(state, granted, quorum=self._quorum) or state.change.startswith("@"):
-            return
-        yield Commit(ballot, state)
+    def _refused(
+        self, ballot: str, state: Version, promises: list[Promise]
+    ) -> Generator[Ask, Heard, Outcome]:
+        """Have everybody see what was chosen, where its proposer may have died before that, and refuse.
+
+        What nobody shows replication cannot keep, and who is refused must be able to read why.
+        """
+        if not is_shown(state, promises, quorum=self._quorum) and not state.change.startswith("@"):
+            heard = yield Commit(ballot, state)
+            if True not in heard:
+                return Outcome(Verdict.UNSETTLED)
+        return Outcome(Verdict.REFUSED, state)
 
     def _shown(self, ballot: str, version: Version) -> Generator[Ask, Heard, Outcome]:
         """Make a chosen version visible; only a majority of disks that show it make it done."""
@@ -233,6 +259,17 @@ class Proposal:
         if sum(each is True for each in heard) < self._quorum:
             return Outcome(Verdict.UNSETTLED)
         return Outcome(Verdict.DONE, version)
+
+
+def is_newcomer(since: Timestamp, oldest: Timestamp | None, now_ticks: int) -> bool:
+    """Tell whether a device has come to a partition too lately to know what the oldest of the others knows.
+
+    Where all come at about the same time it is the partition that is new to registers, and nobody has
+    decided anything yet.
+    """
+    if oldest is None or since.ticks - oldest.ticks <= FOUNDING_TICKS:
+        return False
+    return now_ticks - since.ticks < NEWCOMER_TICKS
 
 
 def state_of(promises: Sequence[Promise]) -> Version:

@@ -18,7 +18,7 @@ versions = st.builds(
 )
 records = st.one_of(st.builds(Record, texts), st.builds(Record, texts, texts, versions))
 promises = st.builds(
-    Promise, st.booleans(), records, st.builds(Visible, moments, texts, st.booleans(), moments)
+    Promise, st.booleans(), records, st.builds(Visible, moments, texts, st.booleans(), moments), moments
 )
 
 

@@ -22,7 +22,7 @@ from store import Client, Reply, Store
 CLIENTS = 6
 _FAILURES = (OSError, http.client.HTTPException)
 _SIZES = (0, 100, 4096, 300_000)
-_THINKING_SECONDS = 0.02
+_THINKING_SECONDS = 0.2  # Long enough for several faults to fall into one schedule.
 _RECOVERY_SECONDS = 0.2  # A killed proxy must not use up the requests of a whole schedule.
 
 

@@ -1,11 +1,11 @@
 """One object, its primaries, some proxies and their clients, under one seed; decided by the real rules.
 
-    seed ──▶ RegisterWorld.live() ──▶ conditional changes in foul weather: messages lost, doubled and late,
-                                      partitions, devices down and paused, proxies that die, damaged copies,
-                                      a replicator that spreads whatever is visible
-        ──▶ .history ──▶ linearizability.explained()
-
-Devices keep their records and staged bodies through everything: a disk that is lost is not simulated here.
+seed ──▶ RegisterWorld.live() ──▶ conditional changes in foul weather: messages lost, doubled and late,
+                                  partitions, devices down and paused, proxies that die, damaged copies,
+                                  a disk replaced by an empty one, or a ring that moves a replica and
+                                  reaches each proxy at another time; a replicator that spreads whatever
+                                  is visible
+    ──▶ .history ──▶ linearizability.explained()
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from linearizability import ABSENT as MUST_BE_ABSENT
 from linearizability import Operation, Told
 from simulated_network import SECOND, Clock, Network, Weather
 
-from apus.common.register import NO_BALLOT, Promise, Record, Version, Visible, ballot_after
+from apus.common.register import NEWCOMER_TICKS, NO_BALLOT, Promise, Record, Version, Visible, ballot_after
 from apus.common.timestamp import TICKS_PER_SECOND, Timestamp
 from apus.object.register import acceptor
 from apus.proxy.register.proposer import (
@@ -38,6 +38,7 @@ from apus.proxy.register.proposer import (
 )
 
 BEGIN = 1_700_000_000 * TICKS_PER_SECOND
+LONG_AGO = Timestamp(BEGIN - 10 * NEWCOMER_TICKS)
 ANSWER_TICKS_MAX = SECOND // 2
 """How long a proxy waits for the slowest device."""
 TOLD = {
@@ -67,6 +68,17 @@ class Device:
     record: Record = field(default_factory=Record)
     visible: Visible = field(default_factory=Visible)
     staged: dict[str, str] = field(default_factory=dict)
+    since: Timestamp | None = LONG_AGO
+    """When it was asked first; None of one that is new."""
+
+    def asked(self, moment: Timestamp) -> Timestamp:
+        """Return since when it has been asked."""
+        self.since = self.since or moment
+        return self.since
+
+    def wipe(self) -> None:
+        """Lose everything."""
+        self.record, self.visible, self.staged, self.since = Record(), Visible(), {}, None
 
     def show(self, version: Version) -> bool:
         """Make a chosen version visible, if its body is here; tell whether it is, or has been."""
@@ -118,6 +130,9 @@ class RegisterWorld:
         self.clock = Clock(BEGIN)
         self.network = Network(self.clock, self.chance, weather or draw_weather(self.chance))
         self.devices = [Device(number) for number in range(replicas)]
+        """All that ever were primaries."""
+        self.rings = [list(self.devices) for _ in range(3)]
+        """Which of them each proxy takes for the primaries."""
         self.skews = [self.chance.randint(-2 * SECOND, 2 * SECOND) for _ in range(3)]
         self.cut: set[tuple[int, int]] = set()
         """Proxies and devices that do not reach each other."""
@@ -139,6 +154,8 @@ class RegisterWorld:
         for _ in range(span // SECOND // 2 if self._has_faults else 0):
             fault = self.chance.choice((self._outage, self._partition, self._death, self._damage))
             self.clock.after(self.chance.randrange(span), fault)
+        if self._has_faults and len(self.devices) > 2:
+            self.clock.after(self.chance.randrange(span), self.chance.choice((self._wipe, self._move)))
         for _ in range(span // SECOND):
             self.clock.after(self.chance.randrange(span), self._replicate)
         self.clock.run()
@@ -189,6 +206,20 @@ class RegisterWorld:
         self.dead.add(self.lives[proxy])
         self.lives[proxy] = max(self.lives) + 1
 
+    def _wipe(self) -> None:
+        """A disk is replaced by an empty one, whatever the others have."""
+        self.chance.choice(self.devices).wipe()
+
+    def _move(self) -> None:
+        """The ring moves a replica to a device that has nothing; each proxy hears of it in its own time."""
+        place = self.chance.randrange(len(self.devices))
+        new = Device(len(self.devices), since=None)
+        self.devices.append(new)
+        for ring in self.rings:
+            self.clock.after(
+                self.chance.randrange(20 * SECOND), functools.partial(ring.__setitem__, place, new)
+            )
+
     def _damage(self) -> None:
         """A visible copy goes to quarantine, if the others are whole; the record stays."""
         newest = max(device.visible.moment for device in self.devices)
@@ -212,11 +243,12 @@ class Attempt:
         self.life = world.lives[client.proxy]
         self.token = world.token()
         self.called = world.clock.now
+        self.devices = list(world.rings[client.proxy])
         self.condition, self.makes = self._wish()
         change = Change(self.token, self._holds, self.makes)
         self.proposal = Proposal(
             change,
-            replicas=len(world.devices),
+            replicas=len(self.devices),
             now_ticks=functools.partial(world.now_ticks, client.proxy),
             quorum=world.rules.quorum,
         )
@@ -248,7 +280,7 @@ class Attempt:
             return self._promise(device, ballot)
 
         def staged(heard: list[Any]) -> None:
-            if len(heard) < self.world.rules.quorum(len(self.world.devices)):
+            if len(heard) < self.world.rules.quorum(len(self.devices)):
                 self._end(Outcome(Verdict.CONFLICT))  # Nobody can have accepted it.
             else:
                 self._go_on(self.proposal.steps((ballot, heard)), None)
@@ -275,7 +307,7 @@ class Attempt:
         """Do what a device does when it is asked."""
         rules = self.world.rules
         if isinstance(ask, Look):
-            return Promise(granted=False, record=device.record, visible=device.visible)
+            return self._told(device, granted=False)
         if isinstance(ask, Prepare):
             return self._promise(device, ask.ballot)
         assert isinstance(ask, (Accept, Commit))
@@ -284,12 +316,15 @@ class Attempt:
             return device.show(ask.version)
         record = rules.accepted(device.record, ask.ballot, ask.version)
         device.record = record or device.record
-        return Promise(record is not None, device.record, device.visible)
+        return self._told(device, granted=record is not None)
 
     def _promise(self, device: Device, ballot: str) -> Promise:
         record = self.world.rules.promised(device.record, ballot)
         device.record = record or device.record
-        return Promise(record is not None, device.record, device.visible)
+        return self._told(device, granted=record is not None)
+
+    def _told(self, device: Device, *, granted: bool) -> Promise:
+        return Promise(granted, device.record, device.visible, device.asked(Timestamp(self.world.clock.now)))
 
     def _ask_all(self, serve: Callable[[Device], Any], then: Callable[[list[Any]], None]) -> None:
         """Send it to every device; go on when all have answered, or the time is up."""
@@ -313,10 +348,10 @@ class Attempt:
                 return
             answered.add(device.number)
             heard.append(answer)
-            if len(heard) == len(world.devices):
+            if len(heard) == len(self.devices):
                 settle()
 
-        for device in world.devices:
+        for device in self.devices:
             world.network.send(functools.partial(arrive, device))
         world.clock.after(ANSWER_TICKS_MAX, settle)
 

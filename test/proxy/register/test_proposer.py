@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from apus.common.register import ABSENT, Promise, Record, Version, Visible, ballot_after
+from apus.common.register import ABSENT, NEWCOMER_TICKS, Promise, Record, Version, Visible, ballot_after
 from apus.common.timestamp import Timestamp
 from apus.proxy.register.condition import Condition
 from apus.proxy.register.proposer import (
+    FOUNDING_TICKS,
     Accept,
     Ask,
     Change,
@@ -21,6 +22,7 @@ from apus.proxy.register.proposer import (
     Prepare,
     Proposal,
     Verdict,
+    is_newcomer,
     majority,
     state_of,
 )
@@ -54,10 +56,12 @@ def told(
     raise AssertionError(f"not settled: {asked}")
 
 
-def yes(accepted: Version | None = None, number: int = 1, visible: Visible = NOTHING_SEEN) -> Promise:
+def yes(
+    accepted: Version | None = None, number: int = 1, visible: Visible = NOTHING_SEEN, *, since: int = 0
+) -> Promise:
     ballot = ballot_after("", number, "x")
     record = Record(ballot) if accepted is None else Record(ballot, ballot, accepted)
-    return Promise(True, record, visible)
+    return Promise(True, record, visible, Timestamp(since))
 
 
 def no(number: int) -> Promise:
@@ -118,6 +122,45 @@ def test_what_a_look_sees_of_a_few_refuses_nobody(ballots: tuple[int, int]) -> N
     first, second = ballots
     asked, _ = told([[no(4), no(4)], [], []], seen=[yes(OTHER, first), yes(OTHER, second)])
     assert [type(each) for each in asked] == [Prepare, Pause, Look, Prepare]
+
+
+LATE = FOUNDING_TICKS + 1
+
+
+def test_a_newcomer_has_no_vote_beside_who_was_there_before() -> None:
+    """A replaced disk has forgotten what it promised, and nothing tells what that was; of two others both decide."""
+    new = yes(since=LATE)
+    assert told([[yes(), new]])[1].verdict is Verdict.UNSETTLED
+    assert told([[yes(), yes(), new], [yes(), yes()], [True, True]])[1].verdict is Verdict.DONE
+    asked, outcome = told([[yes(), yes()], *[[yes(), new]] * 20])
+    assert Commit not in [type(each) for each in asked]
+    assert outcome.verdict is Verdict.UNSETTLED
+
+
+def test_where_all_are_new_nobody_has_decided_anything() -> None:
+    """A partition's first conditional write needs a majority as every other one does."""
+    new = yes(since=LATE)
+    assert told([[new, new], [new, new], [True, True]])[1].verdict is Verdict.DONE
+
+
+@pytest.mark.parametrize(
+    ("since", "now", "expected"),
+    [
+        (FOUNDING_TICKS, 0, False),
+        (LATE, LATE, True),
+        (LATE, LATE + NEWCOMER_TICKS - 1, True),
+        (LATE, LATE + NEWCOMER_TICKS, False),
+    ],
+)
+def test_a_newcomer_is_one_for_a_day(since: int, now: int, expected: bool) -> None:
+    """Then replication has made it whole, and every proxy follows the ring that brought it."""
+    assert is_newcomer(Timestamp(since), Timestamp(0), now) is expected
+
+
+def test_who_is_refused_can_read_why() -> None:
+    """What nobody can show is no ground for a refusal: it might be forgotten yet."""
+    assert told([[yes(OTHER), yes(OTHER)], [False, False]])[1].verdict is Verdict.UNSETTLED
+    assert told([[yes(OTHER), yes(OTHER)], [False, True]])[1].verdict is Verdict.REFUSED
 
 
 def test_who_was_accepted_by_a_few_may_have_won() -> None:
