@@ -6,6 +6,7 @@ import hashlib
 import json
 from email.header import decode_header, make_header
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from botocore.exceptions import ClientError
@@ -139,3 +140,21 @@ def test_trap_84_parts_go_with_what_replaces_or_deletes_them(boto: Any, s3: S3Fr
     assert (f'"{found["ETag"]}"', found["ObjectSize"]) == (done["ETag"], len(BODY))
     boto.put_object(Bucket=bucket, Key="k", Body=b"new")
     assert swift.get(bucket, "k").body == b"new"
+
+
+def test_trap_86_metadata_of_two_kilobytes(boto: Any, s3: S3Front, bucket: str) -> None:
+    """S3 reads a long value whole, copies it and keeps it; Swift sees it in pieces, and may replace it."""
+    swift, long = s3.swift(), "grün und lang " * 120 + "."
+    wire = quote(long)[:1900]
+    boto.put_object(Bucket=bucket, Key="k", Body=b"", Metadata={"a": wire, "b": "short"})
+    boto.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": []})
+    boto.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/k")
+    for key in ("k", "copy"):
+        assert boto.head_object(Bucket=bucket, Key=key)["Metadata"] == {"a": wire, "b": "short"}
+    headers = swift.head(bucket, "k").headers
+    pieces = [headers["x-object-meta-a"], *(headers[f"x-object-meta-a={at}"] for at in range(2, 9))]
+    assert "".join(pieces) == wire
+    assert swift.post(bucket, "k", headers={"X-Object-Meta-B": "other"}).status == 202
+    assert boto.head_object(Bucket=bucket, Key="k")["Metadata"] == {"b": "other"}
+    with pytest.raises(ClientError, match="MetadataTooLarge"):
+        boto.put_object(Bucket=bucket, Key="k", Body=b"", Metadata={"a": "x" * 2048})

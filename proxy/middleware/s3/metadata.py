@@ -35,6 +35,8 @@ LARGE = "x-static-large-object"
 VERSION = "x-amz-version-id"
 BYTES_MAX = 2048
 """Names and values of a client's metadata together, as AWS counts."""
+PIECE_BYTES_MAX = 256
+"""What the store takes as one value, if nobody has configured more; a longer one is kept in pieces."""
 CLASSES = frozenset(
     ("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
 )
@@ -93,6 +95,10 @@ _OVERRIDABLE = (
     "content-type",
     "expires",
 )
+_is_further_piece = re.compile(r"=[2-9]\Z").search
+_PIECES_MAX = 9
+_BLANKS = " \t"
+_LETTER_BYTES_MAX = 4
 _uncarried = re.compile(r"[\x00-\x1f\x7f]").search
 
 
@@ -131,10 +137,38 @@ def user_metadata(environ: Mapping[str, Any]) -> Headers:
         if not name:
             continue
         name = spelt.get(name, name)
-        kept["HTTP_X_OBJECT_META_" + name] = value
+        if len(value) <= PIECE_BYTES_MAX:
+            kept["HTTP_X_OBJECT_META_" + name] = value
+        else:
+            kept.update(_in_pieces("HTTP_X_OBJECT_META_" + name, value))
     if size > BYTES_MAX:
         raise S3Error("MetadataTooLarge", Size=size, MaxSizeAllowed=BYTES_MAX)
     return kept
+
+
+def _in_pieces(key: str, value: str) -> Headers:
+    """Return a long value as several: NAME, NAME=2, NAME=3, and so on."""
+    kept, at = {key: ""}, 0
+    for number in range(1, _PIECES_MAX + 1):
+        end = _cut(value, at)
+        kept[key if number == 1 else f"{key}={number}"] = value[at:end]
+        at = end
+        if at == len(value):
+            return kept
+    raise S3Error("MetadataTooLarge", Size=len(value), MaxSizeAllowed=BYTES_MAX)
+
+
+def _cut(value: str, begin: int) -> int:
+    """Return where a piece that begins there ends: at no blank, which the wire loses, and in no letter."""
+    most = begin + PIECE_BYTES_MAX
+    if len(value) <= most:
+        return len(value)
+    ends = [
+        end for end in range(most, begin, -1) if value[end - 1] not in _BLANKS and value[end] not in _BLANKS
+    ]
+    if not ends:
+        raise S3Error("MetadataTooLarge", "A value of metadata has too many blanks to be kept in pieces.")
+    return next((end for end in ends[:_LETTER_BYTES_MAX] if not "\x80" <= value[end] <= "\xbf"), ends[0])
 
 
 def _spelt_with_underscores(environ: Mapping[str, Any]) -> dict[str, str]:
@@ -205,6 +239,8 @@ def shown(headers: Iterable[tuple[str, str]]) -> tuple[Headers, Headers]:
     etag = said.get("ETag")
     if etag is not None:
         said["ETag"] = f'"{etag_of(etag, facts)}"'
+    if facts:
+        _join_pieces(said, facts)
     if not "".join(said.values()).isascii():
         _encode(said)
     if facts or "x-amz-expiration" in said:
@@ -218,6 +254,8 @@ def _place_of(name: str) -> tuple[str, str]:
     title, fact = _TITLES.get(lower, ""), ""
     if lower.startswith("x-object-meta-"):
         title = _META_SHOWN + lower[len("x-object-meta-") :].replace("=5f", "_")
+        if _is_further_piece(title):
+            title, fact = "", lower
     elif lower.startswith("access-control-"):
         title = name
     elif lower in _FACTS or lower.startswith((SYSMETA, TRANSIENT)):
@@ -263,6 +301,15 @@ def _add_facts(said: Headers, facts: Mapping[str, str]) -> None:
             said[title] = facts[fact]
     if facts.get(TAGS):
         said["x-amz-tagging-count"] = str(facts[TAGS].count("&") + 1)
+
+
+def _join_pieces(said: Headers, facts: Mapping[str, str]) -> None:
+    """Say values whole that are kept in pieces; one that lacks its first piece is nobody's."""
+    pieces = [fact for fact in facts if fact.startswith("x-object-meta-")]
+    for piece in sorted(pieces):
+        title = _META_SHOWN + piece[len("x-object-meta-") : -2].replace("=5f", "_")
+        if title in said:
+            said[title] += facts[piece]
 
 
 def _encode(said: Headers) -> None:

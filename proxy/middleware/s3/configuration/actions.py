@@ -104,12 +104,14 @@ def _of_object(method: str, word: str) -> str:
     return "s3:DeleteObject" if method == "DELETE" else "s3:PutObject"
 
 
-def of_swift(method: str, *, has_object: bool, query: str = "") -> str:
-    """Return the action of a request of the store's own API, for a container or an object."""
+def of_swift(method: str, *, has_object: bool, query: Mapping[str, str] | None = None) -> str:
+    """Return the action of a request of the store's own API, for a container or an object.
+
+    What is no word of the query's own must not look like one: it would pass a Deny by.
+    """
+    query = query or {}
     if has_object:
-        return of_s3("object", method, "", has_version="version-id=" in query)
+        return of_s3("object", method, "", has_version=bool(query.get("version-id")))
     if method in READS:
-        if "uploads" in query:
-            return "s3:ListBucketMultipartUploads"
         return "s3:ListBucketVersions" if "versions" in query else "s3:ListBucket"
     return {"PUT": "s3:CreateBucket", "DELETE": "s3:DeleteBucket"}.get(method, "s3:PutBucketAcl")

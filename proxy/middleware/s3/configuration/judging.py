@@ -205,11 +205,11 @@ class Judge:
 
     def _question(self, environ: Environ, place: Place) -> Question:
         operation: Operation | None = environ.get(OPERATION)
-        method, query = environ["REQUEST_METHOD"], environ.get("QUERY_STRING") or ""
+        method = environ["REQUEST_METHOD"]
         key, is_object = place.key, place.name is not None
-        if place.is_part and not is_object:
-            query += "&uploads"
-        action = actions.of_swift(method, has_object=is_object, query=query)
+        action = actions.of_swift(method, has_object=is_object, query=_query_of(environ))
+        if place.is_part and action == "s3:ListBucket":
+            action = "s3:ListBucketMultipartUploads"
         if operation is not None and place.bucket == operation.bucket:
             if place.is_part:  # What is asked of it is asked of the object.
                 action = operation.action
@@ -315,6 +315,7 @@ class _Facts:
         self._app = app
         # The headers of a request on the way are the filter's; the conditions are about the client's.
         self._said = environ if operation is None else operation.request.environ
+        self._is_s3 = operation is not None
         self._query = _query_of(environ) if operation is None else operation.request.query
         self._headers: Mapping[str, str] | None = None
 
@@ -323,6 +324,8 @@ class _Facts:
         environ, said = self._environ, self._said
         if key.startswith("s3:existingobjecttag/"):
             return _tag(self.headers().get(_TAGS, ""), key)
+        if key.startswith(("s3:requestobjecttag/", "s3:x-amz-")) and not self._is_s3:
+            return ()  # There such a header means nothing, whatever it says.
         if key.startswith("s3:requestobjecttag/"):
             return _tag(said.get("HTTP_X_AMZ_TAGGING", ""), key)
         if key.startswith("s3:x-amz-"):
@@ -330,7 +333,7 @@ class _Facts:
         if key.startswith("s3:"):
             if key == "s3:versionid":
                 return _some(self._version())
-            word = key[3:]
+            word = "limit" if key == "s3:max-keys" and not self._is_s3 else key[3:]
             return (self._query[word],) if word in self._query else ()
         now = datetime.now(UTC)
         return _some(

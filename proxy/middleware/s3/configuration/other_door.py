@@ -80,7 +80,10 @@ def _ends_versions(environ: Environ) -> bool:
 
 
 def _has_leave(app: WSGIApp, environ: Environ) -> bool:
-    """Tell whether who asks may do it at all; strangers are to have nobody wait for a turn."""
+    """Tell whether who asks may do it, as far as is known; strangers are to have nobody wait for a turn.
+
+    Where nobody is asked yet, as by an answer that is its own work, the object is looked at in any case.
+    """
     ruling: Ruling = environ[RULING]
     refusals: list[Answer | None] = []
 
@@ -91,7 +94,7 @@ def _has_leave(app: WSGIApp, environ: Environ) -> bool:
     probe = {**environ, RULING: listen, "wsgi.input": BytesIO(), "CONTENT_LENGTH": "0"}
     probe.pop("HTTP_TRANSFER_ENCODING", None)
     call(app, probe).close()
-    return bool(refusals) and refusals[0] is None
+    return not refusals or refusals[0] is None
 
 
 def _served_alone(app: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

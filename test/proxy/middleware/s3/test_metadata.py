@@ -50,6 +50,34 @@ def test_metadata_have_a_limit() -> None:
         metadata.stored({"HTTP_X_AMZ_META_A": "x" * 2048})
 
 
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=1200))
+def test_trap_86_long_values_are_kept_in_pieces(text: str) -> None:
+    """Each is one that Swift's API takes and shows as it is; S3 shows the whole."""
+    value = wsgi(text.strip())
+    if len(value) > 2047:
+        return
+    try:
+        kept = metadata.stored({"HTTP_X_AMZ_META_A": value})
+    except S3Error:
+        assert "  " in value
+        return
+    assert all(len(piece) <= 256 and piece == piece.strip(" \t") for piece in kept.values())
+    for piece in kept.values():
+        piece.encode("latin-1").decode()
+    found = [("X-Object-Meta-" + key[len("HTTP_X_OBJECT_META_") :].title(), kept[key]) for key in kept]
+    said, facts = metadata.shown(reversed(found))
+    if value:
+        assert str(make_header(decode_header(said["x-amz-meta-a"]))) == text.strip()
+        assert len(facts) == len(kept) - 1
+        assert len(said) == 1
+
+
+def test_a_piece_without_the_first_one_is_nobodys() -> None:
+    """As when a Swift client has replaced that."""
+    said, _ = metadata.shown([("X-Object-Meta-A=2", "x"), ("X-Object-Meta-B=5f", "y")])
+    assert said == {"x-amz-meta-b_": "y"}
+
+
 @given(TEXTS)
 def test_trap_66_what_is_not_ascii_is_shown_as_rfc_2047_says(text: str) -> None:
     """Clients that know how to read it get the text that was stored, in one line."""

@@ -183,7 +183,11 @@ def test_a_request_on_the_way_is_judged_for_what_it_touches() -> None:
         ({"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}, {}, 403),
         ({"StringLike": {"aws:Referer": "http://ok/*"}}, {"Referer": "http://ok/page"}, 200),
         ({"StringLike": {"aws:Referer": "http://ok/*"}}, {"Referer": "http://no/page"}, 403),
+        ({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, {"X-Forwarded-For": "10.1.2.3"}, 403),
         ({"Bool": {"aws:SecureTransport": "true"}}, {}, 403),
+        ({"Bool": {"aws:SecureTransport": "true"}}, {"X-Forwarded-Proto": "https"}, 403),
+        ({"StringEquals": {"s3:x-amz-acl": "private"}}, {"X-Amz-Acl": "private"}, 403),
+        ({"StringEquals": {"s3:RequestObjectTag/a": "1"}}, {"X-Amz-Tagging": "a=1"}, 403),
         ({"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}, {}, 200),
         ({"StringEquals": {"s3:ExistingObjectTag/a b": "1=2"}}, {}, 200),
         ({"StringEquals": {"s3:ExistingObjectTag/a b": "x"}}, {}, 403),
@@ -196,6 +200,36 @@ def test_facts(condition: Any, headers: dict[str, str], status: int) -> None:
     world.put("/v1/a/c/k", **{"X-Object-Transient-Sysmeta-S3api-Tagging": "a%20b=1%3D2"})
     world.policy(Action="s3:GetObject", Condition=condition)
     assert world.ask("GET", **headers) == status
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("prefix=home/", 200),
+        ("prefix=home/&prefix=", 403),
+        ("prefix=&prefix=home/x", 200),
+        ("path=home", 403),
+        ("", 403),
+        ("prefix=home/&versions=", 403),
+        ("prefix=home/&limit=5", 200),
+        ("prefix=home/&limit=50", 403),
+    ],
+)
+def test_listings_of_the_other_api_have_prefixes_too(query: str, status: int) -> None:
+    """Of two the one counts that the container server takes."""
+    world = World()
+    prefix = {"StringLike": {"s3:prefix": "home/*"}, "NumericLessThanEqualsIfExists": {"s3:max-keys": 9}}
+    world.policy(Action="s3:ListBucket", Condition=prefix)
+    assert world.ask("GET", "/v1/a/c", query=query) == status
+
+
+@pytest.mark.parametrize("query", ["x=versions", "x=uploads", "prefix=version-id%3D1"])
+def test_a_deny_is_not_passed_by_with_a_word_in_the_query(query: str) -> None:
+    """What looks like another action is none."""
+    world = World()
+    world.policy(Effect="Deny", Action=["s3:ListBucket", "s3:GetObject"])
+    for path in ("/v1/a/c", "/v1/a/c/k"):
+        assert world.ask("GET", path, user="owner", query=query) == 403
 
 
 def test_blocks_overrule_what_lets_strangers_in() -> None:

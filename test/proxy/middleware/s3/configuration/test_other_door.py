@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 from keeping_store import KeepingStore
-from one_request import ask
+from one_request import Environ, ask
 
 from apus.common.http.answer import Answer
 from apus.proxy.authorization import RULING
@@ -71,6 +74,27 @@ def test_in_doubt_it_stays() -> None:
     store = world()
     store.failing["HEAD", "/v1/a/c/k"] = 503
     assert status(store, "DELETE", "/v1/a/c/k", "version-id=1") == 503
+
+
+def test_an_answer_that_is_its_own_work_is_looked_at_before() -> None:
+    """As the deletion of a large object with its segments, which asks for leave while it is told."""
+    store = world(**HELD)
+
+    class Lazy:
+        """A store that deletes while its answer is read."""
+
+        app = store
+
+        def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+            """Answer at once, and work later."""
+            if environ["REQUEST_METHOD"] != "DELETE":
+                return store(environ, start_response)
+            start_response("200 OK", [])
+            return (piece for _ in range(1) for piece in store(environ, lambda *_: None))
+
+    environ = {RULING: Judge(store), "QUERY_STRING": "version-id=1", "CONTENT_LENGTH": "0"}
+    assert ask(OtherDoor(Lazy()), "DELETE", "/v1/a/c/k", environ=environ).status == 403
+    assert ("c", "k") in store.objects
 
 
 def test_who_may_not_takes_nobodys_turn() -> None:

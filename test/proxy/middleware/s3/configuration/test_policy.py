@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -256,6 +257,72 @@ def test_nothing_else_is_raised(document: Any) -> None:
         policy_of(json.dumps(document), "b")
     except BadPolicy:
         pass
+
+
+ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:ListBucket")
+PATTERNS = {
+    "arn:aws:s3:::b": re.compile(r"arn:aws:s3:::b\Z"),
+    "arn:aws:s3:::b/*": re.compile(r"arn:aws:s3:::b/.*\Z", re.DOTALL),
+    "arn:aws:s3:::b/a?": re.compile(r"arn:aws:s3:::b/a.\Z", re.DOTALL),
+    "arn:aws:s3:::b/*b*/c": re.compile(r"arn:aws:s3:::b/.*b.*/c\Z", re.DOTALL),
+    "*": re.compile(r".*", re.DOTALL),
+}
+NAMES = ("test", "test:joe", "other")
+Sets = tuple[bool, str, bool, list[str], bool, list[str], str | None]
+"""Effect, whom, which actions and resources, or which not; and the prefix that is wanted."""
+SETS = st.tuples(
+    st.booleans(),
+    st.sampled_from((*NAMES, "*")),
+    st.booleans(),
+    st.lists(st.sampled_from((*ACTIONS, "s3:Get*", "*")), min_size=1, max_size=2),
+    st.booleans(),
+    st.lists(st.sampled_from(sorted(PATTERNS)), min_size=1, max_size=2),
+    st.sampled_from((None, "x", "y")),
+)
+
+
+def written(sets: Sets) -> dict[str, Any]:
+    """Return the statement that says it."""
+    allows, who, not_actions, actions, not_resources, resources, prefix = sets
+    said = {
+        "Effect": "Allow" if allows else "Deny",
+        "Principal": "*" if who == "*" else {"AWS": who},
+        "NotAction" if not_actions else "Action": actions,
+        "NotResource" if not_resources else "Resource": resources,
+    }
+    return said if prefix is None else {**said, "Condition": {"StringEquals": {"s3:prefix": prefix}}}
+
+
+def includes(sets: Sets, action: str, resource: str, names: frozenset[str], said: str | None) -> bool:
+    """Tell whether a statement is about a request, by looking at each set alone."""
+    _, who, not_actions, actions, not_resources, resources, prefix = sets
+    is_action = any(word in (action, "*") or (word == "s3:Get*" and "Get" in action) for word in actions)
+    is_resource = any(PATTERNS[pattern].match(resource) for pattern in resources)
+    return (
+        (who == "*" or who in names)
+        and is_action != not_actions
+        and is_resource != not_resources
+        and prefix in (None, said)
+    )
+
+
+@given(
+    st.lists(SETS, min_size=1, max_size=4),
+    st.sampled_from(ACTIONS),
+    st.sampled_from((None, "a", "ab", "xb/c", "a\n", "b/b/c", "")),
+    st.frozensets(st.sampled_from(NAMES)),
+    st.sampled_from((None, "x", "y")),
+)
+def test_trap_78_the_evaluator_agrees_with_a_model(
+    many: list[Sets], action: str, key: str | None, names: frozenset[str], said: str | None
+) -> None:
+    """Of sets: any Deny that is about it, else any Allow, else nothing."""
+    judged = policy(*map(written, many))
+    resource = "arn:aws:s3:::b" if key is None else f"arn:aws:s3:::b/{key}"
+    about = [sets[0] for sets in many if includes(sets, action, resource, names, said)]
+    expected = SILENT if not about else ALLOW if all(about) else DENY
+    facts = {} if said is None else {"s3_prefix": said}
+    assert ask(judged, action, key, names, facts) is expected
 
 
 def test_deep_and_long_documents_are_refused() -> None:
