@@ -9,7 +9,8 @@ It does not know HTTP: the proxy application serves it.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 RESERVED = frozenset({"admin", "disallowed_sections"})
@@ -44,6 +45,11 @@ def admin(disallowed_sections: Iterable[str] = ()) -> dict[str, Any]:
     """Return the public part, and under `admin` what is for administrators only."""
     disallowed = list(disallowed_sections)
     return {**public(disallowed), "admin": {**copy.deepcopy(_admin), "disallowed_sections": disallowed}}
+
+
+def admin_section(name: str) -> Mapping[str, Any]:
+    """Return what was registered under one section for administrators, as it is now; nothing costs a copy."""
+    return MappingProxyType(_admin.get(name, {}))
 
 
 def _register(registry: dict[str, dict[str, Any]], name: str, capabilities: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from typing import Any
 
 from paste.deploy import loadapp
 
-from .. import concurrency, durability, logs, metrics
+from .. import concurrency, durability, endings, logs, metrics
 from ..config import parse, read_ini
 from ..errors import ApusError, Refused
 from ..notice import announce_ready, announce_stopping
@@ -174,6 +174,7 @@ class _Service:
         concurrency.spawn(_heed, signals, server)
         concurrency.spawn(on_ready)  # Its turn comes when the server accepts.
         server.serve(self._listener)
+        endings.settle()
         return 0
 
 

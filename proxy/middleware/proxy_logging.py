@@ -157,7 +157,7 @@ class Exchange:
         fields: dict[str, object] = {
             "remote_addr": remote,
             "method": self.method,
-            "path": _path(environ, self.query, config.reveal_sensitive_prefix),
+            "path": shown_path(environ, self.query, config.reveal_sensitive_prefix),
             "protocol": environ.get("SERVER_PROTOCOL", "-"),
             "status_int": self.outcome,
             "bytes_recvd": self.bytes_received,
@@ -356,7 +356,7 @@ def _harmless(secret: str, shown: int) -> str:
     return secret if len(secret) <= shown else f"{secret[:shown]}..."
 
 
-def _path(environ: Environ, query: str | None, shown: int) -> str:
+def shown_path(environ: Environ, query: str | None, shown: int) -> str:
     """Return the path and query as sent, without secrets."""
     path: str = environ.get("RAW_PATH_INFO") or quote(environ["PATH_INFO"].encode("latin-1"))
     return f"{path}?{_query(query, shown)}" if query else path

@@ -23,11 +23,15 @@ from ..authorization import denial
 from ..info import get_container_info
 from . import web_pages
 from .inner import Reply, ask, call
+from .s3.marks import OPERATION
 from .shortcut import Affair, Shortcut, passable
 from .tempurl import GENERATOR, SIGNER, Grant
 
 DIRECTORY_TYPE = "application/directory"
 HTML = "text/html; charset=UTF-8"
+ERROR_PAGE, ELSEWHERE = "s3api-website-error", "s3api-website-elsewhere"
+OBJECT_ELSEWHERE = "x-object-sysmeta-s3api-website-redirect-location"
+"""What S3's clients have said of websites."""
 LISTING_BYTES_MAX = 20 * 1024 * 1000  # Ten thousand rows of longest names.
 
 
@@ -51,10 +55,14 @@ class Site:
     label: str = ""
     css: str = ""
     directory_type: str = DIRECTORY_TYPE
+    error_page: str = ""
+    """The page for all that is the visitor's fault, whatever its status."""
+    elsewhere: str = ""
+    """Scheme and host where the website is, without the scheme where it is the visitor's."""
 
     @classmethod
-    def of(cls, meta: Mapping[str, str]) -> Site:
-        """Read it from a container's metadata."""
+    def of(cls, meta: Mapping[str, str], sysmeta: Mapping[str, str]) -> Site:
+        """Read it from a container's metadata; what only S3 has words for is system metadata."""
 
         def said(name: str) -> str:
             return from_wsgi(meta.get(name, "")).strip()
@@ -66,12 +74,14 @@ class Site:
             said("web-listings-label"),
             said("web-listings-css"),
             said("web-directory-type") or DIRECTORY_TYPE,
+            from_wsgi(sysmeta.get(ERROR_PAGE, "")),
+            from_wsgi(sysmeta.get(ELSEWHERE, "")),
         )
 
     @property
     def is_one(self) -> bool:
         """Whether there is a website at all."""
-        return bool(self.index or self.listings)
+        return bool(self.index or self.listings or self.elsewhere)
 
     @property
     def lists(self) -> bool:
@@ -94,6 +104,8 @@ class Staticweb:
         user = environ.get("REMOTE_USER")
         if user and user != SIGNER and not true_value(environ.get("HTTP_X_WEB_MODE") or ""):
             return self.app(environ, start_response)
+        if OPERATION in environ:  # Its clients want what is stored, and errors that they can read.
+            return self.app(environ, start_response)
         if "apus.authorize" not in environ and "swift.authorize" not in environ:
             return self.app(environ, start_response)  # Nobody would ask whether the visitor may.
         parts = environ["PATH_INFO"].split("/", 4)
@@ -101,8 +113,10 @@ class Staticweb:
             return self.app(environ, start_response)
         name = from_wsgi(parts[4]) if len(parts) > 4 else ""
         found = get_container_info(environ, self.app)
-        visit = _Visit(self, environ, Site.of(found.meta), name)
-        if not name:
+        visit = _Visit(self, environ, Site.of(found.meta, found.sysmeta), name)
+        if visit.site.elsewhere:
+            answer: Answer | None = visit.elsewhere()
+        elif not name:
             answer = visit.container(found.read_acl)
         else:
             answer = visit.object() if visit.site.is_one else None
@@ -135,9 +149,19 @@ class _Visit:
             return self._redirect()
         return self._index() or self._directory("")
 
+    def elsewhere(self) -> Answer:
+        """Send the visitor to where the website is."""
+        place = self.site.elsewhere
+        if "://" not in place:
+            place = f"{self._environ.get('wsgi.url_scheme', 'http')}://{place}"
+        return _moved(f"{place}/{quote(self._name, errors='surrogateescape')}")
+
     def object(self) -> Answer:
         """Serve a name: an object, or a directory."""
         reply = call(self._app, dict(self._environ))
+        if reply.is_good and OBJECT_ELSEWHERE in reply.headers:
+            reply.close()
+            return _moved(reply.headers[OBJECT_ELSEWHERE])
         if reply.status // 100 in (2, 3) and not self._is_directory(reply):
             return reply.answer()
         if reply.status // 100 not in (2, 3) and reply.status != 404:
@@ -215,9 +239,12 @@ class _Visit:
 
     def _failed(self, answer: Answer) -> Answer:
         """Return the owner's page for a status, or the answer as it is."""
-        if not self.site.error:
+        if self.site.error_page and answer.status // 100 == 4:
+            path = f"{self._root}/{self.site.error_page}"
+        elif self.site.error:
+            path = f"{self._root}/{answer.status}{self.site.error}"
+        else:
             return answer
-        path = f"{self._root}/{answer.status}{self.site.error}"
         reply = ask(self._app, self._environ, "GET", path)
         if not reply.is_good:
             reply.close()
@@ -258,6 +285,10 @@ class _Visit:
         length = reply.headers.get("content-length", "")
         is_short = not length.isdigit() or int(length) <= 1
         return is_short and reply.headers.get("content-type") == to_wsgi(self.site.directory_type)
+
+
+def _moved(location: str) -> Answer:
+    return Answer.text(301, "The page is elsewhere.\n", {"Location": location})
 
 
 def _missing() -> Answer:

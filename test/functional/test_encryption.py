@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from clusters import AllInOne, all_in_one
+from s3 import S3Front, bucket_of
 from store import Client
 
 pytestmark = pytest.mark.slow
@@ -317,3 +318,33 @@ def test_container_sync_sends_what_is_encrypted_if_it_has_the_keys(
         stored = client.get(target, "link", symlink="get")
         assert stored.headers["x-symlink-target"] == f"{origin}/small"
         assert not any(MARK in file.read_bytes() for file in stored_files(cluster.home))
+
+
+def test_s3_says_what_is_encrypted(cluster: AllInOne, tmp_path: Path) -> None:
+    """Whatever is stored, asked for or not; a bucket may ask for what the store does anyway."""
+    client = S3Front(cluster.store, None, tmp_path).client()
+    default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    with bucket_of(client) as bucket:
+        (rule,) = client.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+        assert rule == {**default, "BucketKeyEnabled": False}
+        client.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [default]})
+        upload_id = client.create_multipart_upload(Bucket=bucket, Key="large")["UploadId"]
+        part = client.upload_part(Bucket=bucket, Key="large", UploadId=upload_id, PartNumber=1, Body=SMALL)
+        answers = [
+            client.put_object(Bucket=bucket, Key="plain", Body=SMALL),
+            client.put_object(Bucket=bucket, Key="asked", Body=SMALL, ServerSideEncryption="AES256"),
+            client.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/plain"),
+            part,
+            client.complete_multipart_upload(
+                Bucket=bucket,
+                Key="large",
+                UploadId=upload_id,
+                MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]},
+            ),
+        ]
+        for key in ("plain", "copy", "large"):
+            answers.append(client.get_object(Bucket=bucket, Key=key))
+            assert answers[-1]["Body"].read() == SMALL
+            answers.append(client.head_object(Bucket=bucket, Key=key))
+        assert [each["ServerSideEncryption"] for each in answers] == ["AES256"] * len(answers)
+    assert not [path for path in stored_files(cluster.home) if MARK in path.read_bytes()]

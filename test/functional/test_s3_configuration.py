@@ -69,7 +69,9 @@ def test_what_is_empty_where_nothing_was_said(boto: Any, bucket: str) -> None:
     assert boto.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
     assert boto.list_bucket_analytics_configurations(Bucket=bucket)["IsTruncated"] is False
     assert boto.list_bucket_inventory_configurations(Bucket=bucket)["IsTruncated"] is False
+    assert boto.list_bucket_intelligent_tiering_configurations(Bucket=bucket)["IsTruncated"] is False
     assert boto.list_bucket_metrics_configurations(Bucket=bucket)["IsTruncated"] is False
+    boto.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "BucketOwner"})
     notification = boto.get_bucket_notification_configuration(Bucket=bucket)
     assert not notification.keys() - {"ResponseMetadata"}
 
@@ -89,6 +91,10 @@ DOCUMENTS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "bucket_ownership_controls": ("OwnershipControls", {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}),
+    "bucket_encryption": (
+        "ServerSideEncryptionConfiguration",
+        {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]},
+    ),
     "bucket_cors": (
         "CORSConfiguration",
         {"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["https://a.example"]}]},
@@ -252,6 +258,21 @@ def test_pages_of_other_origins(boto: Any, s3: S3Front, bucket: str) -> None:
     status, headers = fetched(s3, "OPTIONS", path, Origin="https://www.example", **asked)
     assert (status, headers["Access-Control-Max-Age"]) == (200, "60")
     assert fetched(s3, "OPTIONS", path, Origin="https://else", **asked)[0] == 403
+    status, headers = fetched(s3, "GET", f"{path}x", Origin="https://www.example")
+    assert (status, headers["Access-Control-Allow-Origin"]) == (403, "https://www.example")
+
+
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+def test_trap_53_a_preflight_of_a_presigned_url(s3: S3Front, bucket: str, version: str) -> None:
+    """It is not signed itself: the query of the URL tells whose bucket is meant."""
+    rule = {"AllowedMethods": ["PUT"], "AllowedOrigins": ["*"], "AllowedHeaders": ["*"]}
+    s3.client().put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
+    signer = s3.client(signature_version=version)
+    url = signer.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "k"})
+    asked = {"Access_Control_Request_Method": "PUT", "Access_Control_Request_Headers": "content-type"}
+    status, headers = fetched(s3, "OPTIONS", url.removeprefix(s3.endpoint), Origin="https://a", **asked)
+    assert (status, headers["Access-Control-Allow-Origin"]) == (200, "*")
+    assert headers["Access-Control-Allow-Headers"] == "content-type"
 
 
 # --- object lock -----------------------------------------------------------------------------

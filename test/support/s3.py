@@ -109,7 +109,8 @@ def s3_front(
     """A further proxy of a cluster, with the S3 filter, as long as it is needed."""
     conf = (cluster.home / "proxy" / "etc" / "proxy-server.conf").read_text()
     port, tls_port = free_port_block(1), free_port_block(1)
-    settings = {"storage_domain": DOMAIN, **(options or {})}
+    logs = {"access_log_spool": str(folder / "s3-access-log"), "access_log_seconds": "0.5"}
+    settings = {"storage_domain": DOMAIN, **logs, **(options or {})}
     with (
         front(with_filters(conf, {"s3": settings}, before=before, port=port), folder, port=port) as store,
         _tls(folder, port=tls_port, behind=port) as certificate,

@@ -23,9 +23,11 @@ from ...footers import FOOTERS
 from ..inner import BodySource, Reply, ask, call, inner_environ, path_of
 from ..inner import Source as Readable
 from ..slow_answers import DECLARATION, beating
-from . import checksums, customer_keys, metadata, names, objects, replaced, times, versioning
+from . import checksums, customer_keys, customer_parts, metadata, names, objects, replaced, times, versioning
+from .access_logging.further import Deed, note
 from .attributes import checksum_elements
 from .errors import S3Error, from_swift
+from .notification.meaning import means
 from .request import Request
 from .xml import Element, element, render
 
@@ -128,7 +130,9 @@ def opened(request: Request, source: Source, headers: Mapping[str, str] | None =
     path = path_of(request.environ, account, source.bucket, source.key)
     reply = ask(request.app, request.environ, "GET", path, headers=asked, query=source.query())
     if reply.is_good:
-        _decrypt(request, reply)
+        place = customer_parts.Place(account, source.bucket, source.key, source.query())
+        _decrypt(request, place, reply)
+        note(request.environ, _reading(source, account, is_for_part="uploadId" in request.query))
         return reply
     reply.close()
     if reply.status in (304, 412):
@@ -147,7 +151,19 @@ def opened(request: Request, source: Source, headers: Mapping[str, str] | None =
     raise S3Error("NoSuchKey", Key=source.key)
 
 
-def _decrypt(request: Request, reply: Reply) -> None:
+def _reading(source: Source, account: str, *, is_for_part: bool) -> Deed:
+    """Return what the log of the source's bucket has to tell."""
+    operation = "REST.COPY.PART_GET" if is_for_part else "REST.COPY.OBJECT_GET"
+    return Deed(
+        operation=operation,
+        account=account,
+        bucket=source.bucket,
+        key=source.key,
+        version_id=source.version_id,
+    )
+
+
+def _decrypt(request: Request, place: customer_parts.Place, reply: Reply) -> None:
     """Make a source that is encrypted with the client's key what it was; its ETag was of something else."""
     sealed = reply.headers.pop(customer_keys.SEALED, None)
     try:
@@ -156,7 +172,7 @@ def _decrypt(request: Request, reply: Reply) -> None:
         reply.close()
         raise
     if key is not None:
-        reply.body = customer_keys.decrypted(reply, *key)
+        reply.body = customer_parts.decrypted(request.app, request.environ, place, reply, *key)
         del reply.headers["etag"]
 
 
@@ -316,6 +332,7 @@ def _stored(request: Request, copy: _Copy) -> tuple[Element, dict[str, str]]:
     """Store the copy; return the document and the headers that tell of it."""
     headers, length = copy.headers, copy.length
     is_conditional = "if-match" in headers or "if-none-match" in headers
+    means(request.environ, "ObjectCreated:Copy")
     try:
         forget = replaced.before(request)
         putting = inner_environ(

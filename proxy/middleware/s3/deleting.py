@@ -18,6 +18,8 @@ from ....common.concurrency import Crew
 from ....common.errors import ApusError, Refused
 from ....common.http.answer import Answer
 from . import metadata, objects, versioning
+from .access_logging.further import Deed, note
+from .configuration import leave
 from .errors import S3Error, from_swift
 from .numbers import SIZE_MAX, whole
 from .request import Request
@@ -94,6 +96,7 @@ def size_of(text: str) -> int:
 
 def delete_objects(request: Request) -> Answer:
     """Serve DeleteObjects."""
+    request.require_sum()
     root = request.xml("Delete", BYTES_MAX)
     quiet = (root.value("Quiet") or "").strip().lower() == "true"
     objects_ = doomed(root)
@@ -115,10 +118,26 @@ def _outcome(request: Request, each: Doomed) -> Element:
     except ApusError:
         problem = S3Error("ServiceUnavailable")
     else:
+        _note(request, each, removed.version_id)
         return element("Deleted", element("Key", each.key), *_told(each, removed))
+    _note(request, each, each.version_id, problem)
     code, message, *_ = problem.elements()
     version = () if each.version_id is None else (element("VersionId", each.version_id),)
     return element("Error", element("Key", each.key), *version, code, message)
+
+
+def _note(request: Request, each: Doomed, version_id: str | None, problem: S3Error | None = None) -> None:
+    """Keep for the bucket's log what became of one of them."""
+    assert request.bucket is not None
+    deed = Deed(
+        operation="BATCH.DELETE.OBJECT",
+        bucket=request.bucket,
+        key=each.key,
+        version_id=version_id,
+        status=204 if problem is None else problem.status,
+        error_code=None if problem is None else problem.code,
+    )
+    note(request.environ, deed)
 
 
 def _told(each: Doomed, removed: versioning.Removed) -> Sequence[Element]:
@@ -138,7 +157,6 @@ def delete(request: Request, each: Doomed) -> versioning.Removed:
     Raises:
         S3Error: where they don't, or it may not be.
     """
-    headers = {}
     etag = each.etag
     if each.moment is not None or each.size is not None:
         etag = _etag_if(request, each)
@@ -153,6 +171,7 @@ def _etag_if(request: Request, each: Doomed) -> str:
         S3Error: PreconditionFailed where it is not.
     """
     assert request.bucket is not None
+    leave.require(request, "DELETE", each.key)  # Or whoever asks could guess at size and moment.
     query = {} if each.version_id is None else {"version-id": each.version_id}
     newest = {"X-Newest": "true"}
     reply = request.ask("HEAD", request.bucket, each.key, headers=newest, query=query, trusted=True)

@@ -9,6 +9,7 @@ the caller; and before formpost, which would take its forms. What an operation d
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from urllib.parse import parse_qsl
 
@@ -21,8 +22,10 @@ from ....common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
 from ...authorization import RULING
 from ..access_keys import KNOWN_CALLER, secrets_behind
 from ..host_names import domains_of, host_of
+from ..shortcut import Affair, passable
 from . import names, operations, signing
-from .configuration import judging
+from .access_logging.recording import AccessLog, Known, Record
+from .configuration import judging, sharing
 from .configuration.other_door import OtherDoor
 from .errors import S3Error, from_swift
 from .listing.etags import ListedEtags
@@ -47,27 +50,52 @@ class S3:
         self._judge = judging.Judge(app)
         self._other_door = OtherDoor(app)
         self._domains = domains_of(config.storage_domain)
+        self._access_log = AccessLog(app, config)
+        self._access_log.take_up()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         environ[RULING] = self._judge
         if not self._is_ours(environ):
-            return self._other_door(environ, start_response)
-        method, resource = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+            return self._passed_on(environ, start_response)
+        method, resource, begun = environ["REQUEST_METHOD"], environ["PATH_INFO"], time.time()
         request: Request | None = None
+        known: Known | None = None
+        code = None
         try:
             request = self._request(environ)
+            known = self._access_log.of_s3(request)
             answer = served(request)
         except S3Error as error:
+            code = error.code
             answer = error.answer(environ.get("swift.trans_id", ""), from_wsgi(resource))
             if "HTTP_EXPECT" in environ:  # Nobody knows whether a body comes that was not asked for.
                 answer.headers["Connection"] = "close"
+            stranger = self._of_stranger(environ) if request is None else None
+            if stranger is not None:
+                known = self._access_log.of_s3(stranger)
+                sharing.finish(stranger, answer)
         if request is not None:
             for finish in operations.FINISHERS:
                 finish(request, answer)
         answer.headers["x-amz-request-id"] = answer.headers["x-amz-id-2"] = environ.get("swift.trans_id", "")
         environ["REQUEST_METHOD"] = method
-        return answer(environ, start_response)
+        if known is None and method == "POST" and request is not None:  # A form has told whose bucket it is.
+            known = self._access_log.of_s3(request)
+        body = answer(environ, start_response)
+        if known is None:
+            return body
+        record = Record(known, environ, begun, None if request is None else request.user)
+        record.answer(answer.status, answer.headers, code)
+        return self._access_log.told(record, body)
+
+    def _passed_on(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve a request of the store's own API."""
+        app = self._other_door
+        known = self._access_log.of_swift(environ)
+        if known is None:
+            return app(environ, start_response)
+        return self._access_log.passed(known, app, environ, start_response)
 
     def _is_ours(self, environ: Environ) -> bool:
         """Tell whether a request is S3's; most are the store's own, and cost two looks."""
@@ -124,8 +152,7 @@ class S3:
         A query that has a signature has the one of that request: it tells whose bucket is meant, and no more.
         """
         place = names.place(host_of(environ)[0], from_wsgi(environ["PATH_INFO"]), self._domains)
-        credential = query.get("X-Amz-Credential")
-        key = credential.rsplit("/", 4)[0] if credential else query.get("AWSAccessKeyId")
+        key = signing.claimed_key(environ, query)
         secret = self.secrets.s3_secret(key) if key else None
         account = self.config.default_account if secret is None else secret.account
         return Request(
@@ -137,6 +164,13 @@ class S3:
             key=place.key,
             query={},
         )
+
+    def _of_stranger(self, environ: Environ) -> Request | None:
+        """Return a request whose signature does not hold as one that nobody has sent."""
+        try:
+            return self._preflight(environ, query_of(environ.get("QUERY_STRING") or ""))
+        except S3Error:
+            return None
 
 
 def served(request: Request) -> Answer:
@@ -179,8 +213,11 @@ def query_of(text: str) -> dict[str, str]:
     return dict(reversed(pairs))
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], S3]:
-    """PasteDeploy's entry: `use = egg:apus#s3`."""
+def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[WSGIApp], WSGIApp]:
+    """PasteDeploy's entry: `use = egg:apus#s3`.
+
+    A bucket of which S3 has to know something is no plain container: its objects' requests come by here.
+    """
     config = parse(S3Config, {**global_conf, **local_conf})
     info.register(
         "s3api",
@@ -192,4 +229,10 @@ def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[
         min_segment_size=config.min_segment_size,
         s3_acl=False,
     )
-    return lambda app: S3(ListedEtags(app), config)
+
+    def make(app: WSGIApp) -> WSGIApp:
+        return S3(ListedEtags(app), config)
+
+    if config.storage_domain:  # Then any path may be a bucket's, by the request's host.
+        return make
+    return passable(make, Affair(headers=frozenset(("HTTP_AUTHORIZATION",)), known_facts=True))

@@ -18,7 +18,17 @@ from ....common.http.wsgi import Environ
 from ....common.ranges import choose, content_range
 from ....common.timestamp import ZERO
 from ..inner import Reply
-from . import checksums, customer_keys, metadata, replaced, tagging, versioning
+from . import (
+    at_rest,
+    checksums,
+    customer_keys,
+    customer_parts,
+    metadata,
+    part_checksums,
+    replaced,
+    tagging,
+    versioning,
+)
 from .errors import S3Error, from_swift
 from .numbers import whole
 from .request import Request, decoded_md5
@@ -60,8 +70,11 @@ def read(request: Request) -> Answer:
         _only_part(answer, part)
     if "HTTP_RANGE" in environ and request.method == "HEAD":
         _only_range(answer, environ)
-    if answer.status == HTTPStatus.OK and request.header("x-amz-checksum-mode") == "ENABLED":
-        said.update(checksums.shown(facts))
+    if request.header("x-amz-checksum-mode") == "ENABLED":
+        if part is not None:
+            said.update(part_checksums.of_part(request, asked, part, facts))
+        elif answer.status == HTTPStatus.OK:
+            said.update(checksums.shown(facts))
     if request.query:
         metadata.overridden(said, request.query)
     return answer
@@ -74,11 +87,19 @@ def _decrypt(request: Request, answer: Answer, facts: Mapping[str, str]) -> None
     except S3Error:
         _close(answer)
         raise
-    if opened is not None:
+    if opened is None:
+        return
+    if request.method == "GET":
         assert not isinstance(answer.body, bytes)
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        answer.body = customer_keys.decrypted(Reply(answer.status, headers, answer.body), *opened)
-        answer.headers.update(opened[0].headers())
+        assert request.bucket is not None
+        assert request.key is not None
+        headers = {**{name.lower(): value for name, value in answer.headers.items()}, **facts}
+        version = versioning.version_query(request)
+        place = customer_parts.Place(request.account, request.bucket, request.key, version)
+        reply = Reply(answer.status, headers, answer.body)
+        answer.body = customer_parts.decrypted(request.app, request.environ, place, reply, *opened)
+    answer.headers.pop(at_rest.HEADER, None)  # The client's key is what counts.
+    answer.headers.update(opened[0].headers())
 
 
 def part_number(request: Request) -> int | None:
@@ -167,7 +188,7 @@ def put(request: Request) -> Answer:
     key = customer_keys.asked(environ)
     if key is not None:
         wished = key.headers()
-        kept[customer_keys.SEALED_KEY] = _encrypt(environ, key, md5)
+        kept[customer_keys.SEALED_KEY] = encrypt(environ, key, md5)
     else:
         wished = encryption_asked(request)
         if md5 is not None:
@@ -194,7 +215,7 @@ def put(request: Request) -> Answer:
     return Answer(200, headers)
 
 
-def _encrypt(environ: Environ, key: customer_keys.CustomerKey, md5: bytes | None) -> str:
+def encrypt(environ: Environ, key: customer_keys.CustomerKey, md5: bytes | None) -> str:
     """Have a body encrypted as it passes; return what is to be kept of the key."""
     length = environ.get("CONTENT_LENGTH")
     size = int(length) if length and length.isdigit() else None
@@ -218,17 +239,14 @@ def encryption_asked(request: Request) -> dict[str, str]:
     Raises:
         S3Error: where nobody would encrypt it, or not like that: it must not be stored in clear instead.
     """
-    if _SSE_KEY in request.environ:
-        raise S3Error("NotImplemented", "Parts cannot be encrypted with a key of the client's.")
     wished = request.environ.get("HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION")
     if wished is None:
-        return {}
+        return at_rest.answer()
     if wished not in ("AES256", "aws:kms", "aws:kms:dsse"):
         raise S3Error("InvalidEncryptionAlgorithmError", ArgumentValue=wished)
-    encryption = info.admin()["admin"].get("encryption", {})
-    if wished != "AES256" or not encryption.get("enabled"):
+    if wished != at_rest.ALGORITHM or not at_rest.is_encrypting():
         raise S3Error("NotImplemented", f"Encryption by {wished} is not configured here.")
-    return {"x-amz-server-side-encryption": wished}
+    return at_rest.answer()
 
 
 def write_conditions(request: Request) -> dict[str, str]:
@@ -297,6 +315,9 @@ def write_refusal(request: Request, passed: Passed, *, is_conditional: bool) -> 
     if reply.status == HTTPStatus.NOT_FOUND:
         reply.close()
         return S3Error("NoSuchBucket", BucketName=request.bucket)
+    if reply.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        reply.close()
+        return S3Error("BadDigest", ExpectedDigest=request.environ.get("HTTP_ETAG"))
     sentence = _sentence(reply)
     if reply.status == HTTPStatus.BAD_REQUEST and b"etadata" in sentence:
         return S3Error("MetadataTooLarge", sentence.decode("utf-8", "replace").strip())

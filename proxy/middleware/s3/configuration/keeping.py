@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from .....common.http.answer import Answer
+from ..access_logging import target
 from ..answers import xml_answer
 from ..errors import S3Error
 from ..request import Request
 from ..xml import Element, Node
-from . import cors, documents, reading
+from . import cors, documents, encryption, reading, website
 from .bucket_facts import Operation, document_of, facts_for_owner, keep, say, xml_text
 from .kinds import ABSENT, EMPTY, KINDS, Kind
 
@@ -33,9 +34,10 @@ def _getter(kind: Kind) -> Operation:
                 said = info.sysmeta.get(f"s3api-{kind.name}-header")
                 answer.headers[kind.header] = said or kind.header_values[0]
             return answer
-        if kind.empty is None:
+        empty = encryption.default() if kind.word == "encryption" else kind.empty
+        if empty is None:
             raise S3Error(kind.missing, BucketName=request.bucket)
-        return xml_answer(kind.empty)
+        return xml_answer(empty)
 
     return get
 
@@ -44,6 +46,7 @@ def _putter(kind: Kind) -> Operation:
     def put(request: Request) -> Answer:
         root = request.xml(kind.root, BYTES_MAX)
         kind.check(root)
+        _REQUIRES.get(kind.word, _nothing_required)(request, root)
         say_too = _TOO.get(kind.word, _nothing)(root)
         answer = Answer(kind.put_status)
         if kind.header:
@@ -51,7 +54,10 @@ def _putter(kind: Kind) -> Operation:
             if said not in kind.header_values:
                 raise S3Error("InvalidArgument", ArgumentName=kind.header, ArgumentValue=said)
             say_too[f"{documents.PREFIX}{kind.name}-header"] = answer.headers[kind.header] = said
-        keep(request, kind.name, str(reading.rewritten(kind.complete(root))), say_too)
+        if kind.empty is not None and not root.children:  # What says nothing is taken away.
+            say(request, {**documents.erased(kind.name, request.container().sysmeta), **say_too})
+        else:
+            keep(request, kind.name, str(reading.rewritten(kind.complete(root))), say_too)
         return answer
 
     return put
@@ -76,23 +82,22 @@ def _cors_too(root: Node | None) -> dict[str, str]:
     return cors.metadata_of([] if root is None else cors.rules_of(root))
 
 
-def _website_too(root: Node | None) -> dict[str, str]:
-    """Return the metadata of a static website.
-
-    Its pages for errors have the status before their name, so only a document named so can be said.
-    """
-    index, error = "", ""
-    if root is not None:
-        index = reading.text(reading.needed(root, "IndexDocument"), "Suffix")
-        node = root.find("ErrorDocument")
-        named = "" if node is None else reading.text(node, "Key")
-        error = named.removeprefix("404") if named.startswith("404") else ""
-    said = {"X-Container-Meta-Web-Index": index, "X-Container-Meta-Web-Error": error}
-    return {name: value.encode().decode("latin-1") for name, value in said.items()}
-
-
-_TOO: Mapping[str, Callable[[Node | None], dict[str, str]]] = {"cors": _cors_too, "website": _website_too}
+_TOO: Mapping[str, Callable[[Node | None], dict[str, str]]] = {
+    "cors": _cors_too,
+    "website": website.metadata_of,
+}
 """What a container says in words of the store's own API, beside the document; of None, to unsay it."""
+
+
+def _nothing_required(_request: Request, _root: Node) -> None:
+    return
+
+
+_REQUIRES: Mapping[str, Callable[[Request, Node], None]] = {
+    "encryption": encryption.require,
+    "logging": target.require,
+}
+"""What has to be so in the store before a document is kept."""
 
 
 def _empty(document: Element, *, has_ids: bool) -> Operation:

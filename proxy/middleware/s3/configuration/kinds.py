@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from .. import tagging
+from ..access_logging import destination
 from ..errors import S3Error
 from ..xml import Element, Node, element
-from . import cors, lifecycle, public_access, reading
+from . import cors, encryption, lifecycle, public_access, reading, website
 
 BUCKET_TAGS_MAX = 50
 OWNERSHIPS = ("BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter")
-KMS = ("aws:kms", "aws:kms:dsse")
 
 
 def _as_it_is(root: Node) -> Node:
@@ -81,17 +81,7 @@ def _check_tagging(root: Node) -> None:
 
 
 def _check_website(root: Node) -> None:
-    tags = ("IndexDocument", "ErrorDocument", "RedirectAllRequestsTo", "RoutingRules")
-    reading.only(root, tags, once=tags)
-    if root.find("RedirectAllRequestsTo") is not None or root.find("RoutingRules") is not None:
-        raise S3Error("NotImplemented", "Websites have an index and an error document, and no redirects.")
-    suffix = reading.text(reading.needed(root, "IndexDocument"), "Suffix")
-    if "/" in suffix:
-        raise S3Error("InvalidArgument", "The IndexDocument Suffix is not well formed")
-    error = root.find("ErrorDocument")
-    for text in (suffix, "" if error is None else reading.text(error, "Key")):
-        if not text.isprintable() or len(text.encode()) > 256:
-            raise S3Error("InvalidArgument", "The name of a document is not valid.")
+    website.check(root)
 
 
 def _check_ownership(root: Node) -> None:
@@ -99,21 +89,6 @@ def _check_ownership(root: Node) -> None:
     rule = reading.needed(root, "Rule")
     reading.only(rule, ("ObjectOwnership",), once=("ObjectOwnership",))
     reading.one_of(rule.value("ObjectOwnership"), OWNERSHIPS, "ObjectOwnership")
-
-
-def _check_encryption(root: Node) -> None:
-    reading.only(root, ("Rule",), once=("Rule",))
-    rule = reading.needed(root, "Rule")
-    tags = ("ApplyServerSideEncryptionByDefault", "BucketKeyEnabled", "BlockedEncryptionTypes")
-    reading.only(rule, tags, once=tags)
-    default = reading.needed(rule, "ApplyServerSideEncryptionByDefault")
-    reading.only(default, ("SSEAlgorithm", "KMSMasterKeyID"))
-    algorithm = reading.text(default, "SSEAlgorithm")
-    if algorithm in KMS:
-        raise S3Error("NotImplemented", "There is no key management service; AES256 needs none.")
-    reading.one_of(algorithm, ("AES256",), "SSEAlgorithm")
-    if default.find("KMSMasterKeyID") is not None:
-        raise S3Error("InvalidArgument", "a KMSMasterKeyID is not applicable if the algorithm is AES256")
 
 
 def _check_payer(root: Node) -> None:
@@ -151,20 +126,13 @@ _ALL = (
     Kind(
         "encryption",
         "ServerSideEncryptionConfiguration",
-        _check_encryption,
+        encryption.check,
         "ServerSideEncryptionConfigurationNotFoundError",
-    ),
-    Kind(
-        "notification",
-        "NotificationConfiguration",
-        _check_nothing_asked,
-        empty=element("NotificationConfiguration"),
-        may_delete=False,
     ),
     Kind(
         "logging",
         "BucketLoggingStatus",
-        _check_nothing_asked,
+        destination.check,
         empty=element("BucketLoggingStatus"),
         may_delete=False,
     ),

@@ -13,15 +13,18 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from .policy_conditions import KEYS, Condition, Facts, Unknown, conditions_of
+from .text_memory import remembered
 from .wildcards import matches
 
 BYTES_MAX = 20 * 1024  # AWS's bound.
 VERSIONS = ("2012-10-17", "2008-10-17")
 ARN = "arn:aws:s3:::"
 ANYBODY = "*"
+LOG_DELIVERY = ".service/logging.s3.amazonaws.com"
+"""What writes access logs, as a name that no caller has."""
+_SERVICES = {"logging.s3.amazonaws.com": LOG_DELIVERY}
 _STATEMENT_KEYS = frozenset(
     (
         "Sid",
@@ -37,7 +40,7 @@ _STATEMENT_KEYS = frozenset(
 )
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _WILD = re.compile(r"[*?]")
-_REMEMBERED = 1024  # Policies per process; each is at most 20 KiB of text.
+_CHARACTERS_MAX = 8 << 20  # Of policies, per process; each has 20 KiB at most.
 
 
 class Ruling(enum.Enum):
@@ -180,7 +183,7 @@ def _substituted(pattern: str, question: Question) -> str | None:
 # --- reading ---------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@remembered(_CHARACTERS_MAX)
 def policy_of(text: str, bucket: str) -> Policy:
     """Return the policy that a bucket's owner has written.
 
@@ -290,10 +293,18 @@ def _principals(said: object) -> list[str]:
         raise BadPolicy("Principal must be * or an object")
     found = []
     for kind, values in said.items():
-        if kind not in ("AWS", "CanonicalUser"):
+        if kind not in ("AWS", "CanonicalUser", "Service"):
             raise BadPolicy(f"principals of the kind {kind} are not known")
-        found += [_principal(value) for value in _texts(values, "Principal")]
+        read = _service if kind == "Service" else _principal
+        found += [read(value) for value in _texts(values, "Principal")]
     return found
+
+
+def _service(value: str) -> str:
+    """Return the name of a service that there is."""
+    if value not in _SERVICES:
+        raise BadPolicy(f"the service {value} is not known")
+    return _SERVICES[value]
 
 
 def _principal(value: str) -> str:

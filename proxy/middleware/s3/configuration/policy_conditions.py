@@ -26,6 +26,8 @@ KEYS = frozenset(
         "aws:principalarn",
         "aws:referer",
         "aws:securetransport",
+        "aws:sourceaccount",
+        "aws:sourcearn",
         "aws:sourceip",
         "aws:useragent",
         "aws:userid",

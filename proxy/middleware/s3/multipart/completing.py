@@ -5,7 +5,7 @@
     asked again ──▶ the object is there, of the same parts: the same answer
 
 Each step can be done again, so whoever asks again after a crash finishes what was begun; of several who ask
-at the same time one does the work, and the others wait for it. What takes longer than GRACE_SECONDS is
+at the same time one does the work, and the others wait for it. What takes longer than heartbeat_seconds is
 answered with 200 and white space, and its document tells how it went.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .....common.concurrency import Crew, sleep
 from .....common.errors import ApusError
@@ -22,9 +22,10 @@ from .....common.http.answer import Answer
 from ...inner import Reply
 from ...slo.writing import KNOWN_SEGMENTS
 from ...slow_answers import beating
-from .. import checksums, metadata, replaced
+from .. import at_rest, checksums, customer_keys, customer_parts, metadata, replaced
 from ..errors import S3Error
 from ..markup import Element, element, render
+from ..notification.meaning import means
 from ..objects import write_conditions, write_refusal
 from ..request import Request
 from . import aborting, assembly, checks, claims, finished, uploads
@@ -34,8 +35,6 @@ from .names import Upload
 
 log = logging.getLogger(__name__)
 
-GRACE_SECONDS = 10.0
-"""As long as an answer waits to be one with the right status; stock's, which suites of tests rely on."""
 BODY_BYTES_MAX = 8 << 20  # Ten thousand parts, each with all that clients say of one.
 OVERRIDE = "x-object-sysmeta-container-update-override-etag"
 _CREW = 16
@@ -49,7 +48,8 @@ def serve(request: Request) -> Answer:
     upload = uploads.asked_for(request)
     parts = assembly.named(request.xml("CompleteMultipartUpload", BODY_BYTES_MAX), upload.upload_id)
     completion = Completion(request, upload, parts)
-    pieces = beating(completion.document, form="application/xml", every_seconds=GRACE_SECONDS)
+    seconds = request.config.heartbeat_seconds
+    pieces = beating(completion.document, form="application/xml", every_seconds=seconds)
     first = next(pieces)
     if completion.error is not None:
         raise completion.error
@@ -71,11 +71,14 @@ class Made:
     etag: str
     checksum: Checksum
     version_id: str | None = None
+    encryption: Mapping[str, str] = field(default_factory=dict)
+    """The header that tells that the store has encrypted it."""
 
     @property
     def headers(self) -> dict[str, str]:
         """Return the headers of the answer, if there is still time for any."""
-        return {} if self.version_id is None else {metadata.VERSION: self.version_id}
+        version = {} if self.version_id is None else {metadata.VERSION: self.version_id}
+        return {**version, **self.encryption}
 
     def document(self, request: Request, upload: Upload) -> Element:
         """Return the document."""
@@ -120,6 +123,7 @@ class Completion:
 
     def _run(self) -> Made:
         request, upload = self._request, self._upload
+        means(request.environ, "ObjectCreated:CompleteMultipartUpload")
         until = time.monotonic() + _WAIT_SECONDS
         while uploads.look_for(request, upload) is not None:
             claim = claims.take(request, upload)
@@ -146,7 +150,8 @@ class Completion:
         raise uploads.no_such(self._upload.upload_id)
 
     def _told(self, done: finished.Finished) -> Made:
-        return Made(done.etag, checksums.stored(done.headers), done.version_id)
+        said = _encryption(done.headers)
+        return Made(done.etag, checksums.stored(done.headers), done.version_id, said)
 
     def _completed(self, claim: claims.Claim, marker: Mapping[str, str]) -> Made:
         request, upload = self._request, self._upload
@@ -167,6 +172,8 @@ class Completion:
         if float(marker.get("x-timestamp", "0")) > time.time():
             # A proxy whose clock is ahead of ours wrote it: what stands for the upload could not be removed.
             raise S3Error("ServiceUnavailable")
+        if customer_keys.asked(request.environ) is not None:
+            customer_parts.required(request.environ, marker)
         heads = self._heads(claim)
         held = {number: _held(head) for number, head in heads.items() if head.is_good}
         assembly.judge(self._parts, held, upload.upload_id, part_bytes_min=request.config.min_segment_size)
@@ -184,7 +191,8 @@ class Completion:
         reply = self._stored(headers, heads, held)
         if forget is not None and reply.status == 201:  # 202 says that something later is there.
             forget()
-        return Made(self._etag, checksum, reply.headers.get("x-object-version-id"))
+        version_id = reply.headers.get("x-object-version-id")
+        return Made(self._etag, checksum, version_id, _encryption(marker))
 
     def _heads(self, claim: claims.Claim) -> dict[int, Reply]:
         """Return what the store says of the parts, by their numbers."""
@@ -227,6 +235,11 @@ class Completion:
             raise write_refusal(request, passed, is_conditional=bool(self._conditions))
         reply.read()
         return reply
+
+
+def _encryption(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return what an answer says of encryption by the store, by the headers of an upload or its object."""
+    return {} if customer_keys.SEALED in headers else at_rest.answer()
 
 
 def _held(head: Reply) -> Held:

@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from .....common.http.answer import Answer
 from ....footers import FOOTERS
 from ...inner import Reply, call, inner_environ
-from .. import checksums, metadata, times
+from .. import checksums, customer_keys, customer_parts, metadata, times
 from ..copying import SourceBody, SummedBody, opened, source_of
 from ..errors import S3Error
 from ..markup import element, render
 from ..numbers import whole
-from ..objects import encryption_asked, reply_of
+from ..objects import encrypt, encryption_asked, reply_of
 from ..request import Request, decoded_md5
-from . import checks, finished, uploads
+from . import checks, claims, finished, uploads
 from .awaited import Awaited
-from .names import SUFFIX, Upload
+from .names import Upload
 
 _RANGE = re.compile(r"bytes=(\d{1,19})-(\d{1,19})\Z", re.ASCII)
 _UNMEANT: Mapping[str, str | None] = dict.fromkeys(
@@ -41,15 +41,23 @@ def put(request: Request) -> Answer:
     if request.header("x-amz-copy-source") is not None:
         return _copied(request, upload, number, marker)
     checks.require_same(request, marker)
-    wished = encryption_asked(request)
-    md5 = request.header("Content-MD5")
-    headers = {**_UNMEANT, "Etag": None if md5 is None else decoded_md5(md5).hex()}
+    key = customer_parts.required(request.environ, marker)
+    wished = encryption_asked(request) if key is None else key.headers()
+    text = request.header("Content-MD5")
+    md5 = None if text is None else decoded_md5(text)
+    headers = {
+        **_UNMEANT,
+        uploads.MARK: upload.upload_id,
+        "Etag": None if md5 is None or key is not None else md5.hex(),
+    }
     has_checksum = checksums.keep(request.environ)
     environ = request.environ
     metadata.drop_spent(environ)
     environ["wsgi.input"] = Awaited(
-        environ["wsgi.input"], environ.get("CONTENT_LENGTH"), lambda: uploads.find(request, upload)
+        environ["wsgi.input"], environ.get("CONTENT_LENGTH"), lambda: _require_open(request, upload)
     )
+    if key is not None:
+        headers[customer_keys.SEALED] = encrypt(environ, key, md5)
     reply = reply_of(request.passed(bucket=upload.container, key=upload.part(number), headers=headers))
     _require(request, upload, reply)
     _require_wanted(request, upload, number)
@@ -84,6 +92,13 @@ def _require(request: Request, upload: Upload, reply: Reply) -> None:
     if not reply.is_good:
         raise uploads.refusal(request, reply)
     reply.read()
+
+
+def _require_open(request: Request, upload: Upload) -> None:
+    """Raise where an upload has ended, or somebody is ending it: what he has looked at must not change."""
+    if claims.is_held(request, upload):
+        raise S3Error("ServiceUnavailable")
+    uploads.find(request, upload)
 
 
 def _require_wanted(request: Request, upload: Upload, number: int) -> None:
@@ -126,6 +141,7 @@ def copy_range(text: str) -> _Range:
 
 def _copied(request: Request, upload: Upload, number: int, marker: Mapping[str, str]) -> Answer:
     """Copy a part from an object."""
+    key = customer_parts.required(request.environ, marker)
     text = request.header("x-amz-copy-source-range")
     wanted = None if text is None else copy_range(text)
     algorithm = checks.algorithm_of(marker)
@@ -133,7 +149,8 @@ def _copied(request: Request, upload: Upload, number: int, marker: Mapping[str, 
     reply = opened(request, source_of(request), {} if wanted is None else {"Range": wanted.header})
     try:
         length = _length(reply, wanted)
-        stored = _write(request, upload.part(number), SourceBody(reply.body, length), length, checksum)
+        body = SourceBody(reply.body, length)
+        stored = _write(request, upload, number, _Copied(body, length, checksum, key))
     finally:
         reply.close()
     _require(request, upload, stored)
@@ -146,19 +163,42 @@ def _copied(request: Request, upload: Upload, number: int, marker: Mapping[str, 
     )
     version_id = reply.headers.get("x-object-version-id")
     said = {} if version_id is None else {"x-amz-copy-source-version-id": version_id}
+    if key is not None:
+        said.update(key.headers())
     return Answer(200, {**uploads.XML, **said}, render(document))
 
 
-def _write(
-    request: Request, part: str, body: SourceBody, length: int, checksum: checksums.Sum | None
-) -> Reply:
+@dataclass(frozen=True, slots=True)
+class _Copied:
+    """A part that is copied."""
+
+    body: SourceBody
+    length: int
+    checksum: checksums.Sum | None
+    key: customer_keys.CustomerKey | None
+
+
+def _write(request: Request, upload: Upload, number: int, part: _Copied) -> Reply:
     """Store what is copied, with its checksum, which is known behind it."""
-    path = request.path(f"{request.bucket}{SUFFIX}", part)
-    source = body if checksum is None else SummedBody(body, checksum)
-    environ = inner_environ(request.environ, "PUT", path, body=source, length=length)
+    checksum = part.checksum
+    source = Awaited(
+        part.body if checksum is None else SummedBody(part.body, checksum),
+        str(part.length),
+        lambda: _require_open(request, upload),
+    )
+    environ = inner_environ(
+        request.environ,
+        "PUT",
+        request.path(upload.container, upload.part(number)),
+        headers={uploads.MARK: upload.upload_id},
+        body=source,
+        length=part.length,
+    )
     if checksum is not None:
         name = checksum.algorithm.name
         environ[FOOTERS] = lambda footers: footers.update(checksums.headers(name, checksum.base64()))
+    if part.key is not None:
+        environ[customer_keys.SEALED_KEY] = encrypt(environ, part.key, None)
     return call(request.app, environ)
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from .....common.http.answer import Answer
 from ...inner import Reply
-from .. import metadata
+from .. import customer_keys, customer_parts, metadata
 from ..errors import S3Error, from_swift
 from ..markup import element, render
 from ..objects import encryption_asked, kept_headers
@@ -43,7 +43,12 @@ def create(request: Request) -> Answer:
     assert request.key is not None
     upload = Upload(request.bucket, request.key, _new_id())
     headers = _stored(request)
-    wished = encryption_asked(request)
+    key = customer_keys.asked(request.environ)
+    if key is None:
+        wished = encryption_asked(request)
+    else:
+        wished = key.headers()
+        headers[customer_keys.SEALED] = customer_parts.mark(key)
     reply = _begin(request, upload, headers)
     if reply.status == 404:
         _make_container(request, upload)

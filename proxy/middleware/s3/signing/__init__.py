@@ -11,7 +11,9 @@ It does not know what an access key is (access_keys.py), nor what the request as
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Mapping
 
 from .....common.http.wsgi import Environ
 from ...access_keys import Secret, Secrets
@@ -23,10 +25,21 @@ from ..settings import S3Config
 from ..signed import ChunkSigner, Kind, Signed, unsigned_payload
 from . import v2, v4
 
-__all__ = ("ChunkSigner", "Kind", "Secret", "Secrets", "Signed", "check", "judged", "receive")
+__all__ = (
+    "ChunkSigner",
+    "Kind",
+    "Secret",
+    "Secrets",
+    "Signed",
+    "check",
+    "claimed_key",
+    "judged",
+    "receive",
+)
 
 _V4_PARAMETERS = ("X-Amz-Algorithm=", "X-Amz-Credential=", "X-Amz-Signature=")
 _V2_PARAMETER = "AWSAccessKeyId="
+_credential = re.compile(r"Credential=([^,\s]+)").search
 
 
 def check(environ: Environ, secrets: Secrets, config: S3Config) -> Signed:
@@ -58,6 +71,16 @@ def judged(environ: Environ, secrets: Secrets, config: S3Config, *, now: float) 
     if version == 2:
         return v2.check_query(environ, secrets, config, now, _host_bucket(environ, config))
     return Signed(Kind.ANONYMOUS, payload=unsigned_payload(environ))
+
+
+def claimed_key(environ: Environ, query: Mapping[str, str]) -> str | None:
+    """Return the access key that a request names, whether or not its signature holds."""
+    authorization = environ.get("HTTP_AUTHORIZATION") or ""
+    if authorization.startswith("AWS "):
+        return authorization[4:].rpartition(":")[0].strip() or None
+    named = _credential(authorization)
+    credential = named[1] if named is not None else query.get("X-Amz-Credential")
+    return credential.rsplit("/", 4)[0] if credential else query.get("AWSAccessKeyId")
 
 
 def _version_in_query(query: str) -> int:

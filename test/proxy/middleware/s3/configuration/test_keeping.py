@@ -10,7 +10,7 @@ from one_request import Environ, ask
 from s3_requests import request
 
 from apus.common.http.answer import Answer
-from apus.proxy.middleware.s3 import operations
+from apus.proxy.middleware.s3 import at_rest, operations
 from apus.proxy.middleware.s3.configuration import keeping, permissions
 from apus.proxy.middleware.s3.configuration.kinds import ABSENT, EMPTY, KINDS
 from apus.proxy.middleware.s3.errors import S3Error
@@ -24,7 +24,6 @@ GOOD = {
     "ownershipControls": "<Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule>",
     "encryption": "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm>"
     "</ApplyServerSideEncryptionByDefault></Rule>",
-    "notification": "",
     "logging": "",
     "requestPayment": "<Payer>BucketOwner</Payer>",
 }
@@ -32,17 +31,22 @@ BAD = {
     "cors": ("", "MalformedXML"),
     "lifecycle": ("<Odd/>", "MalformedXML"),
     "tagging": ("<TagSet><Tag><Key>a</Key></Tag></TagSet>", "MalformedXML"),
-    "website": ("<RedirectAllRequestsTo><HostName>x</HostName></RedirectAllRequestsTo>", "NotImplemented"),
+    "website": ("<IndexDocument><Suffix>i</Suffix></IndexDocument><RoutingRules/>", "NotImplemented"),
     "publicAccessBlock": ("<BlockPublicAcls>perhaps</BlockPublicAcls>", "MalformedXML"),
     "ownershipControls": ("<Rule><ObjectOwnership>Mine</ObjectOwnership></Rule>", "MalformedXML"),
     "encryption": (
         GOOD["encryption"].replace("AES256", "aws:kms"),
         "NotImplemented",
     ),
-    "notification": ("<QueueConfiguration/>", "NotImplemented"),
-    "logging": ("<LoggingEnabled/>", "NotImplemented"),
+    "logging": ("<LoggingEnabled/>", "MalformedXML"),
     "requestPayment": ("<Payer>Requester</Payer>", "NotImplemented"),
 }
+
+
+@pytest.fixture(autouse=True)
+def _encrypting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store encrypts what it stores."""
+    monkeypatch.setattr(at_rest, "is_encrypting", lambda: True)
 
 
 def owner(environ: Environ) -> Answer | None:
@@ -85,7 +89,7 @@ def test_every_kind_is_tried_here() -> None:
 
 
 @pytest.mark.parametrize("word", GOOD)
-def test_what_was_put_is_got(word: str) -> None:
+def test_what_was_put_is_got(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the namespace, and until it is deleted."""
     world = World()
     assert world.put(word, GOOD[word]).status == KINDS[word].put_status
@@ -96,6 +100,7 @@ def test_what_was_put_is_got(word: str) -> None:
     assert b'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"' in answer.body
     if KINDS[word].may_delete:
         assert world.do("DELETE", word).status == 204
+        monkeypatch.setattr(at_rest, "is_encrypting", lambda: False)
         assert world.code("GET", word) == KINDS[word].missing
 
 
@@ -184,3 +189,15 @@ def test_operations_of_this_package_are_served() -> None:
     """Each is in the filter's table."""
     assert keeping.OPERATIONS.items() <= dict(operations.OPERATIONS).items()
     assert permissions.OPERATIONS.items() <= dict(operations.OPERATIONS).items()
+
+
+def test_a_bucket_cannot_ask_for_what_the_store_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the store encrypts, all buckets are encrypted; where it doesn't, none can be."""
+    world = World()
+    answer = world.do("GET", "encryption")
+    assert isinstance(answer.body, bytes)
+    assert b"<SSEAlgorithm>AES256</SSEAlgorithm>" in answer.body
+    monkeypatch.setattr(at_rest, "is_encrypting", lambda: False)
+    root = KINDS["encryption"].root
+    body = f"<{root}>{GOOD['encryption']}</{root}>".encode()
+    assert world.code("PUT", "encryption", body) == "NotImplemented"
