@@ -20,7 +20,7 @@ from ....common.http.wsgi import Environ, WSGIApp, to_wsgi
 from ...info import ContainerInfo, get_container_info
 from .. import inner
 from ..access_keys import KNOWN_CALLER, Secret
-from . import xml
+from . import checksums, xml
 from .errors import S3Error
 from .settings import S3Config
 
@@ -160,11 +160,19 @@ class Request:
                 raise S3Error("MaxMessageLengthExceeded", f"The body is longer than {bytes_max} bytes.")
         body = b"".join(pieces)
         expected = self.header("Content-MD5")
-        if expected is not None and not hmac.compare_digest(
-            decoded_md5(expected), hashlib.md5(body, usedforsecurity=False).digest()
-        ):
-            raise S3Error("BadDigest")
+        if expected is not None:
+            digest = hashlib.md5(body, usedforsecurity=False).digest()
+            if not hmac.compare_digest(decoded_md5(expected), digest):
+                found = base64.b64encode(digest).decode()
+                raise S3Error("BadDigest", ExpectedDigest=expected, CalculatedDigest=found)
         return body
+
+    def require_sum(self) -> None:
+        """Refuse a document of which nobody can tell whether it came as it was sent."""
+        if self.header("Content-MD5") is None and checksums.RECEIVED not in self.environ:
+            raise S3Error(
+                "InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"
+            )
 
     def xml(self, root: str, bytes_max: int = xml.BYTES_MAX) -> xml.Node:
         """Return the document that is the body."""
