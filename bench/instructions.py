@@ -28,6 +28,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "test" / "suppor
 
 from clusters import AllInOne, all_in_one
 from processes import kill_and_wait
+from store import KEYS
 
 from apus.common import gathered_rows
+
+from .signature import Signer
 
 BUDGET = Path(__file__).with_name("budget.json")
 SLACK = 1.15  # Hash seeds, memory layout and minor releases of libraries moved counts by up to 6 %.
@@ -297,6 +301,17 @@ def _proxy(cluster: AllInOne) -> Subject:
 
         return request
 
+    signer = Signer("count", "test:tester", KEYS["test:tester"])
+
+    def sign(method: str, body: bytes = b"") -> Callable[[int], bytes]:
+        def request(number: int) -> bytes:
+            path = f"/count/signed-{number}"
+            own = f"{number:08}".encode() + body[8:] if body else b""
+            signed = signer.lines(method, path, sha256(own).hexdigest())
+            return f"{method} {path} HTTP/1.1\r\nHost: count\r\n{signed}{_length(own)}\r\n".encode() + own
+
+        return request
+
     return Subject(
         "proxy-server",
         "apus.bin.proxy_server",
@@ -305,6 +320,8 @@ def _proxy(cluster: AllInOne) -> Subject:
             "GET 4 KiB": Exchange(ask("GET"), 200),
             "HEAD": Exchange(ask("HEAD"), 200),
             "DELETE": Exchange(ask("DELETE"), 204),
+            "S3 PUT 4 KiB": Exchange(sign("PUT", BODY), 200),
+            "S3 GET 4 KiB": Exchange(sign("GET"), 200),
         },
         settings=f"info_cache_seconds = {LONG_SECONDS}\n",
     )

@@ -35,26 +35,25 @@ def measure(run: Run) -> Iterator[Reading]:
 
 
 def _round(run: Run, store: ours.Apus, door: str, number: int) -> Iterator[Reading]:
-    endpoint = store.endpoint()
-    container = f"{door}-"
-    for place in range(CONTAINERS):
-        put_container(endpoint, f"{container}{place}")
-    plan = Plan(
-        endpoint,
-        "put",
-        container,
-        CONNECTIONS,
-        SECONDS,
-        1 << 30,
-        operations_min=2 * CONNECTIONS,
-        containers=CONTAINERS,
-        prefix=f"r{number}-",
-        size_bytes=SIZE_BYTES,
-        warm_up=10 + CONNECTIONS,
-        access_key=USER if door == "s3" else "",
-        secret=SECRET,
-    )
     with awake(store):
+        endpoint = store.endpoint()
+        for place in range(CONTAINERS):
+            put_container(endpoint, f"{door}-{place}")
+        plan = Plan(
+            endpoint,
+            "put",
+            f"{door}-",
+            CONNECTIONS,
+            SECONDS,
+            1 << 30,
+            operations_min=2 * CONNECTIONS,
+            containers=CONTAINERS,
+            prefix=f"r{number}-",
+            size_bytes=SIZE_BYTES,
+            warm_up=10 + CONNECTIONS,
+            access_key=USER if door == "s3" else "",
+            secret=SECRET,
+        )
         for operation in ("put", "get"):
             run.tell(f"{door}: {operation} of 4 KiB")
             outcome, reading = window(
