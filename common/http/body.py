@@ -12,10 +12,12 @@ Nothing here knows which side of the connection it is on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from .chunks import Chunks
+from .errors import BadFraming
 from .wire import PIECE_BYTES
 
 RECEIVE_BYTES_MAX = 1 << 18  # A socket rarely holds more, and memory is taken for all that is asked for.
@@ -40,6 +42,38 @@ class Source(Protocol):
     @property
     def broken(self) -> bool:
         """Whether nothing more can be expected from it."""
+
+
+class NothingYet(Exception):
+    """Nothing has come within the time that was given."""
+
+
+class HastySource:
+    """A source of which nothing is taken but what comes within so many seconds."""
+
+    __slots__ = ("_deadline", "_receive", "broken", "continue_due")
+
+    def __init__(self, receive: Callable[[int, float], bytes], seconds: float) -> None:
+        self._receive = receive
+        self._deadline = time.monotonic() + seconds
+        self.broken = self.continue_due = False
+
+    def receive(self, size: int) -> bytes:
+        """Return the next bytes, or raise NothingYet."""
+        data = self._receive(size, max(0.0, self._deadline - time.monotonic()))
+        if not data:
+            raise NothingYet
+        return data
+
+    def receive_into(self, view: memoryview) -> int:
+        """Put the next bytes into the view, or raise NothingYet."""
+        data = self.receive(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def ends(self) -> bool:
+        """Nobody is asked that in haste."""
+        raise AssertionError
 
 
 class Body:
@@ -182,6 +216,24 @@ class Body:
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.readline, b"")
+
+    def skip_soon(self, limit: int, seconds: float) -> None:
+        """Skip what is missing, if that is short and comes at once; what does not stays to be read."""
+        source = self._source
+        within = getattr(source, "receive_within", None)  # Only a client's is worth it.
+        if within is None or self.finished or not self._may_end(limit):
+            return
+        self._source = HastySource(within, seconds)
+        try:
+            self.drain(limit)
+        except (NothingYet, BadFraming):
+            pass
+        finally:
+            self._source = source
+
+    def _may_end(self, limit: int) -> bool:
+        source = self._source
+        return not source.continue_due and not source.broken and (self.missing or 0) <= limit
 
     def drain(self, limit: int) -> bool:
         """Skip the rest of the body; return False when it is longer than `limit`, the rest being unread."""

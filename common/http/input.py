@@ -77,6 +77,18 @@ class ClientSource:
             raise ClientDisconnect("the client ended the connection in the middle of a body")
         return count
 
+    def receive_within(self, size: int, seconds: float) -> bytes:
+        """Return the next bytes of the body; none when none come so soon, or at all."""
+        try:
+            data = self._wire.receive(size, seconds)
+        except WireTimeout:
+            return b""
+        except OSError:
+            self.broken = True
+            return b""
+        self.broken = not data
+        return data
+
     def ends(self) -> bool:
         """No request ends with its connection."""
         raise AssertionError

@@ -193,8 +193,10 @@ class Reply:
         """Settle the framing and return the head of any answer."""
         assert self._status is not None, "the application sent a body before it called start_response"
         body = self._request_body
-        if self.keep and body is not NO_BODY and not body.is_skippable(self._config.drain_bytes_max):
-            self.keep = False
+        if self.keep and body is not NO_BODY:
+            # A proxy before us closes a connection on which an answer overtakes the end of its request.
+            body.skip_soon(self._config.drain_bytes_max, self._config.drain_seconds)
+            self.keep = body.is_skippable(self._config.drain_bytes_max)
         length = None
         lines = self._lines = [f"HTTP/1.1 {self._status}\r\n"]
         dated = False

@@ -19,6 +19,7 @@ class ServerConfig:
     connections_max: int = 1024
     headers_max: int = HEADERS_MAX
     drain_bytes_max: int = 65536  # An unread body up to this is skipped; behind a longer one we close.
+    drain_seconds: float = 0.1  # So long an answer waits for the rest of such a body that is on its way.
     linger_seconds: float = 2.0
     linger_bytes_max: int = 16 << 20
 

@@ -69,8 +69,6 @@ class S3:
         except S3Error as error:
             code = error.code
             answer = error.answer(environ.get("swift.trans_id", ""), from_wsgi(resource))
-            if "HTTP_EXPECT" in environ:  # Nobody knows whether a body comes that was not asked for.
-                answer.headers["Connection"] = "close"
             stranger = self._of_stranger(environ) if request is None else None
             if stranger is not None:
                 known = self._access_log.of_s3(stranger)

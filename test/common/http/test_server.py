@@ -447,12 +447,39 @@ class TestUnreadBodies:
             assert (answer.body, answer.headers["connection"]) == (b"hello", "close")
             assert raw.ends()
 
-    def test_trap_2_chunked_bodies_left_unread_end_the_connection(self) -> None:
-        """Where they end is not known."""
+    def test_trap_2_chunked_bodies_that_are_all_there_are_skipped(self) -> None:
+        """The next request is found behind the last chunk, though nobody has said where that is."""
+        head, body = b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"5\r\nhello\r\n0\r\n\r\n"
         with serving(hello) as served, served.raw() as raw:
-            raw.send(b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" + GET)
-            assert raw.answer().headers["connection"] == "close"
+            raw.send(head + body + GET)
+            assert [raw.answer().status, raw.answer().status] == [200, 200]
+            raw.send(head, body, GET)
+            assert [raw.answer().status, raw.answer().status] == [200, 200]
+
+    @pytest.mark.parametrize("rest", [b"5\r\nhello\r\n", b"5\r\nhello\r\n0\r\n", b"5\r\nhe", b"x\r\n"])
+    def test_trap_2_chunked_bodies_that_do_not_end_end_the_connection(self, rest: bytes) -> None:
+        """Where they would end is not known; the answer does not wait for that."""
+        with serving(hello) as served, served.raw() as raw:
+            raw.send(b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + rest)
+            answer = raw.answer()
+            assert (answer.body, answer.headers["connection"]) == (b"hello", "close")
             assert raw.ends()
+
+    def test_trap_2_an_answer_follows_the_body_that_is_on_its_way(self) -> None:
+        """Proxies close the connection of a client whose answer has overtaken the end of its request."""
+        moments: list[str] = []
+
+        def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+            moments.append("asked")
+            return hello(environ, start_response)
+
+        with serving(app) as served, served.raw() as raw:
+            raw.send(put(b"b" * 50)[:-50])
+            while not moments:
+                concurrency.sleep(0.001)
+            assert raw.is_silent(0.01)
+            raw.send(b"b" * 50 + GET)
+            assert [raw.answer().headers.get("connection"), raw.answer().status] == [None, 200]
 
     def test_the_rest_of_one_is_skipped(self) -> None:
         """An application that reads half of the body does no harm."""
