@@ -14,14 +14,15 @@ import base64
 import binascii
 import zlib
 from collections.abc import Mapping
-from functools import lru_cache
+
+from .text_memory import remembered
 
 PREFIX = "X-Container-Sysmeta-S3api-"
 _INFO_PREFIX = "s3api-"
 PIECE_MAX = 6000  # A header line has 8192 bytes at most.
 PIECES_MAX = 16
 TEXT_BYTES_MAX = 1 << 20  # AWS's longest document is a lifecycle of 1000 rules.
-_REMEMBERED = 1024
+_CHARACTERS_MAX = 8 << 20  # As they are kept: compressed, most to a tenth.
 
 
 class TooLong(ValueError):
@@ -75,7 +76,7 @@ def unpacked(name: str, kept: Mapping[str, str]) -> str | None:
     return _text(first, *(kept.get(f"{_INFO_PREFIX}{name}-{at}", "") for at in range(1, int(count))))
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@remembered(_CHARACTERS_MAX)
 def _text(first: str, *more: str) -> str:
     _, checksum, piece = [*first.split(":", 2), "", ""][:3]
     try:

@@ -2,16 +2,17 @@
 
     arn:aws:s3:::b/*.jpg ──split at the stars──▶ pieces, each looked for behind the one before ──▶ True, False
 
-A whole pattern is never made a regular expression: who writes a policy could have it take exponential time. Each
-piece is found by the string's own search, as policies are matched with every request for a bucket. Pure.
+A whole pattern is never made a regular expression: who writes a policy could have it take exponential time.
+Each piece is found by the string's own search, as policies are matched with every request for a bucket. Pure.
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
-_REMEMBERED = 1024  # Pieces per process.
+from .text_memory import remembered
+
+_CHARACTERS_MAX = 1 << 18  # Of pieces with question marks, per process.
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -39,6 +40,6 @@ def _found(piece: str, text: str, start: int, end: int) -> int:
     return -1 if found is None else found.start()
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@remembered(_CHARACTERS_MAX)
 def _searching(piece: str) -> re.Pattern[str]:
     return re.compile(".".join(map(re.escape, piece.split("?"))), re.DOTALL)

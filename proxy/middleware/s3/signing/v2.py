@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from .....common.http.wsgi import Environ, from_wsgi, to_wsgi
 from ...access_keys import Secret, Secrets
 from ..errors import S3Error
+from ..numbers import whole
 from ..settings import S3Config
 from ..signed import Kind, Signed, unsigned_payload
 from .canonical import raw_path, trimmed
@@ -66,7 +67,7 @@ SIGNED_PARAMETERS = frozenset(
         "website",
     )
 )
-_EXPIRES_DIGITS_MAX = 12
+_EXPIRES_MAX = 10**11  # Of which a calendar still knows the year.
 META = "x-amz-meta-"
 SPELLINGS_MAX = 64
 """So many ways to write dashes and underscores are tried where a signature does not fit."""
@@ -128,9 +129,10 @@ def check_query(
     _refuse_unsigned(names)
     values = dict(query)
     access_key, signature, expires = (values[name] for name in PARAMETERS)
-    if not (expires.isascii() and expires.isdigit() and len(expires) <= _EXPIRES_DIGITS_MAX):
+    ends = whole(expires, most=_EXPIRES_MAX)
+    if ends is None:
         raise S3Error("AccessDenied", "Expires must be a number of seconds since 1970.")
-    require_running(0, int(expires), now, skew_seconds_max=config.allowable_clock_skew)
+    require_running(0, ends, now, skew_seconds_max=config.allowable_clock_skew)
     secret = secret_of(access_key, secrets)
     hoist(environ, query)  # boto3 writes into the query what it has signed as headers.
     if values.get("content-type", "").isprintable() and not environ.get("CONTENT_TYPE"):

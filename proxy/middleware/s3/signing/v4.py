@@ -21,8 +21,10 @@ from urllib.parse import parse_qsl
 from .....common.http.wsgi import Environ, from_wsgi, to_wsgi
 from ...access_keys import Secret, Secrets
 from ..errors import S3Error
+from ..numbers import whole
 from ..settings import S3Config
 from ..signed import (
+    OF_NOTHING,
     STREAMING_SIGNED,
     STREAMING_SIGNED_TRAILER,
     UNSIGNED,
@@ -42,7 +44,8 @@ REGIONS = frozenset(("us-east-1", "US", ""))
 """What clients say by default, and s3cmd before it has asked: always taken."""
 _NEED_NOT_BE_SIGNED = frozenset(("HTTP_X_AMZ_CF_ID", "HTTP_X_AMZ_CONTENT_SHA256", "HTTP_X_AMZ_DATE"))
 """CloudFront's own; and two that a signature covers elsewhere, or that allow a URL's holder nothing more."""
-_NOTHING = hashlib.sha256().hexdigest()
+KNOWN_CLAIM_MAX = 700
+"""Characters of a claim that is remembered: else who has no key could fill the memory with names."""
 _PARAMETER = re.compile(r"\s*(Credential|SignedHeaders|Signature)\s*=\s*([^,]*?)\s*")
 _QUERY_NAMES = {
     name: f"X-Amz-{name}"
@@ -146,13 +149,14 @@ def check_header(environ: Environ, secrets: Secrets, config: S3Config, now: floa
     code = "AuthorizationHeaderMalformed"
     beginning, mark, signature = environ["HTTP_AUTHORIZATION"].rpartition("Signature=")
     if mark and "," not in signature:
-        claim, signature = _claim(beginning), signature.strip()
+        claim = _known_claim(beginning) if len(beginning) <= KNOWN_CLAIM_MAX else _claim(beginning)
+        signature = signature.strip()
     else:
         claim, signature = _claim_in_any_order(environ["HTTP_AUTHORIZATION"])
     moment = signed_at(environ)
     payload = payload_of(environ)
     if payload is None:
-        raise S3Error("InvalidRequest", "The request lacks the header x-amz-content-sha256.")
+        raise S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
     claim.require(moment, config, code=code)
     require_recent(moment, now, config.allowable_clock_skew)
     secret = secret_of(claim.access_key, secrets)
@@ -177,9 +181,13 @@ def check_header(environ: Environ, secrets: Secrets, config: S3Config, now: floa
     return Signed(Kind.V4_HEADER, claim.access_key, secret, payload, signer)
 
 
-@lru_cache(maxsize=4096)
-def _claim(beginning: str) -> Claim:
+@lru_cache(maxsize=512)
+def _known_claim(beginning: str) -> Claim:
     """Return what stands before the signature, which a client repeats all day."""
+    return _claim(beginning)
+
+
+def _claim(beginning: str) -> Claim:
     return _claim_of({**_parameters(beginning), "Signature": "?"})
 
 
@@ -324,12 +332,13 @@ def _said(query: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def _lasts(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= EXPIRES_SECONDS_MAX):
+    seconds = whole(text, least=1, most=EXPIRES_SECONDS_MAX)
+    if seconds is None:
         raise S3Error(
             "AuthorizationQueryParametersError",
             f"X-Amz-Expires must be between 1 and {EXPIRES_SECONDS_MAX} seconds.",
         )
-    return int(text)
+    return seconds
 
 
 def hoist(environ: Environ, query: list[tuple[str, str]]) -> None:
@@ -387,7 +396,7 @@ class ChainedSigner:
 
     def check_chunk(self, signature: str, sha256: str) -> None:
         """Check a chunk by the SHA-256 of its data, in hexadecimal."""
-        self._check("PAYLOAD", f"{_NOTHING}\n{sha256}", signature)
+        self._check("PAYLOAD", f"{OF_NOTHING}\n{sha256}", signature)
 
     def check_trailer(self, signature: str, lines: bytes) -> None:
         """Check the trailers."""
@@ -399,8 +408,8 @@ class ChainedSigner:
         if not is_same(expected, signature):
             raise S3Error(
                 "SignatureDoesNotMatch",
-                "A signature inside of the body is not the one that was computed for its bytes.",
                 StringToSign=message,
                 SignatureProvided=signature,
+                Hint="A signature inside of the body is not the one that was computed for its bytes.",
             )
         self._before = signature
