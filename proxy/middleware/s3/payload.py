@@ -17,10 +17,10 @@ from ....common.http.wsgi import Environ
 from . import checksums
 from .checksums import Announced, Digest
 from .errors import S3Error
+from .numbers import SIZE_MAX, whole
 from .signed import STREAMING, STREAMING_SIGNED_TRAILER, STREAMING_UNSIGNED, UNSIGNED, Signed
 from .streaming import DecodedBody, Frames
 
-LENGTH_DIGITS_MAX = 18
 _AWS_CHUNKED = "aws-chunked"
 
 
@@ -70,19 +70,19 @@ def _length(environ: Environ) -> int | None:
 
 def _decoded(environ: Environ, signed: Signed, announced: Announced | None) -> DecodedBody:
     """Return the data of a body in chunks, and have the environ say what is true of them."""
-    length = environ.get("HTTP_X_AMZ_DECODED_CONTENT_LENGTH", "").strip()
-    if not (length.isascii() and length.isdigit() and len(length) <= LENGTH_DIGITS_MAX):
+    length = whole(environ.get("HTTP_X_AMZ_DECODED_CONTENT_LENGTH", "").strip(), most=SIZE_MAX)
+    if length is None:
         raise S3Error("MissingContentLength", "The request lacks the header x-amz-decoded-content-length.")
     names = frozenset((announced.algorithm.header,)) if announced and announced.value is None else frozenset()
     if names and signed.payload not in (STREAMING_UNSIGNED, STREAMING_SIGNED_TRAILER):
         raise S3Error("InvalidRequest", "x-amz-content-sha256 says that there are no trailers.")
     frames = Frames(
-        int(length),
+        length,
         signer=signed.chunk_signer,
         announced=names,
         signs_trailers=signed.payload == STREAMING_SIGNED_TRAILER,
     )
-    environ["CONTENT_LENGTH"] = str(int(length))
+    environ["CONTENT_LENGTH"] = str(length)
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     codings = [
         coding

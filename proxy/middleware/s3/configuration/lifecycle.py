@@ -13,6 +13,7 @@ import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 from ..errors import S3Error
 from ..xml import Node
@@ -137,7 +138,7 @@ def expiration_header(rules: Iterable[Rule], current: Current) -> str | None:
         return None
     moment, rule_id = min(found)
     date = datetime.fromtimestamp(moment, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
-    return f'expiry-date="{date}", rule-id="{rule_id}"'
+    return f'expiry-date="{date}", rule-id="{quote(rule_id)}"'  # As AWS encodes what no header could carry.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,9 +274,9 @@ def _days(node: Node) -> int:
 def _midnight(text: str) -> float:
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError as problem:
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as problem:
         raise malformed("Date must be in ISO 8601") from problem
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if moment.timestamp() % DAY_SECONDS:
         raise S3Error("InvalidArgument", "Date must be at midnight GMT.")
     return moment.timestamp()

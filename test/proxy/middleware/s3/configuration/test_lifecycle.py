@@ -148,6 +148,9 @@ def test_what_an_object_is_told() -> None:
     both = [Rule(id="late", days=5), Rule(id="soon", days=1)]
     said = expiration_header(both, thing())
     assert said == 'expiry-date="Mon, 23 Nov 2026 00:00:00 GMT", rule-id="soon"'
+    odd = expiration_header([Rule(id='a"\r\nX: 日', days=1)], thing())
+    assert odd is not None
+    assert odd.endswith('rule-id="a%22%0D%0AX%3A%20%E6%97%A5"')
 
 
 def test_tags_are_asked_for_only_where_they_matter() -> None:
@@ -170,6 +173,7 @@ REFUSED = {
     rule("<Expiration><Date>20200101</Date><Days>1</Days></Expiration>"): "MalformedXML",
     rule("<Expiration><Date>2026-11-22T01:00:00Z</Date></Expiration>"): "InvalidArgument",
     rule("<Expiration><Date>tomorrow</Date></Expiration>"): "MalformedXML",
+    rule("<Expiration><Date>9999-12-31T23:00:00-01:00</Date></Expiration>"): "MalformedXML",
     rule("<Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition>"): "NotImplemented",
     rule(DAYS_1, "<Filter/><Prefix/>"): "MalformedXML",
     rule(
