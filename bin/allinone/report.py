@@ -81,16 +81,19 @@ def risen(cluster: Cluster, what: Risen, console: Console) -> None:
         )
     console.print(f"\n  endpoint   {layout.endpoint}/auth/v1.0   (auth v1)")
     console.print(f"  user       {user}   key  {key}")
+    console.print(f"  S3         {layout.endpoint}   access key  {user}   secret  {key}")
     console.print("\nTry:")
     for command in _next_commands(layout, user, key):
         console.print(f"  {command}", soft_wrap=True)
 
 
-def _next_commands(layout: Layout, user: str, key: str) -> tuple[str, str, str]:
+def _next_commands(layout: Layout, user: str, key: str) -> tuple[str, ...]:
     credentials = f"ST_AUTH={layout.endpoint}/auth/v1.0 ST_USER={user} ST_KEY={key}"
+    keys = f"AWS_ACCESS_KEY_ID={user} AWS_SECRET_ACCESS_KEY={key}"
     last = f"node{layout.numbers[-1]}"
     return (
         f"export {credentials}",
         ".venv/bin/swift upload documents README.md && .venv/bin/swift list documents --long",
         f"bin/apus-aio kill {last} && .venv/bin/swift download documents README.md --output -",
+        f"{keys} aws --endpoint-url {layout.endpoint} s3 ls s3://documents",
     )
