@@ -20,7 +20,6 @@ from ....common.http.answer import Answer
 from . import metadata, objects, versioning
 from .access_logging.further import Deed, note
 from .configuration import leave
-from .configuration import leave
 from .errors import S3Error, from_swift
 from .numbers import SIZE_MAX, whole
 from .request import Request

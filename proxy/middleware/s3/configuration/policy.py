@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from .policy_conditions import KEYS, Condition, Facts, Unknown, conditions_of
 from .text_memory import remembered
-from .text_memory import remembered
 from .wildcards import matches
 
 BYTES_MAX = 20 * 1024  # AWS's bound.
