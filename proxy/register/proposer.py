@@ -120,6 +120,7 @@ class Proposal:
     ) -> None:
         self._change = change
         self._quorum = quorum(replicas)
+        self._quorum_beside_newcomer = quorum(max(1, replicas - 1))
         self._now_ticks = now_ticks
         self._highest = NO_BALLOT
         self._oldest: Timestamp | None = None
@@ -178,10 +179,19 @@ class Proposal:
         return [promise for promise in promises if not is_newcomer(promise.since, self._oldest, now)]
 
     def _is_majority(self, promises: Sequence[Promise]) -> bool:
-        return len(self._voters(promises)) >= self._quorum
+        voters = self._voters(promises)
+        return len(voters) >= self._needed(promises, voters)
 
     def _is_chosen(self, state: Version, promises: Sequence[Promise]) -> bool:
-        return is_chosen(state, self._voters(promises), quorum=self._quorum)
+        voters = self._voters(promises)
+        return is_chosen(state, voters, quorum=self._needed(promises, voters))
+
+    def _needed(self, promises: Sequence[Promise], voters: Sequence[Promise]) -> int:
+        """Return how many decide: beside one that has no vote, a majority of the others.
+
+        Where replicas are even that is one fewer, and still some of any majority that there was before it.
+        """
+        return self._quorum if len(voters) == len(promises) else self._quorum_beside_newcomer
 
     def _glance(self) -> Generator[Ask, Heard, Outcome | None]:
         """Return the refusal that a state which is chosen already means; None where there is more to do.

@@ -26,8 +26,8 @@ def test_every_history_is_linearizable(seed: int, replicas: int) -> None:
     """Of racing writers one wins, whoever dies, is cut off, comes late, loses a disk or is moved by the ring."""
     world = life(seed, replicas=replicas)
     told = [each.told for each in world.history]
-    # Of one or two primaries none may fail, nor of four while one is new: a life may pass without anything done.
-    assert Told.DONE in told or replicas not in (3, 5), f"seed {seed}: nothing was ever done"
+    # Of one or two primaries none may fail: then a life may pass in which nothing could be done.
+    assert Told.DONE in told or replicas < 3, f"seed {seed}: nothing was ever done"
     assert explained(world.history, world.initial), f"seed {seed}, {replicas} replicas: {world.history}"
 
 

@@ -154,7 +154,7 @@ class RegisterWorld:
         for _ in range(span // SECOND // 2 if self._has_faults else 0):
             fault = self.chance.choice((self._outage, self._partition, self._death, self._damage))
             self.clock.after(self.chance.randrange(span), fault)
-        if self._has_faults and len(self.devices) > 2:
+        if self._has_faults and len(self.devices) > 1:
             self.clock.after(self.chance.randrange(span), self.chance.choice((self._wipe, self._move)))
         for _ in range(span // SECOND):
             self.clock.after(self.chance.randrange(span), self._replicate)

@@ -39,10 +39,11 @@ def told(
     etag: str | None = "new",
     *,
     seen: Sequence[Promise] = (),
+    replicas: int = 3,
 ) -> tuple[list[Ask], Outcome]:
     """Return what a proposal asks when it hears these answers, and its outcome; looks see nothing new, or `seen`."""
     change = Change("me", condition.holds, etag)
-    steps = Proposal(change, replicas=3, now_ticks=lambda: NOW).steps()
+    steps = Proposal(change, replicas=replicas, now_ticks=lambda: NOW).steps()
     asked = [next(steps)]
     try:
         for heard in script:
@@ -135,6 +136,15 @@ def test_a_newcomer_has_no_vote_beside_who_was_there_before() -> None:
     asked, outcome = told([[yes(), yes()], *[[yes(), new]] * 20])
     assert Commit not in [type(each) for each in asked]
     assert outcome.verdict is Verdict.UNSETTLED
+
+
+@pytest.mark.parametrize(("replicas", "others"), [(2, 1), (3, 2), (4, 2), (5, 3)])
+def test_beside_a_newcomer_a_majority_of_the_others_decides(replicas: int, others: int) -> None:
+    """They have a device in common with every majority that there was before."""
+    heard = [*[yes()] * others, yes(since=LATE)]
+    shown = [True] * replicas
+    assert told([heard, heard, shown], replicas=replicas)[1].verdict is Verdict.DONE
+    assert told([heard[1:]], replicas=replicas)[1].verdict is Verdict.UNSETTLED
 
 
 def test_where_all_are_new_nobody_has_decided_anything() -> None:
