@@ -32,7 +32,8 @@ RECEIVED = "apus.s3_checksum"
 """Where an environ keeps what was announced of its body."""
 STORED = "x-object-sysmeta-s3api-checksum-"
 _HEADER = "x-amz-checksum-"
-_NO_VALUES = frozenset(("algorithm", "type", "mode"))
+_ANY = "HTTP_X_AMZ_CHECKSUM_"
+_NO_VALUES = frozenset(("ALGORITHM", "TYPE", "MODE"))
 _composite = re.compile(r"(.+)-(\d{1,5})").fullmatch
 _Crc = Callable[[int, Any], int]
 
@@ -88,7 +89,9 @@ class Algorithm:
             raw = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
             return None
-        return raw if len(raw) == self.size else None
+        if len(raw) != self.size or base64.b64encode(raw).decode("ascii") != text:
+            return None  # Bits that mean nothing would be lost, and another text told of the object.
+        return raw
 
 
 def _crc32(crc: int, data: Any) -> int:
@@ -107,6 +110,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         _crc_algorithm("CRC64NVME", 8, crc64nvme.extend, crc64nvme.POLYNOMIAL),
         Algorithm("SHA1", 20, lambda: hashlib.sha1(usedforsecurity=False)),
         Algorithm("SHA256", 32, hashlib.sha256),
+        Algorithm("SHA512", 64, hashlib.sha512),
     )
 }
 _BY_HEADER = {each.header: each for each in ALGORITHMS.values()}
@@ -143,16 +147,14 @@ class Announced:
         """Hold what was announced against the whole body, which has passed."""
         if self.value != self.taken.digest():
             name = self.algorithm.name
-            raise S3Error("BadDigest", f"The {name} that was announced is not the body's.")
+            raise S3Error("BadDigest", f"The {name} you specified did not match the calculated checksum.")
 
     def take_trailer(self, trailers: Mapping[str, str]) -> None:
         """Take the value from where it was announced to be."""
         text = trailers.get(self.algorithm.header, "")
         self.value = self.algorithm.raw(text)
         if self.value is None:
-            raise S3Error(
-                "InvalidRequest", f"The trailer {self.algorithm.header} is no {self.algorithm.name}."
-            )
+            raise S3Error("InvalidRequest", f"Value for {self.algorithm.header} trailing header is invalid.")
 
     @property
     def text(self) -> str:
@@ -169,8 +171,12 @@ def announced(environ: Environ) -> Announced | None:
     """
     found = [(each, environ[key]) for key, each in _KEYS.items() if key in environ]
     trailed = _trailed(environ.get(_TRAILER) or "")
-    if len(found) + len(trailed) > 1:
-        raise S3Error("InvalidRequest", "A body has one checksum, in a header or in a trailer.")
+    if len(found) > 1 or len(trailed) > 1:
+        sentence = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+        raise S3Error("InvalidRequest", sentence)
+    if found and trailed:
+        raise S3Error("InvalidRequest", "Expecting a single x-amz-checksum- header")
+    _require_known(environ)
     _require_wanted(environ, [each for each, _ in found] + trailed)
     if trailed:
         return Announced(trailed[0], None, trailed[0].begin())
@@ -179,14 +185,24 @@ def announced(environ: Environ) -> Announced | None:
     algorithm, text = found[0]
     value = algorithm.raw(text)
     if value is None:
-        raise S3Error("InvalidRequest", f"The value of {algorithm.header} is no {algorithm.name} in base64.")
+        raise S3Error("InvalidRequest", f"Value for {algorithm.header} header is invalid.")
     return Announced(algorithm, value, algorithm.begin())
 
 
+def _require_known(environ: Environ) -> None:
+    """Refuse a checksum of which nobody would see whether it is right."""
+    for key in environ:
+        if key.startswith(_ANY) and key not in _KEYS and key[len(_ANY) :] not in _NO_VALUES:
+            raise S3Error(
+                "InvalidRequest", "The algorithm type you specified in x-amz-checksum- header is invalid."
+            )
+
+
 def _trailed(header: str) -> list[Algorithm]:
-    names = [name.strip().lower() for name in header.split(",") if name.strip()]
+    text = header.strip().rstrip(",")
+    names = [name.strip().lower() for name in text.split(",")] if text else []
     if any(name not in _BY_HEADER for name in names):
-        raise S3Error("InvalidRequest", "x-amz-trailer can announce checksums only.")
+        raise S3Error("InvalidRequest", "The value specified in the x-amz-trailer header is not supported")
     return [_BY_HEADER[name] for name in names]
 
 
@@ -196,11 +212,13 @@ def _require_wanted(environ: Environ, given: Sequence[Algorithm]) -> None:
     if wanted is None:
         return
     algorithm = algorithm_of(wanted)
-    if algorithm not in given:
+    if given and algorithm not in given:
+        raise S3Error("InvalidRequest", "Value for x-amz-sdk-checksum-algorithm header is invalid.")
+    if not given:
         raise S3Error(
             "InvalidRequest",
-            f"x-amz-sdk-checksum-algorithm is {algorithm.name}, but neither the header {algorithm.header} "
-            "nor a trailer of that name is announced.",
+            "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer "
+            "headers were found.",
         )
 
 

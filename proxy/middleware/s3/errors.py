@@ -3,8 +3,8 @@
     S3Error("NoSuchKey", Key="a") ──answer()──▶ 404 and <Error><Code>NoSuchKey</Code>…</Error>
     status of the store's answer ──from_swift()──▶ S3Error
 
-Programs decide by code and status; the sentence is for people. Who raises an error does not need to know
-its status.
+Programs decide by code and status; the sentence is for people, and is Amazon's where there is one, since some
+programs look for it. Who raises an error does not need to know its status.
 """
 
 from __future__ import annotations
@@ -22,83 +22,143 @@ CODES: Mapping[str, tuple[int, str]] = {
     "AccessForbidden": (403, "This is not allowed to pages of this origin."),
     "AuthorizationHeaderMalformed": (400, "The Authorization header cannot be read."),
     "AuthorizationQueryParametersError": (400, "The query parameters of the signature cannot be read."),
-    "BadDigest": (400, "The body is not what its digest says."),
+    "BadDigest": (400, "The Content-MD5 you specified did not match what we received."),
     "BadRequest": (400, "The request is not valid."),
     "BucketAlreadyExists": (409, "A bucket of this name exists already; choose another name."),
-    "BucketAlreadyOwnedByYou": (409, "You have a bucket of this name already."),
-    "BucketNotEmpty": (409, "The bucket is not empty: delete its objects and their versions first."),
-    "ConditionalRequestConflict": (409, "Another write of the same object came first; try again."),
+    "BucketAlreadyOwnedByYou": (
+        409,
+        "Your previous request to create the named bucket succeeded and you already own it.",
+    ),
+    "BucketNotEmpty": (409, "The bucket you tried to delete is not empty"),
+    "ConditionalRequestConflict": (
+        409,
+        "The conditional request cannot succeed due to a conflicting operation against this resource.",
+    ),
     "CredentialsNotSupported": (400, "This request takes no credentials."),
-    "EntityTooLarge": (400, "The upload is larger than an object may be."),
-    "EntityTooSmall": (400, "A part other than the last one is smaller than a part may be."),
-    "ExpiredToken": (400, "The security token has expired."),
+    "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed size"),
+    "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"),
+    "ExpiredToken": (400, "The provided token has expired."),
     "IllegalLocationConstraintException": (400, "This place cannot be asked for here."),
-    "IncompleteBody": (400, "The body is shorter than was announced."),
-    "InternalError": (500, "Something failed inside; try again."),
-    "InvalidAccessKeyId": (403, "Nobody has this access key."),
-    "InvalidArgument": (400, "An argument is not valid."),
-    "InvalidBucketName": (400, "This is no valid name of a bucket."),
+    "IncompleteBody": (
+        400,
+        "You did not provide the number of bytes specified by the Content-Length HTTP header",
+    ),
+    "InternalError": (500, "We encountered an internal error. Please try again."),
+    "InvalidAccessKeyId": (403, "The AWS Access Key Id you provided does not exist in our records."),
+    "InvalidArgument": (400, "Invalid Argument"),
+    "InvalidBucketName": (400, "The specified bucket is not valid."),
     "InvalidBucketState": (409, "The state of the bucket does not allow this."),
-    "InvalidChunkSizeError": (403, "Each chunk but the last must have 8192 bytes or more."),
-    "InvalidDigest": (400, "The Content-MD5 is no MD5 in base64."),
+    "InvalidChunkSizeError": (403, "Only the last chunk is allowed to have a size less than 8192 bytes"),
+    "InvalidDigest": (400, "The Content-MD5 you specified was invalid."),
     "InvalidEncryptionAlgorithmError": (400, "This encryption is not known; AES256 is."),
-    "InvalidLocationConstraint": (400, "There is no such place for buckets."),
-    "InvalidPart": (400, "A part was not found, or its ETag differs from the one given."),
-    "InvalidPartNumber": (416, "The object has no part of this number."),
-    "InvalidPartOrder": (400, "The parts must be listed in ascending order."),
+    "InvalidLocationConstraint": (400, "The specified location-constraint is not valid"),
+    "InvalidPart": (
+        400,
+        (
+            "One or more of the specified parts could not be found.  The part may not have been "
+            "uploaded, or the specified entity tag may not match the part's entity tag."
+        ),
+    ),
+    "InvalidPartNumber": (416, "The requested partnumber is not satisfiable"),
+    "InvalidPartOrder": (
+        400,
+        "The list of parts was not in ascending order. Parts must be ordered by part number.",
+    ),
     "InvalidPolicyDocument": (400, "This is no valid POST policy."),
-    "InvalidRange": (416, "The range lies outside of the object."),
+    "InvalidRange": (416, "The requested range is not satisfiable"),
     "InvalidRequest": (400, "The request is not valid."),
     "InvalidRetentionPeriod": (400, "The period of retention must be a positive number."),
-    "InvalidStorageClass": (400, "There is no such storage class."),
+    "InvalidStorageClass": (400, "The storage class you specified is not valid"),
     "InvalidTag": (400, "A tag is not valid."),
     "InvalidTargetBucketForLogging": (400, "The logs cannot be written to this bucket."),
     "InvalidToken": (400, "The security token is not valid."),
-    "InvalidURI": (400, "The path cannot be read: it must be UTF-8, percent-encoded."),
-    "KeyTooLongError": (400, "The key is longer than 1024 bytes."),
-    "MalformedACLError": (400, "The access control list cannot be read."),
-    "MalformedPOSTRequest": (400, "The form cannot be read: it must be well-formed multipart/form-data."),
+    "InvalidURI": (400, "Couldn't parse the specified URI."),
+    "KeyTooLongError": (400, "Your key is too long"),
+    "MalformedACLError": (
+        400,
+        "The XML you provided was not well-formed or did not validate against our published schema",
+    ),
+    "MalformedPOSTRequest": (400, "The body of your POST request is not well-formed multipart/form-data."),
     "MalformedPolicy": (400, "The policy is not valid."),
-    "MalformedTrailerError": (400, "The trailers after the body cannot be read."),
-    "MalformedXML": (400, "The XML is not well-formed, or not of the form that this request takes."),
+    "MalformedTrailerError": (
+        400,
+        (
+            "The request contained trailing data that was not well-formed or did not conform to our "
+            "published schema."
+        ),
+    ),
+    "MalformedXML": (
+        400,
+        "The XML you provided was not well-formed or did not validate against our published schema",
+    ),
     "MaxMessageLengthExceeded": (400, "The request is too large."),
-    "MetadataTooLarge": (400, "The metadata of the object are larger than they may be."),
-    "MethodNotAllowed": (405, "The resource does not take this method."),
-    "MissingContentLength": (411, "The length of the body must be given."),
-    "MissingRequestBodyError": (400, "The request has no body."),
-    "MissingSecurityHeader": (400, "A header that the request needs is missing."),
-    "NoSuchBucket": (404, "There is no such bucket."),
-    "NoSuchBucketPolicy": (404, "The bucket has no policy."),
-    "NoSuchCORSConfiguration": (404, "The bucket has no CORS configuration."),
+    "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed metadata size"),
+    "MethodNotAllowed": (405, "The specified method is not allowed against this resource."),
+    "MissingContentLength": (411, "You must provide the Content-Length HTTP header."),
+    "MissingRequestBodyError": (400, "Request Body is empty"),
+    "MissingSecurityHeader": (400, "Your request was missing a required header"),
+    "NoSuchBucket": (404, "The specified bucket does not exist"),
+    "NoSuchBucketPolicy": (404, "The bucket policy does not exist"),
+    "NoSuchCORSConfiguration": (404, "The CORS configuration does not exist"),
     "NoSuchConfiguration": (404, "The bucket has no such configuration."),
-    "NoSuchKey": (404, "There is no such key."),
-    "NoSuchLifecycleConfiguration": (404, "The bucket has no lifecycle configuration."),
-    "NoSuchObjectLockConfiguration": (404, "The object has no lock configuration."),
-    "NoSuchPublicAccessBlockConfiguration": (404, "The bucket has no public access block configuration."),
-    "NoSuchTagSet": (404, "The bucket has no tags."),
-    "NoSuchUpload": (404, "There is no such upload: it may have been completed or aborted."),
-    "NoSuchVersion": (404, "There is no such version."),
-    "NoSuchWebsiteConfiguration": (404, "The bucket has no website configuration."),
+    "NoSuchKey": (404, "The specified key does not exist."),
+    "NoSuchLifecycleConfiguration": (404, "The lifecycle configuration does not exist"),
+    "NoSuchObjectLockConfiguration": (404, "The specified object does not have a ObjectLock configuration"),
+    "NoSuchPublicAccessBlockConfiguration": (404, "The public access block configuration was not found"),
+    "NoSuchTagSet": (404, "The TagSet does not exist"),
+    "NoSuchUpload": (
+        404,
+        (
+            "The specified upload does not exist. The upload ID may be invalid, or the upload may have "
+            "been aborted or completed."
+        ),
+    ),
+    "NoSuchVersion": (404, "The specified version does not exist."),
+    "NoSuchWebsiteConfiguration": (404, "The specified bucket does not have a website configuration"),
     "NotImplemented": (501, "This is not implemented."),
     "NotModified": (304, ""),
-    "ObjectLockConfigurationNotFoundError": (404, "The bucket has no object lock configuration."),
+    "ObjectLockConfigurationNotFoundError": (404, "Object Lock configuration does not exist for this bucket"),
     "OperationAborted": (409, "Another request for the same resource is under way; try again."),
-    "OwnershipControlsNotFoundError": (404, "The bucket has no ownership controls."),
+    "OwnershipControlsNotFoundError": (404, "The bucket ownership controls were not found"),
     "PermanentRedirect": (301, "The bucket must be addressed through another endpoint."),
-    "PreconditionFailed": (412, "One of the conditions of the request does not hold."),
-    "ReplicationConfigurationNotFoundError": (404, "The bucket has no replication configuration."),
+    "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold"),
+    "ReplicationConfigurationNotFoundError": (404, "The replication configuration was not found"),
     "RequestHeaderSectionTooLarge": (400, "The headers of the request are too large."),
-    "RequestTimeTooSkewed": (403, "The clock of the client differs too much from the clock of the server."),
+    "RequestTimeTooSkewed": (
+        403,
+        "The difference between the request time and the current time is too large.",
+    ),
     "RequestTimeout": (400, "The body did not arrive in time."),
-    "ServerSideEncryptionConfigurationNotFoundError": (404, "The bucket has no encryption configuration."),
+    "ServerSideEncryptionConfigurationNotFoundError": (
+        404,
+        "The server side encryption configuration was not found",
+    ),
     "ServiceUnavailable": (503, "The store cannot serve this now; try again."),
-    "SignatureDoesNotMatch": (403, "The signature is not the one that was computed for this request."),
-    "SlowDown": (503, "Requests come too fast; try again more slowly."),
-    "TooManyBuckets": (400, "The account has as many buckets as it may have."),
+    "SignatureDoesNotMatch": (
+        403,
+        (
+            "The request signature we calculated does not match the signature you provided. Check your "
+            "key and signing method."
+        ),
+    ),
+    "SlowDown": (503, "Please reduce your request rate."),
+    "TooManyBuckets": (400, "You have attempted to create more buckets than allowed"),
     "UnexpectedContent": (400, "This request takes no body."),
-    "UnresolvableGrantByEmailAddress": (400, "Nobody is known by this address."),
-    "UserKeyMustBeSpecified": (400, "The form must have a field named key."),
-    "XAmzContentSHA256Mismatch": (400, "The body is not what its x-amz-content-sha256 says."),
+    "UnresolvableGrantByEmailAddress": (
+        400,
+        "The e-mail address you provided does not match any account on record.",
+    ),
+    "UserKeyMustBeSpecified": (
+        400,
+        (
+            "The bucket POST must contain the specified field name. If it is specified, please check "
+            "the order of the fields."
+        ),
+    ),
+    "XAmzContentSHA256Mismatch": (
+        400,
+        "The provided 'x-amz-content-sha256' header does not match what was computed.",
+    ),
 }
 """Status and usual sentence of each code; a code that is not here is a mistake of ours."""
 

@@ -18,7 +18,7 @@ from . import checksums
 from .checksums import Announced, Digest
 from .errors import S3Error
 from .numbers import SIZE_MAX, whole
-from .signed import STREAMING, STREAMING_SIGNED_TRAILER, STREAMING_UNSIGNED, UNSIGNED, Signed
+from .signed import OF_NOTHING, STREAMING, STREAMING_SIGNED_TRAILER, STREAMING_UNSIGNED, UNSIGNED, Signed
 from .streaming import DecodedBody, Frames
 
 _AWS_CHUNKED = "aws-chunked"
@@ -34,6 +34,8 @@ def receive(environ: Environ, signed: Signed) -> None:
     if not length and "HTTP_TRANSFER_ENCODING" not in environ:
         if environ["REQUEST_METHOD"] not in ("PUT", "POST"):
             return
+        if signed.payload != UNSIGNED and signed.payload.lower() != OF_NOTHING:
+            raise S3Error("MissingContentLength")
         length = "0"
     announced = None if _is_about_another(environ) else checksums.announced(environ)
     payload = signed.payload
@@ -43,9 +45,7 @@ def receive(environ: Environ, signed: Signed) -> None:
         return
     else:
         if announced is not None and announced.value is None:
-            raise S3Error(
-                "InvalidRequest", "A checksum behind the body needs a body in chunks of aws-chunked."
-            )
+            raise S3Error("MalformedTrailerError", Hint="Only a body in chunks of aws-chunked has trailers.")
         source = environ["wsgi.input"]
     expected = None if payload == UNSIGNED or payload in STREAMING else payload
     body = CheckedBody(source, _length(environ), sha256=expected, announced=announced)
@@ -72,7 +72,7 @@ def _decoded(environ: Environ, signed: Signed, announced: Announced | None) -> D
     """Return the data of a body in chunks, and have the environ say what is true of them."""
     length = whole(environ.get("HTTP_X_AMZ_DECODED_CONTENT_LENGTH", "").strip(), most=SIZE_MAX)
     if length is None:
-        raise S3Error("MissingContentLength", "The request lacks the header x-amz-decoded-content-length.")
+        raise S3Error("MissingContentLength", Hint="The request lacks x-amz-decoded-content-length.")
     names = frozenset((announced.algorithm.header,)) if announced and announced.value is None else frozenset()
     if names and signed.payload not in (STREAMING_UNSIGNED, STREAMING_SIGNED_TRAILER):
         raise S3Error("InvalidRequest", "x-amz-content-sha256 says that there are no trailers.")
@@ -90,7 +90,7 @@ def _decoded(environ: Environ, signed: Signed, announced: Announced | None) -> D
         if coding and coding.lower() != _AWS_CHUNKED
     ]
     if codings:
-        environ["HTTP_CONTENT_ENCODING"] = ",".join(codings)
+        environ["HTTP_CONTENT_ENCODING"] = ", ".join(codings)
     return DecodedBody(environ["wsgi.input"], frames)
 
 
@@ -180,7 +180,7 @@ class CheckedBody:
         decoded = self._source if isinstance(self._source, DecodedBody) else None
         if decoded is not None:
             decoded.finish()
-        if self._sha256 is not None and self._taken.hexdigest() != self._sha256:
+        if self._sha256 is not None and self._taken.hexdigest() != self._sha256.lower():
             raise S3Error(
                 "XAmzContentSHA256Mismatch",
                 ClientComputedContentSHA256=self._sha256,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -12,6 +13,8 @@ from ..access_keys import Secret
 from .errors import S3Error
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
+OF_NOTHING = hashlib.sha256().hexdigest()
+"""Said of an empty body."""
 STREAMING_UNSIGNED = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 STREAMING_SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 STREAMING_SIGNED_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
@@ -52,7 +55,10 @@ class Signed:
     secret: Secret | None = None
     """What belongs to that key."""
     payload: str = UNSIGNED
-    """What was said of the body: its SHA-256 in hexadecimal, UNSIGNED or one of STREAMING."""
+    """What was said of the body: its SHA-256 in hexadecimal, UNSIGNED or one of STREAMING.
+
+    Where the signature does not cover it, it may be anything: no body is that.
+    """
     chunk_signer: ChunkSigner | None = None
     """There where chunks of the body are signed."""
 
@@ -67,13 +73,12 @@ def payload_of(environ: Environ) -> str | None:
     if said is None or said == UNSIGNED or said in STREAMING:
         return said
     if _is_sha256(said):
-        return said.lower()
+        return said
     if said.startswith(_ASYMMETRIC):
         raise S3Error("NotImplemented", "Signatures of version 4A are not known here; use AWS4-HMAC-SHA256.")
     raise S3Error(
         "InvalidArgument",
-        f"x-amz-content-sha256 must be the body's SHA-256 in hexadecimal, {UNSIGNED}, or one of "
-        f"{', '.join(sorted(STREAMING))}.",
+        f"x-amz-content-sha256 must be {', '.join((UNSIGNED, *sorted(STREAMING)))} or a valid sha256 value.",
         ArgumentName="x-amz-content-sha256",
         ArgumentValue=said,
     )
@@ -85,7 +90,7 @@ def unsigned_payload(environ: Environ) -> str:
     Raises:
         S3Error: where the body is said to have signed chunks nevertheless.
     """
-    payload = payload_of(environ) or UNSIGNED
+    payload: str = environ.get(_PAYLOAD) or UNSIGNED
     if payload in (STREAMING_SIGNED, STREAMING_SIGNED_TRAILER):
         raise S3Error("InvalidRequest", "Signed chunks need a signature of version 4 in a header.")
     return payload

@@ -27,7 +27,9 @@ CHUNK_BYTES_MIN = 8192
 LINE_BYTES_MAX = 1024
 TRAILERS_MAX = 8
 TRAILER_SIGNATURE = "x-amz-trailer-signature"
-_is_size_line = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;chunk-signature=([0-9a-f]{64}))?").fullmatch
+_is_size_line = re.compile(
+    rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[ \t]*chunk-signature[ \t]*=[ \t]*([0-9a-f]{64})[ \t]*)?"
+).fullmatch
 _is_trailer = re.compile(rb"([!#-'*+.0-9A-Z^-z|~-]{1,64})[ \t]*:[ \t]*([\x21-\x7e]{0,512})[ \t]*").fullmatch
 
 
@@ -41,6 +43,11 @@ class Phase(Enum):
     DONE = 4
 
 
+def _broken(hint: str) -> S3Error:
+    """Return the refusal of frames that cannot be read on."""
+    return S3Error("IncompleteBody", "The request body terminated unexpectedly", Hint=hint)
+
+
 class Frames:
     """The reader's place in one such body."""
 
@@ -49,8 +56,10 @@ class Frames:
         "_at",
         "_buffer",
         "_chunk_bytes",
+        "_chunks",
         "_hash",
         "_left",
+        "_length",
         "_lines",
         "_phase",
         "_room",
@@ -74,9 +83,11 @@ class Frames:
         self._buffer = b""
         self._at = 0  # What is before it has been read.
         self._phase = Phase.SIZE
-        self._left = length  # Of the data.
+        self._length = length  # Of the data.
+        self._left = length
         self._room = 0  # Of the chunk.
         self._chunk_bytes = CHUNK_BYTES_MIN
+        self._chunks = 1  # As AWS counts them in its errors.
         self._hash = hashlib.sha256()
         self._signature = ""
         self._lines = b""
@@ -103,7 +114,7 @@ class Frames:
             self._end()
             return
         if self._phase is Phase.DONE:
-            raise S3Error("IncompleteBody", "There are bytes behind the end of the body.")
+            raise _broken("There are bytes behind the end of the body.")
         self._buffer = self._buffer[self._at :] + data if self._at < len(self._buffer) else data
         self._at = 0
 
@@ -120,7 +131,7 @@ class Frames:
             if not self._step():
                 return None
         if self._at < len(self._buffer):
-            raise S3Error("IncompleteBody", "There are bytes behind the end of the body.")
+            raise _broken("There are bytes behind the end of the body.")
         return b""
 
     def _take_data(self, limit: int) -> bytes | None:
@@ -144,12 +155,12 @@ class Frames:
         """Read one line of the frames, if it is complete."""
         end = self._buffer.find(b"\n", self._at) + 1
         if (end or len(self._buffer)) - self._at > LINE_BYTES_MAX:
-            raise S3Error("IncompleteBody", "A line between the chunks is too long.")
+            raise _broken("A line between the chunks is too long.")
         if not end:
             return False
         line, self._at = self._buffer[self._at : end], end
         if not line.endswith(b"\r\n"):
-            raise S3Error("IncompleteBody", "A line between the chunks ends without a carriage return.")
+            raise _broken("A line between the chunks ends without a carriage return.")
         self._read_line(line[:-2])
         return True
 
@@ -159,21 +170,21 @@ class Frames:
         elif self._phase is Phase.SIZE:
             self._begin_chunk(line)
         elif line:
-            raise S3Error("IncompleteBody", "A chunk is longer than its size.")
+            raise _broken("A chunk is longer than its size.")
         else:
             self._phase = Phase.SIZE
 
     def _begin_chunk(self, line: bytes) -> None:
         match = _is_size_line(line)
         if match is None or (self._signer is not None and match[2] is None):
-            raise S3Error("IncompleteBody", "A chunk begins without its size, or without its signature.")
+            raise _broken("A chunk begins without its size, or without its signature.")
         size = int(match[1], 16)
         if size and self._chunk_bytes < CHUNK_BYTES_MIN:
-            raise S3Error("InvalidChunkSizeError", BadChunkSize=self._chunk_bytes)
+            raise S3Error("InvalidChunkSizeError", Chunk=self._chunks, BadChunkSize=self._chunk_bytes)
         if size > self._left or (not size and self._left):
-            raise S3Error(
-                "IncompleteBody", "The chunks are not as long as x-amz-decoded-content-length says."
-            )
+            provided = self._length - self._left + size
+            raise S3Error("IncompleteBody", NumberBytesExpected=self._length, NumberBytesProvided=provided)
+        self._chunks += 1
         self._chunk_bytes = self._room = size
         self._signature = (match[2] or b"").decode("ascii")
         self._phase = Phase.DATA
@@ -191,7 +202,7 @@ class Frames:
         name, value = match[1].decode("ascii").lower(), match[2].decode("ascii")
         is_signature = name == TRAILER_SIGNATURE and self._signs_trailers
         if name in self.trailers or not (name in self._announced or is_signature):
-            raise S3Error("MalformedTrailerError", f"The trailer {name} was not announced, or comes twice.")
+            raise S3Error("MalformedTrailerError", Hint=f"{name} was not announced, or comes twice.")
         self.trailers[name] = value
         if not is_signature:
             self._lines += f"{name}:{value}\n".encode("ascii")
@@ -199,12 +210,12 @@ class Frames:
     def _finish(self) -> None:
         """Hold the trailers against what was announced."""
         if self._announced - self.trailers.keys():
-            raise S3Error("MalformedTrailerError", "A trailer that was announced did not come.")
+            raise S3Error("MalformedTrailerError", Hint="A trailer that was announced did not come.")
         if self._signs_trailers:
             assert self._signer is not None
             signature = self.trailers.get(TRAILER_SIGNATURE)
             if signature is None:
-                raise S3Error("IncompleteBody", "The trailers lack their signature.")
+                raise _broken("The trailers lack their signature.")
             self._signer.check_trailer(signature, self._lines)
         self._phase = Phase.DONE
 
@@ -213,7 +224,7 @@ class Frames:
         if self._phase is Phase.TRAILER and self._at == len(self._buffer):
             self._finish()
         if self._phase is not Phase.DONE:
-            raise S3Error("IncompleteBody")
+            raise _broken("The body ends before its last chunk.")
 
 
 class DecodedBody:

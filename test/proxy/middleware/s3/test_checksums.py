@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ KNOWN = {
     "CRC64NVME": "rosUhgp5mIg=",
     "SHA1": "98O8HYCOBHMq32eZZczDTKeuNEE=",
     "SHA256": "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=",
+    "SHA512": "2eZ2LdHI6vbWGzxhkvxAjU1tXxF20MKRabwk5xw/J0rSf81YEbMT1oH35V7ALXPUmclUVba1u1A6z1dPuo/+hQ==",
 }
 """Of 123456789."""
 CRCS = ("CRC32", "CRC32C", "CRC64NVME")
@@ -25,6 +28,14 @@ def sum_of(algorithm: str, data: bytes) -> str:
     summed = checksums.of(algorithm)
     summed.update(data)
     return summed.base64()
+
+
+@given(st.binary(min_size=4, max_size=4), st.sampled_from("BCRShijx9"))
+def test_a_checksum_is_written_in_one_way(raw: bytes, last: str) -> None:
+    """Base64 of four bytes has room for four bits more, which are zero."""
+    text = base64.b64encode(raw).decode()
+    assert checksums.ALGORITHMS["CRC32"].raw(text) == raw
+    assert checksums.ALGORITHMS["CRC32"].raw(text[:5] + last + "==") is None
 
 
 @pytest.mark.parametrize("name", list(checksums.ALGORITHMS))

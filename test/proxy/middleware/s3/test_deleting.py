@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +28,10 @@ def document(*keys: str, quiet: bool = False) -> bytes:
 
 
 def deleted(store: KeepingStore, body: bytes) -> Node:
-    answer = deleting.delete_objects(request(store, "POST", "c", None, {"delete": ""}, body=body))
+    sums = {"Content-MD5": base64.b64encode(hashlib.md5(body).digest()).decode()}
+    answer = deleting.delete_objects(
+        request(store, "POST", "c", None, {"delete": ""}, headers=sums, body=body)
+    )
     assert isinstance(answer.body, bytes)
     return read(answer.body)
 
@@ -103,6 +109,14 @@ def test_trap_68_what_fails_is_told_beside_what_did_not() -> None:
     result = deleted(store, document("a", "b", "x", quiet=True))
     errors = [(row.value("Key"), row.value("Code")) for row in result.all("Error")]
     assert errors == [("a", "AccessDenied"), ("b", "ServiceUnavailable")]
+
+
+def test_a_document_that_nobody_can_check_deletes_nothing() -> None:
+    """Amazon asks for Content-MD5 or a checksum, too: one flipped bit would delete another key."""
+    store = filled("a")
+    with pytest.raises(S3Error, match="Content-MD5 OR"):
+        deleting.delete_objects(request(store, "POST", "c", None, {"delete": ""}, body=document("a")))
+    assert store.names("c") == ["a"]
 
 
 def test_trap_2153519_quiet_may_be_empty() -> None:
