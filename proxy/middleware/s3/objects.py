@@ -111,6 +111,8 @@ def part_number(request: Request) -> int | None:
     text = request.query.get("partNumber")
     if text is None:
         return None
+    if "HTTP_RANGE" in request.environ:
+        raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
     number = whole(text, least=1, most=PARTS_MAX)
     if number is None:
         raise S3Error(
@@ -119,8 +121,6 @@ def part_number(request: Request) -> int | None:
             ArgumentName="partNumber",
             ArgumentValue=text,
         )
-    if "HTTP_RANGE" in request.environ:
-        raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
     return number
 
 
