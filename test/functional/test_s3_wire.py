@@ -6,57 +6,12 @@ connection is closed.
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-import hashlib
-import re
-from collections.abc import Mapping
 
 import pytest
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-from rawsocket import Raw, exchange
-from s3 import REGION, S3Front
-from store import KEYS
-
-USER = "test:tester"
-PROBE = b"GET /healthcheck HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
-SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
-
-
-def sha256(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
-
-
-def head(
-    s3: S3Front, method: str, target: str, *, payload: str, headers: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Return the headers of a signed request, whatever its body will be."""
-    request = AWSRequest(method, f"{s3.endpoint}{target}", headers=dict(headers or {}))
-    request.headers["Host"] = s3.endpoint.removeprefix("http://")
-    request.headers["X-Amz-Content-SHA256"] = payload
-    request.context["payload_signing_enabled"] = True
-    signer = S3SigV4Auth(Credentials(USER, KEYS[USER]), "s3", REGION)
-    signer.payload = lambda _request: payload
-    signer.add_auth(request)
-    return {
-        name: value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()
-    }
-
-
-def raw(
-    method: str, target: str, headers: Mapping[str, str], body: bytes, *, length: int | None = None
-) -> bytes:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    size = len(body) if length is None else length
-    return f"{method} {target} HTTP/1.1\r\n{lines}Content-Length: {size}\r\n\r\n".encode() + body
-
-
-def code(answer: Raw) -> str:
-    found = re.search(rb"<Code>(\w+)</Code>", answer.content)
-    return found[1].decode() if found else ""
+from rawsocket import exchange
+from s3 import S3Front
+from s3_wire import PROBE, SIGNED_CHUNKS, UNSIGNED_CHUNKS, code, head, md5, raw, sha256
 
 
 def assert_refused(s3: S3Front, bucket: str, sent: bytes, status: int, expected: str) -> None:
@@ -74,7 +29,7 @@ BODY = b"hello, store" * 100
 @pytest.mark.parametrize(
     ("headers", "status", "expected"),
     [
-        ({"Content-MD5": base64.b64encode(hashlib.md5(b"other").digest()).decode()}, 400, "BadDigest"),
+        ({"Content-MD5": md5(b"other")}, 400, "BadDigest"),
         ({"Content-MD5": "nonsense"}, 400, "InvalidDigest"),
         ({"x-amz-checksum-crc32": "AAAAAA=="}, 400, "BadDigest"),
         ({"x-amz-checksum-sha256": "AAAAAA=="}, 400, "InvalidRequest"),
@@ -227,8 +182,7 @@ FILE = b'<!DOCTYPE Tagging [<!ENTITY f SYSTEM "file:///etc/passwd">]><Tagging><T
 def test_trap_59_documents_that_mean_harm(s3: S3Front, bucket: str, word: str, body: bytes) -> None:
     """MalformedXML everywhere (CVE-2022-47950)."""
     target = f"/{bucket}{word}"
-    digest = base64.b64encode(hashlib.md5(body).digest()).decode()
-    made = head(s3, "PUT", target, payload=sha256(body), headers={"Content-MD5": digest})
+    made = head(s3, "PUT", target, payload=sha256(body), headers={"Content-MD5": md5(body)})
     answer = exchange(s3.store.address, raw("PUT", target, made, body) + PROBE, silence_seconds=3)
     assert (answer.status, code(answer)[:9]) == (400, "Malformed"), answer.content
     assert b"root:" not in answer.content
@@ -239,7 +193,7 @@ def test_trap_59_a_document_has_an_end(s3: S3Front, bucket: str) -> None:
     """A list of keys that never ends is refused by its length, announced or not."""
     target = f"/{bucket}?delete"
     body = b"<Delete>" + b"<Object><Key>k</Key></Object>" * 200_000 + b"</Delete>"
-    made = head(s3, "POST", target, payload=sha256(body))
+    made = head(s3, "POST", target, payload=sha256(body), headers={"Content-MD5": md5(body)})
     answer = exchange(s3.store.address, raw("POST", target, made, body), silence_seconds=3)
     assert answer.status == 400
     assert code(answer) in ("MalformedXML", "MaxMessageLengthExceeded")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import hmac
 import time
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -389,6 +390,24 @@ def test_trap_56_a_temporary_key_needs_its_token(kind: str) -> None:
     assert refused(signed(kind, token="other", **own), secrets=secrets).code == "InvalidToken"
     assert refused(signed(kind, **own), secrets=secrets).code == "InvalidToken"
     assert refused(signed(kind, token="any")).code == "InvalidToken"
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_trap_56_signatures_are_compared_in_constant_time(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours with theirs, and no other way: how long it takes does not tell where they differ."""
+    compared: list[frozenset[bytes]] = []
+    same = hmac.compare_digest
+
+    def compare(ours: bytes, theirs: bytes) -> bool:
+        compared.append(frozenset((ours, theirs)))
+        return same(ours, theirs)
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    environ = signed(kind, secret_key="another")
+    assert refused(environ).code == "SignatureDoesNotMatch"
+    said = environ.get("HTTP_AUTHORIZATION") or environ["QUERY_STRING"]
+    signature = said.rpartition(":" if kind == "v2" else "Signature=")[2].partition("&")[0]
+    assert any(unquote(signature).encode() in pair for pair in compared)
 
 
 def test_trap_57_who_signs_nothing_is_a_stranger() -> None:
