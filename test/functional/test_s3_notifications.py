@@ -10,21 +10,28 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote_plus
 
-import dying_proxy
 import pytest
+import requests
 from botocore.exceptions import ClientError
 from clusters import AllInOne, free_port_block
 from fronts import front, with_filters
+from lifecycles import pass_of_all_nodes
 from s3 import S3Front
 from webhooks import SECRET, Message, Notifier, Webhook, notifier, until, webhook
 
 from apus.common import recon_cache
 from apus.proxy.middleware.s3.notification import messages
 
-ALL = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:ObjectTagging:*")
+ALL = (
+    "s3:ObjectCreated:*",
+    "s3:ObjectRemoved:*",
+    "s3:ObjectTagging:*",
+    "s3:ObjectAcl:*",
+    "s3:LifecycleExpiration:*",
+)
+DYING_PROXY = Path(__file__).parents[1] / "support" / "dying_proxy.py"
 Configure = Callable[..., None]
 
 
@@ -64,10 +71,14 @@ def test_each_api_is_heard(
     configure()
     boto, swift = s3.client(), s3.swift()
     etag = boto.put_object(Bucket=bucket, Key="a b/ü", Body=b"12345")["ETag"].strip('"')
+    boto.put_object_acl(Bucket=bucket, Key="a b/ü", ACL="public-read")
     boto.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": "a b/ü"})
     boto.put_object_tagging(Bucket=bucket, Key="copy", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
     boto.delete_object_tagging(Bucket=bucket, Key="copy")
     boto.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "copy"}, {"Key": "never there"}]})
+    form = boto.generate_presigned_post(bucket, "form")["fields"]
+    files = [*((name, (None, value)) for name, value in form.items()), ("file", ("f", b"form"))]
+    assert requests.post(f"{s3.endpoint}/{bucket}", files=files, timeout=20).status_code == 204
     upload = boto.create_multipart_upload(Bucket=bucket, Key="parts")["UploadId"]
     part = boto.upload_part(Bucket=bucket, Key="parts", UploadId=upload, PartNumber=1, Body=b"part")
     parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
@@ -81,10 +92,12 @@ def test_each_api_is_heard(
     assert heard == sorted(
         [
             ("a b/ü", "ObjectCreated:Put"),
+            ("a b/ü", "ObjectAcl:Put"),
             ("copy", "ObjectCreated:Copy"),
             ("copy", "ObjectTagging:Put"),
             ("copy", "ObjectTagging:Delete"),
             ("copy", "ObjectRemoved:Delete"),
+            ("form", "ObjectCreated:Post"),
             ("parts", "ObjectCreated:CompleteMultipartUpload"),
             ("swift", "ObjectCreated:Put"),
             ("again", "ObjectCreated:Copy"),
@@ -153,9 +166,8 @@ def test_only_what_is_wanted_and_done_is_told(
     for wrong in ({"ContentMD5": "1B2M2Y8AsgTpgAmY7PhCfg=="}, {"IfNoneMatch": "*"}):
         with pytest.raises(ClientError):
             boto.put_object(Bucket=bucket, Key="in/a.jpg", Body=b"y", **wrong)
-    stranger: Any = s3.client("test2:tester2")
-    with pytest.raises(ClientError):
-        stranger.put_object(Bucket=f"AUTH_test:{bucket}", Key="in/a.jpg", Body=b"y")
+    stranger = s3.store.client("test2:tester2")
+    assert stranger.put(bucket, "in/a.jpg", body=b"y").status == 403
     boto.delete_object(Bucket=bucket, Key="in/a.jpg")
     daemon.once()
     assert hook.events == [("ObjectCreated:Put", "in/a.jpg")]
@@ -206,7 +218,7 @@ def test_trap_a_proxy_killed_between_write_and_record(
     conf = with_filters(
         (shared_cluster.home / "proxy" / "etc" / "proxy-server.conf").read_text(), {}, before="s3", port=port
     )
-    with front(conf, tmp_path, port=port, program=(str(Path(dying_proxy.__file__)),)) as dying:
+    with front(conf, tmp_path, port=port, program=(str(DYING_PROXY),)) as dying:
         client = dying.client()
         with pytest.raises((OSError, http.client.HTTPException)):
             client.put(bucket, "k", body=b"12345")
@@ -274,3 +286,23 @@ def test_a_webhook_that_fails_holds_up_its_own_keys_alone(
         assert told[hanging.name]["waiting"] == 1
         boto.delete_object(Bucket=f"{bucket}-h", Key="k")
         boto.delete_bucket(Bucket=f"{bucket}-h")
+
+
+def test_a_lifecycle_is_heard(
+    shared_cluster: AllInOne,
+    s3: S3Front,
+    bucket: str,
+    hook: Webhook,
+    daemon: Notifier,
+    configure: Configure,
+    tmp_path: Path,
+) -> None:
+    """By a name of its own."""
+    configure()
+    boto = s3.client()
+    boto.put_object(Bucket=bucket, Key="k", Body=b"x")
+    rule = {"Status": "Enabled", "Filter": {}, "Expiration": {"Date": "2020-01-01T00:00:00Z"}}
+    boto.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
+    pass_of_all_nodes(shared_cluster, tmp_path / "lifecycles")
+    daemon.once()
+    assert hook.events == [("ObjectCreated:Put", "k"), ("LifecycleExpiration:Delete", "k")]

@@ -128,27 +128,22 @@ def get_tagging(request: Request) -> Answer:
 def put_tagging(request: Request) -> Answer:
     """Serve PutObjectTagging."""
     tags = of_document(request.xml("Tagging", DOCUMENT_BYTES_MAX))
-    _means(request, "Put")
+    told_as(request, "ObjectTagging:Put")
     return Answer(200, kept(request, {metadata.TAGS: written(tags)}))
 
 
 def delete_tagging(request: Request) -> Answer:
     """Serve DeleteObjectTagging."""
-    _means(request, "Delete")
+    told_as(request, "ObjectTagging:Delete")
     return Answer(204, kept(request, {metadata.TAGS: ""}))
 
 
-def _means(request: Request, kind: str) -> None:
-    """Have what replaces the metadata of the object, or of the version, told as a change of its tags."""
+def told_as(request: Request, event: str) -> None:
+    """Have what replaces the metadata of the object, or of the version, told by this name."""
     assert request.bucket is not None
     assert request.key is not None
     place = request.account, request.bucket, request.key
-    means(
-        request.environ,
-        f"ObjectTagging:{kind}",
-        place=place,
-        version_id=request.query.get("versionId", ""),
-    )
+    means(request.environ, event, place=place, version_id=request.query.get("versionId", ""))
 
 
 def found(request: Request, *, trusted: bool = True) -> Reply:

@@ -49,6 +49,7 @@ def put_acl(request: Request) -> Answer:
     refuse_where_blocked(request, info, grants)
     kept = _kept(grants, request.account)
     _mark(request, info)
+    tagging.told_as(request, "ObjectAcl:Put")
     return Answer(200, tagging.changed(request, lambda _: {acl.OF_OBJECT: kept}))
 
 

@@ -24,11 +24,11 @@ from ...versioned_writes.copies import RESERVED_NAMES
 from ...versioned_writes.names import hidden_container, version_name
 from .. import metadata
 from ..versioning import NULL, is_enabled
-from .happenings import Happening
+from .happenings import OF_METADATA, Happening
 
 _NEWEST = {"X-Newest": "true"}
-_DATA = ("x-backend-data-timestamp", "x-backend-timestamp", "x-timestamp")
-_ANY = ("x-backend-timestamp", "x-timestamp")
+_DATA: tuple[str, ...] = ("x-backend-data-timestamp", "x-backend-timestamp", "x-timestamp")
+_ANY: tuple[str, ...] = ("x-backend-timestamp", "x-timestamp")
 
 
 class Verdict(enum.Enum):
@@ -76,7 +76,7 @@ class Doubts:
         query = None
         account, bucket, key = intent.place
         app, said_by = self._bare, _DATA
-        if intent.family == "ObjectTagging":  # It changes what links lead to.
+        if intent.family in OF_METADATA:  # It changes what links lead to.
             app, said_by = self._shown, _ANY
             query = {"version-id": intent.version_id} if intent.version_id else None
         elif intent.family != "ObjectCreated" and intent.version_id not in ("", NULL):

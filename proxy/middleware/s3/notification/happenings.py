@@ -19,6 +19,8 @@ from .....common.timestamp import Timestamp
 
 _SHORT = 256
 """Characters that are kept of what clients say freely: a row has to fit a header line."""
+OF_METADATA = frozenset(("ObjectTagging", "ObjectAcl"))
+"""Families of events that change what is said beside an object, by a POST."""
 _FORM = 1
 _LEVEL = 1
 _BYTES_MAX = 1 << 16

@@ -18,6 +18,8 @@ ACCOUNT = ".notifications"
 SHARDS = 8
 """Queues of one target and day, each worked through by one process; never to be changed."""
 DAY_SECONDS = 86400
+UNLISTED_SECONDS = 3600
+"""Within so many the account surely lists a container: the container updaters see to that."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -61,7 +63,8 @@ def queue_named(container: str) -> Queue | None:
 def present(target: str, now: float) -> Iterator[Queue]:
     """Yield the queues of a target that something may have come into, though no account lists them yet."""
     today = int(now) // DAY_SECONDS * DAY_SECONDS
-    for day in (today - DAY_SECONDS, today):
+    first = int(now - UNLISTED_SECONDS) // DAY_SECONDS * DAY_SECONDS
+    for day in range(first, today + 1, DAY_SECONDS):
         for shard in range(SHARDS):
             yield Queue(target, shard, day)
 

@@ -37,7 +37,7 @@ from ..configuration import documents
 from ..configuration.xml_memory import notification_rules
 from ..errors import S3Error
 from . import happenings, queues
-from .happenings import Happening
+from .happenings import OF_METADATA, Happening
 from .meaning import meaning_of
 from .rules import Rule, matching
 from .targets import Targets
@@ -88,6 +88,15 @@ class Entry:
     """When it was written there last."""
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A change of which the log has the intent."""
+
+    intent: Happening
+    entry: Entry
+    rules: Sequence[Rule]
+
+
 class Notifications:
     """The filter."""
 
@@ -100,14 +109,15 @@ class Notifications:
         """Serve one request."""
         if environ["REQUEST_METHOD"] not in _METHODS:
             return self.app(environ, start_response)
-        found = self._wanted(environ)
-        if found is None:
-            return self.app(environ, start_response)
         try:
-            return self._recorded(environ, start_response, *found)
+            found = self._wanted(environ)
+            begun = None if found is None else self._begun(environ, *found)
         except Unavailable as problem:
             ENTRIES.labels("refused").inc()
             return Answer.text(503, f"{problem}\n", {"Retry-After": "1"})(environ, start_response)
+        if begun is None:
+            return self.app(environ, start_response)
+        return self._recorded(environ, start_response, begun)
 
     # --- what it is about ----------------------------------------------------------------------
 
@@ -145,19 +155,28 @@ class Notifications:
 
     # --- recording -----------------------------------------------------------------------------
 
-    def _recorded(
-        self, environ: Environ, start_response: StartResponse, change: Change, rules: Sequence[Rule]
-    ) -> Iterable[bytes]:
-        """Do what is asked between two entries in the log."""
+    def _begun(self, environ: Environ, change: Change, rules: Sequence[Rule]) -> Begun | None:
+        """Write the intent; None for a moment that is none, as the proxy will say.
+
+        Raises:
+            Unavailable: unless it is durable.
+        """
         moment = _moment(environ)
         if moment is None:
-            return self.app(environ, start_response)
+            return None
         rule = next(found for each in _alike(change.event) if (found := matching(rules, each, change.key)))
         intent = _intent(environ, change, rule, moment)
-        entry = self._begin(intent, rule)
+        queue = queues.queue_of(rule.target, moment, intent.place)
+        entry = Entry(queue, queues.row_name(moment, secrets.token_hex(8)), now())
+        self._log.put(queue.container, entry.name, happenings.written(intent), entry.moment)
+        return Begun(intent, entry, rules)
+
+    def _recorded(self, environ: Environ, start_response: StartResponse, begun: Begun) -> Iterable[bytes]:
+        """Do what is asked, and say in the log what has come of it."""
+        intent, entry = begun.intent, begun.entry
         counted = _count_body(environ)
         told = environ.get("HTTP_X_TIMESTAMP")
-        environ["HTTP_X_TIMESTAMP"] = moment.internal
+        environ["HTTP_X_TIMESTAMP"] = intent.moment.internal
         try:
             status, headers, body = heard(self.app, environ)
         except (
@@ -165,31 +184,20 @@ class Notifications:
             BadFraming,
             S3Error,
             Refused,
-        ):  # The body broke off, or was not what it should be.
+        ):  # The body broke off, or is not what it should be.
             self._take_out(entry)
             raise
         finally:
             if told is None:
                 environ.pop("HTTP_X_TIMESTAMP", None)
         said = {name.lower(): value for name, value in headers}
-        event = outcome(change.event, int(status[:3]), said)
+        event = outcome(intent.event, int(status[:3]), said, intent.version_id)
         if event is not None:
-            self._settle(entry, _settled(intent, event, environ, said, counted), rules)
+            self._settle(entry, _settled(intent, event, environ, said, counted), begun.rules)
         elif status[0] != "5":  # What failed on our side may have been done by some, and then comes to be.
             self._take_out(entry)
         start_response(status, headers)
         return body
-
-    def _begin(self, intent: Happening, rule: Rule) -> Entry:
-        """Write the intent.
-
-        Raises:
-            Unavailable: unless it is durable.
-        """
-        queue = queues.queue_of(rule.target, intent.moment, intent.place)
-        entry = Entry(queue, queues.row_name(intent.moment, secrets.token_hex(8)), now())
-        self._log.put(queue.container, entry.name, happenings.written(intent), entry.moment)
-        return entry
 
     def _settle(self, entry: Entry, happening: Happening, rules: Sequence[Rule]) -> None:
         """Say that it has been done; the client is answered well even where that cannot be written."""
@@ -225,7 +233,7 @@ def event_of(
     if meant == "":
         return None
     method = environ["REQUEST_METHOD"]
-    if method == "POST" or (meant or "").startswith("ObjectTagging:"):
+    if method == "POST" or (meant or "").partition(":")[0] in OF_METADATA:
         return meant if method == "POST" else None  # What else is asked on the way to it is not told.
     if method == "PUT":
         if meant is not None:
@@ -240,11 +248,12 @@ def event_of(
     return f"{family}:{'DeleteMarkerCreated' if is_marker else 'Delete'}"
 
 
-def outcome(event: str, status: int, headers: Mapping[str, str]) -> str | None:
+def outcome(event: str, status: int, headers: Mapping[str, str], version_id: str = "") -> str | None:
     """Return what has happened; None where nothing has, or nobody can tell."""
     family, _, kind = event.partition(":")
-    if kind in ("Delete", "DeleteMarkerCreated") and family != "ObjectTagging":
-        is_marker = headers.get("x-backend-content-type") == DELETE_MARKER_TYPE
+    if kind in ("Delete", "DeleteMarkerCreated") and family not in OF_METADATA:
+        # What takes away a version that is a marker says so, too.
+        is_marker = not version_id and headers.get("x-backend-content-type") == DELETE_MARKER_TYPE
         if is_marker and (status // 100 == 2 or status == 404):  # A marker may hide nothing.
             return f"{family}:DeleteMarkerCreated"
         return f"{family}:Delete" if status // 100 == 2 else None

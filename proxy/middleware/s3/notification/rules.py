@@ -21,6 +21,7 @@ FAMILIES: Mapping[str, Sequence[str]] = {
     "ObjectCreated": ("Put", "Post", "Copy", "CompleteMultipartUpload"),
     "ObjectRemoved": ("Delete", "DeleteMarkerCreated"),
     "ObjectTagging": ("Put", "Delete"),
+    "ObjectAcl": ("Put",),
     "LifecycleExpiration": ("Delete", "DeleteMarkerCreated"),
 }
 """The events that there are, by what stands before their colon."""

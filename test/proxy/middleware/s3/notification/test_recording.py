@@ -210,6 +210,7 @@ def test_what_a_change_is_called() -> None:
     assert event_of(delete, versioned, "LifecycleExpiration", "") == "LifecycleExpiration:DeleteMarkerCreated"
     marker = {"x-backend-content-type": DELETE_MARKER_TYPE}
     assert outcome("ObjectRemoved:Delete", 404, marker) == "ObjectRemoved:DeleteMarkerCreated"
+    assert outcome("ObjectRemoved:Delete", 204, marker, "1.0") == "ObjectRemoved:Delete"
     assert outcome("ObjectRemoved:DeleteMarkerCreated", 204, {}) == "ObjectRemoved:Delete"
     assert outcome("ObjectRemoved:Delete", 404, {}) is None
     assert outcome("ObjectTagging:Delete", 202, {}) == "ObjectTagging:Delete"
