@@ -469,7 +469,7 @@ class ObjectController:
         target = self._target(call, info)
         headers = backend_headers.for_object(call, self._replicas.user_agent)
         _name_place(headers, target)
-        condition = None if IF_MATCH.isdisjoint(call.environ) else condition_of(call.environ)
+        condition = condition_of(call.environ) if IF_MATCH in call.environ else None
         if condition is not None:
             return self._delete_conditionally(call, target, headers, condition)
         nodes, count = self._replicas.for_deletion(target.home, target.policy_index)

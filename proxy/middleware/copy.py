@@ -3,7 +3,8 @@
     COPY c/o, Destination: d/p ──┐
     PUT d/p, X-Copy-From: c/o ───┴▶ GET c/o ──body, piece by piece──▶ PUT d/p ──▶ 201, X-Copied-From: c/o
 
-Range and conditions are about the source; the client's rights decide about both ends. The copy is verified
+Range and conditions are about the source, but for `If-None-Match: *`, which of a source could never hold: it
+is about the copy. The client's rights decide about both ends. The copy is verified
 against the source's etag, and a source that breaks off leaves the destination as it was. With ?heartbeat=on
 the answer is 202 at once, and its body tells how it went.
 
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 FROM, FROM_ACCOUNT = "HTTP_X_COPY_FROM", "HTTP_X_COPY_FROM_ACCOUNT"
 TO, TO_ACCOUNT = "HTTP_DESTINATION", "HTTP_DESTINATION_ACCOUNT"
+IF_NONE_MATCH = "HTTP_IF_NONE_MATCH"
 PREFLIGHT = "HTTP_ACCESS_CONTROL_REQUEST_METHOD"
 FORMS = ("text/plain", "application/json")
 NOT_THE_SOURCES = frozenset(
@@ -172,7 +174,14 @@ def _reading(environ: Environ, path: str, query: Mapping[str, str]) -> Environ:
     said = {
         key: value for key, value in environ.items() if key.startswith("HTTP_") and key not in NOT_THE_SOURCES
     }
+    if _must_be_new(environ):
+        del said[IF_NONE_MATCH]
     return {**made, **said, "HTTP_X_NEWEST": "true", "swift.source": "SSC"}
+
+
+def _must_be_new(environ: Environ) -> bool:
+    """Tell whether there may be nothing yet where the copy is to be."""
+    return bool(environ.get(IF_NONE_MATCH, "").strip() == "*")
 
 
 def _writing(
@@ -195,6 +204,8 @@ def _writing(
         length=length,
     )
     made.update({copy_headers.key_of(name): value for name, value in headers.items()})
+    if _must_be_new(environ):
+        made[IF_NONE_MATCH] = "*"
     made["CONTENT_TYPE"] = environ.get("CONTENT_TYPE") or source.headers.get("content-type", "")
     made["swift.source"] = "SSC"
     return made, headers

@@ -15,12 +15,8 @@ from ...common import conditions
 from ...common.errors import Refused
 from ...common.register import Version
 
-CLIENTS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH")
-FILTERS = ("HTTP_X_BACKEND_IF_MATCH", "HTTP_X_BACKEND_IF_NONE_MATCH")
-"""The same from filters to whom clients' If-* headers mean something else."""
-
-IF_MATCH = frozenset((CLIENTS[0], FILTERS[0]))
-"""What alone makes a DELETE conditional."""
+IF_MATCH, IF_NONE_MATCH = "HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"
+"""The first of them alone makes a DELETE conditional."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +41,9 @@ def condition_of(environ: Mapping[str, str]) -> Condition | None:
     Raises:
         Refused: for If-None-Match with anything but a star.
     """
-    if_match, if_none_match = map(environ.get, CLIENTS)
+    if_match, if_none_match = environ.get(IF_MATCH), environ.get(IF_NONE_MATCH)
     if if_match is None and if_none_match is None:
-        if_match, if_none_match = map(environ.get, FILTERS)
-        if if_match is None and if_none_match is None:
-            return None
+        return None
     if if_none_match is not None and "*" not in if_none_match:
         raise Refused("If-None-Match only supports *")
     return Condition(if_match, if_none_match is not None)

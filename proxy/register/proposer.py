@@ -4,6 +4,7 @@
                      ◀─────────────────────────────────────────────────────────┘
                      ──Accept(ballot, version)──▶ all primaries ──▶ promises
                      ──Commit(ballot, version)──▶ all primaries ──▶ who shows it
+                     ──Look()───────────────────▶ all primaries, before a further ballot ──▶ what they have
                      ──▶ Outcome: DONE, REFUSED (a condition), CONFLICT (too many others), UNSETTLED (503)
 
 CASPaxos: a majority promises a ballot and tells what it has; the newest of that is the object's state; the
@@ -200,7 +201,7 @@ class Proposal:
         """
         promises = self._noted((yield Look()))
         if not self._is_majority(promises):
-            return Outcome(Verdict.UNSETTLED)
+            return None
         state, change = state_of(promises), self._change
         if not self._is_chosen(state, promises) or change.token in state.lineage:
             return None

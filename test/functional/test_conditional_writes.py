@@ -105,6 +105,22 @@ def test_of_racing_writers_one_wins(client: Client, container: str, size: int) -
     assert client.get(container, "lock").body == bodies[statuses.index(201)]
 
 
+def test_of_racing_copies_one_wins(client: Client, container: str) -> None:
+    """If-None-Match: * of COPY is about its destination: of what is there to be copied it could never hold."""
+    for number in range(8):
+        client.put(container, f"from{number}", body=b"%d" % number)
+
+    def copy(number: int) -> int:
+        headers = {**ONLY_IF_ABSENT, "Destination": f"/{container}/to"}
+        return client.request("COPY", container, f"from{number}", headers=headers).status
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(copy, range(8)))
+    assert statuses.count(201) == 1, statuses
+    assert set(statuses) <= {201, 409, 412}
+    assert client.get(container, "to").body == b"%d" % statuses.index(201)
+
+
 def test_a_large_object_is_known_by_the_etag_that_it_shows(client: Client, container: str) -> None:
     """A manifest is put under conditions as any body; what it shows as its ETag is what they are about."""
     client.put(container, "segment", body=b"segment")

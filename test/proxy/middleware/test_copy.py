@@ -164,6 +164,16 @@ def test_trap_29_range_and_conditions_are_the_sources(store: Store) -> None:
     assert store.copied("c/o", "d/q", {"If-None-Match": "other"}).status == 201
 
 
+def test_trap_67_that_there_be_nothing_yet_is_about_the_copy(store: Store) -> None:
+    """If-None-Match: * of a source that is there could never hold."""
+    seen: list[Environ] = []
+    store.asked = seen.append
+    store.copied("c/o", "d/p", {"If-None-Match": "*"})
+    store.ask("PUT", "d/p", headers={"X-Copy-From": "/c/o", "If-None-Match": "*"})
+    said = [(environ["REQUEST_METHOD"], environ.get("HTTP_IF_NONE_MATCH")) for environ in seen]
+    assert said == [("GET", None), ("PUT", "*")] * 2
+
+
 def test_trap_21_what_is_copied_is_verified(store: Store) -> None:
     """The source's etag goes along; a part's bytes have another, and its row must not say what the source's does."""
     seen: list[Environ] = []

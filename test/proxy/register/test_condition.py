@@ -22,8 +22,6 @@ THERE = Version("c", Timestamp(1), "abc", exists=True)
         ({"HTTP_IF_MATCH": '"ab"'}, False, False),
         ({"HTTP_IF_MATCH": ""}, False, False),
         ({"HTTP_IF_MATCH": "*", "HTTP_IF_NONE_MATCH": "*"}, False, False),
-        ({"HTTP_X_BACKEND_IF_MATCH": "abc"}, True, False),
-        ({"HTTP_X_BACKEND_IF_NONE_MATCH": "*"}, False, True),
     ],
 )
 def test_a_condition_is_judged(environ: dict[str, str], holds_there: bool, holds_absent: bool) -> None:
