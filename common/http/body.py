@@ -219,9 +219,11 @@ class Body:
 
     def skip_soon(self, limit: int, seconds: float) -> None:
         """Skip what is missing, if that is short and comes at once; what does not stays to be read."""
+        if self.finished:
+            return
         source = self._source
         within = getattr(source, "receive_within", None)  # Only a client's is worth it.
-        if within is None or self.finished or not self._may_end(limit):
+        if within is None or not self._may_end(limit):
             return
         self._source = HastySource(within, seconds)
         try:

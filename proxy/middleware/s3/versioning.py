@@ -24,7 +24,7 @@ from ..inner import Reply, call, inner_environ
 from ..slo.reading import MARK
 from ..versioned_writes.copies import DELETE_MARKER_TYPE
 from . import spent
-from .configuration import locking
+from .configuration import locking, reading
 from .errors import S3Error, from_swift
 from .notification.meaning import means
 from .request import Request
@@ -91,6 +91,7 @@ def get_versioning(request: Request) -> Answer:
 def put_versioning(request: Request) -> Answer:
     """Enable or suspend versions."""
     asked = request.xml("VersioningConfiguration", CONFIGURATION_BYTES_MAX)
+    reading.only(asked, ("Status", "MfaDelete"), once=("Status", "MfaDelete"))
     state = asked.value("Status")
     if asked.value("MfaDelete", "Disabled") != "Disabled" or request.header("x-amz-mfa") is not None:
         raise S3Error("NotImplemented", "Deletion by a second factor (MfaDelete) is not implemented.")
