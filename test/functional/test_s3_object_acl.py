@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from typing import Any
 
 import pytest
@@ -91,6 +92,21 @@ def test_a_multipart_upload_keeps_its_list(s3: S3Front, stranger: Any, bucket: s
     owner.complete_multipart_upload(**which, MultipartUpload={"Parts": parts})
     assert statuses(s3, stranger, bucket, "m") == OPEN
     assert s3.store.client(None).get(f"{bucket}+segments", f"m/{upload}/1").status == 401
+
+
+def test_a_form_asks_for_a_list(s3: S3Front, stranger: Any, bucket: str) -> None:
+    """In its field `acl`, which the policy must allow."""
+    said = {"acl": "public-read"}
+    form = s3.client().generate_presigned_post(bucket, "k", Fields=said, Conditions=[said])
+    fields = [
+        f'--edge\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in (*form["fields"].items(), ("file", "x"))
+    ]
+    body = f"{''.join(fields)}--edge--\r\n".encode()
+    headers = {"Content-Type": "multipart/form-data; boundary=edge"}
+    with urllib.request.urlopen(urllib.request.Request(form["url"], body, headers)) as answer:
+        assert answer.status == 204
+    assert statuses(s3, stranger, bucket, "k") == OPEN
 
 
 def test_versions_have_lists_of_their_own(s3: S3Front, stranger: Any, bucket: str) -> None:
