@@ -131,8 +131,12 @@ def test_conditions_are_about_the_clients_etag(client: Client, container: str, b
 
 @both
 @pytest.mark.usefixtures("apus_servers")
-def test_a_conditional_write_is_about_the_clients_etag(client: Client, container: str, body: bytes) -> None:
-    """As the plain body has it; one wins, and what it sent can be read."""
+@pytest.mark.parametrize("versions", ["no", "yes"])
+def test_a_conditional_write_is_about_the_clients_etag(
+    client: Client, container: str, body: bytes, versions: str
+) -> None:
+    """As the plain body has it; one wins, and what it sent can be read; where versions are kept, too."""
+    client.post(container, headers={"X-Versions-Enabled": versions})
     assert client.put(container, "o", body=body, headers={"If-None-Match": "*"}).status == 201
     assert client.put(container, "o", body=b"x", headers={"If-None-Match": "*"}).status == 412
     assert client.get(container, "o").body == body

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,25 @@ def test_a_promise_outlives_the_process_and_the_object(node: ObjectNode, tmp_pat
     assert refused.record.promised == ballot(9)
     assert not promise(told(again, "accept", 8, version("c1", 7, b""))).granted
     assert promise(step(again, "prepare", 9)).granted
+
+
+def test_a_look_promises_nothing(node: ObjectNode) -> None:
+    """It tells what is here; lower ballots go on as before."""
+    assert promise(step(node, "prepare", 3)).granted
+    seen = promise(node.ask(register.METHOD, at=5, X_Backend_Register_Step="look"))
+    assert not seen.granted
+    assert seen.record.promised == ballot(3)
+    assert promise(told(node, "accept", 3, version("c1", 7, None))).granted
+
+
+def test_a_device_tells_since_when_it_is_asked_of_a_partition(node: ObjectNode) -> None:
+    """The first request of any object there begins it; an empty disk begins anew."""
+    assert promise(step(node, "prepare", 3)).since == Timestamp.parse(moment(5))
+    later = node.ask(register.METHOD, at=50, X_Backend_Register_Step="look")
+    assert promise(later).since == Timestamp.parse(moment(5))
+    shutil.rmtree(node.root / "sda" / "registers")
+    again = node.ask(register.METHOD, at=50, X_Backend_Register_Step="look")
+    assert promise(again).since == Timestamp.parse(moment(50))
 
 
 def test_what_was_accepted_is_told_to_the_next(node: ObjectNode) -> None:
