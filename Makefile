@@ -7,13 +7,17 @@ PEER := stock
 PYTEST := $(PYTHON) -m pytest
 AIO := bin/apus-aio
 export APUS_STOCK_VENV ?= $(CURDIR)/.venv-stock
+# Where it is set, each of the hundreds of programs that tests start compiles all of our modules again.
+export PYTHONDONTWRITEBYTECODE :=
+# Test files side by side: one more than there are cores, for most of them wait now and then.
+WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$((cores < 7 ? cores + 1 : 8)))
 
 # What runs in seconds and starts no daemon: everything but these, which start servers, clusters or a long search.
 WITH_DAEMONS := $(addprefix test/,functional probe interop chaos linearizability simulation \
 	account/test_reaper.py bin/test_operator_tools.py common/http/test_service.py \
 	bench/test_instruction_budget.py container/test_disk.py container/test_kill.py container/test_updater.py object/test_power.py \
 	replicator/test_database.py replicator/test_object.py replicator/test_object_stock.py replicator/test_peer.py)
-UNIT := -n 2 $(addprefix --ignore=,$(WITH_DAEMONS))
+UNIT := -n $(WORKERS) $(addprefix --ignore=,$(WITH_DAEMONS))
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status test unit lint bench chart clean sim chaos check-linearizable interop install install-tests install-tempest install-stock install-rgw install-stock-functional samples stock-functional tempest
@@ -31,7 +35,7 @@ status:  ## say what runs
 	@$(AIO) status
 
 test: install-tests install-stock  ## run every test that a change must pass
-	$(PYTEST) -q $(ARGS)
+	$(PYTEST) -q -n $(WORKERS) $(ARGS)
 
 unit: install-tests  ## run the tests that need no cluster
 	$(PYTEST) -q $(UNIT) $(ARGS)
@@ -59,7 +63,7 @@ interop: install-tests install-stock  ## everything that runs against or beside 
 tempest: install-tests install-tempest  ## OpenStack Tempest's object storage tests, with a Keystone
 	PYTHONPATH=test/support $(PYTHON) test/tempest/run.py $(ARGS)
 
-stock-functional: install-tests install-stock-functional  ## the functional tests of stock OpenStack Swift, but for S3's
+stock-functional: install-tests install-stock-functional  ## the functional tests of stock OpenStack Swift (ARGS="s3": those of S3 alone)
 	PYTHONPATH=test/support $(PYTHON) test/stock_functional/run.py $(ARGS)
 
 bench: install-tests install-stock $(if $(filter rgw,$(PEER)),install-rgw)  ## measure Apus beside stock Swift (another PEER=, less with ARGS=--quick)

@@ -9,8 +9,14 @@ from collections.abc import Iterator
 import pytest
 from clusters import AllInOne, all_in_one
 from store import Client, Store
+from turns import Turns
 
 from apus.common import durability
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config) -> Turns:
+    """Long files first, where several processes run them."""
+    return Turns(config)
 
 
 @pytest.fixture(autouse=True)

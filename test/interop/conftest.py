@@ -8,6 +8,7 @@ import pytest
 from clusters import AllInOne, all_in_one
 from side_by_side import Fronts, Pair, side_by_side
 from stock import StockPrograms, stock_programs, stock_venv
+from turns import BELOW_BOTH_PROXIES
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +27,12 @@ def stock(cluster: AllInOne) -> Iterator[StockPrograms]:
     cluster.run("up")
 
 
-@pytest.fixture(scope="session", params=["apus", "stock"])
+@pytest.fixture(scope="session", params=BELOW_BOTH_PROXIES)
 def fronts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fronts]:
     """Both proxies side by side, over storage servers of ours, then over stock's."""
     stock_venv()
     with all_in_one(tmp_path_factory.mktemp("fronts")) as ours, stock_programs(ours) as programs:
-        if request.param == "stock":
+        if request.param == "over_stock":
             for number in range(1, ours.nodes + 1):
                 programs.replace_node(f"node{number}")
         with side_by_side(ours, programs) as all_fronts:

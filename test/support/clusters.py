@@ -21,6 +21,7 @@ from typing import Any
 
 from processes import kill_and_wait
 from store import Store
+from turns import share_of_ports
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMAND = ROOT / "bin" / "apus-aio"
@@ -147,14 +148,25 @@ def with_filters(pipeline: str, last: Iterable[str]) -> str:
     return " ".join((*others, *last, app))
 
 
-def free_port_block(length: int) -> int:
-    """The first of that many consecutive ports on which nobody listens."""
-    rng = random.Random(os.urandom(8))
-    for _ in range(200):
-        first = rng.randrange(FIRST_PORT, LAST_PORT - length, 10)
-        if all(_is_free(port) for port in range(first, first + length)):
-            return first
-    raise AssertionError(f"no {length} consecutive free ports between {FIRST_PORT} and {LAST_PORT}")
+class Ports:
+    """This process's ports, given away in turn, so that what is down for a while finds its own free again."""
+
+    def __init__(self) -> None:
+        self.first, self.last = share_of_ports(FIRST_PORT, LAST_PORT)
+        self.next = random.Random(os.urandom(8)).randrange(self.first, self.last)
+
+    def take(self, length: int) -> int:
+        """Return the first of that many consecutive ports on which nobody listens."""
+        for _ in range(self.last - self.first):
+            begin = self.next if self.next + length <= self.last else self.first
+            taken = [port for port in range(begin, begin + length) if not _is_free(port)]
+            self.next = taken[-1] + 1 if taken else begin + length
+            if not taken:
+                return begin
+        raise AssertionError(f"no {length} consecutive free ports between {self.first} and {self.last}")
+
+
+free_port_block = Ports().take
 
 
 def _is_free(port: int) -> bool:
