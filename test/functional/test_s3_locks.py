@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -143,6 +145,50 @@ def test_by_the_stores_own_api(vault: Vault) -> None:
     for hidden in (f"\0versions\0{bucket}",):
         assert refused(swift.delete(hidden))
         assert refused(swift.get(hidden))
+
+
+def test_by_what_expires_or_is_made_of_others(vault: Vault, bucket: str) -> None:
+    """A copy that expires; large objects whose segments have no lock."""
+    swift, to = vault.swift, {"Destination": f"{vault.bucket}/k"}
+    assert swift.put(bucket, "o", body=b"x").status == 201
+    assert swift.request("COPY", bucket, "o", headers={**to, "X-Delete-After": "1"}).status == 403
+    manifest = json.dumps([{"path": f"/{bucket}/o"}]).encode()
+    made = swift.request("PUT", vault.bucket, "k", query={"multipart-manifest": "put"}, body=manifest)
+    assert made.status == 403
+    assert swift.put(vault.bucket, "k", headers={"X-Object-Manifest": f"{bucket}/o"}).status == 403
+
+
+def test_by_a_temporary_url(vault: Vault) -> None:
+    """It names no version, whatever is added to it: a delete marker is made."""
+    swift, key = vault.swift, "temporary"
+    assert swift.post(vault.bucket, headers={"X-Container-Meta-Temp-URL-Key": key}).status == 204
+    path, expires = swift.path(vault.bucket, "k"), int(time.time()) + 600
+    signature = hmac.new(key.encode(), f"DELETE\n{expires}\n{path}".encode(), "sha256").hexdigest()
+    query = {"temp_url_sig": signature, "temp_url_expires": str(expires), "version-id": vault.version}
+    anybody = vault.s3.store.client(None)
+    reply = anybody.request("DELETE", vault.bucket, "k", query=query)
+    assert (reply.status, reply.headers["x-object-version-id"] != vault.version) == (204, True)
+
+
+def test_the_default_is_given_by_either_door(s3: S3Front) -> None:
+    """To what is uploaded, and to what is copied."""
+    owner, swift, bucket = s3.client(), s3.swift(), f"vault-{uuid.uuid4().hex[:12]}"
+    owner.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+    configuration = {"ObjectLockEnabled": "Enabled", "Rule": rule}
+    owner.put_object_lock_configuration(Bucket=bucket, ObjectLockConfiguration=configuration)
+    owner.put_object(Bucket=bucket, Key="a", Body=b"x")
+    assert swift.put(bucket, "b", body=b"x").status == 201
+    owner.copy_object(Bucket=bucket, Key="c", CopySource=f"{bucket}/a")
+    assert swift.request("COPY", bucket, "a", headers={"Destination": f"{bucket}/d"}).status == 201
+    for key in "abcd":
+        found = owner.head_object(Bucket=bucket, Key=key)
+        assert found["ObjectLockMode"] == "GOVERNANCE", key
+        which = {"Bucket": bucket, "Key": key, "VersionId": found["VersionId"]}
+        query = {"version-id": found["VersionId"]}
+        assert swift.request("DELETE", bucket, key, query=query).status == 403
+        assert refusal(owner.delete_object, **which) == "AccessDenied"
+        owner.delete_object(**which, BypassGovernanceRetention=True)
 
 
 def test_by_bulk_deletion(vault: Vault) -> None:
