@@ -124,9 +124,14 @@ def decrypted(
         S3Error: for several ranges of several parts, of which nobody has need.
         Unavailable: when the object has been replaced meanwhile.
     """
-    if not metadata.is_large(reply.headers):
+    is_large = metadata.is_large(reply.headers)
+    if not is_large and _UPLOAD not in reply.headers:
         return customer_keys.decrypted(reply, key, iv)
     try:
+        if not is_large:
+            raise S3Error(
+                "InvalidRequest", "A copy by the other API has lost where its parts were encrypted."
+            )
         return DecryptedBody(reply.body, _of_parts(app, environ, place, reply, key))
     except BaseException:
         reply.close()

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apus.proxy.middleware.encryption.cipher import CannotDecrypt, counter_mode
+from apus.proxy.middleware.inner import Reply
 from apus.proxy.middleware.s3.customer_keys import CustomerKey
-from apus.proxy.middleware.s3.customer_parts import Part, Parts, mark
+from apus.proxy.middleware.s3.customer_parts import Part, Parts, Place, decrypted, mark
+from apus.proxy.middleware.s3.errors import S3Error
 
 SECRET = b"k" * 32
 
@@ -59,6 +61,14 @@ def test_more_bytes_than_the_parts_have_are_no_objects() -> None:
     parts, stored = parts_of([b"one", b"two"])
     with pytest.raises(CannotDecrypt):
         Parts(SECRET, parts, 0, iv_of).take(stored + b"!")
+
+
+def test_what_cannot_be_decrypted_is_never_shown_as_if_it_were() -> None:
+    """A copy by the store's own API is one object, which does not know any more where its parts were."""
+    key = CustomerKey(SECRET, "")
+    reply = Reply(200, {"x-object-sysmeta-s3api-upload-id": "u"}, [b"the parts' bytes"])
+    with pytest.raises(S3Error, match="InvalidRequest"):
+        decrypted(lambda *_: [], {}, Place("a", "c", "k", {}), reply, key, bytes(16))
 
 
 def test_a_mark_knows_its_key_and_tells_nothing_of_it() -> None:
