@@ -138,8 +138,10 @@ class Lifecycle(Daemon):
                 found = databases(settings.devices, device, DATADIR)
                 for location in paced(found, settings.containers_per_second):
                     self._look_at(location, begun)
-        figures = {**asdict(self.done), "seconds": round(time.time() - begun, 3)}
-        log.info("lifecycles carried out", extra={**figures, "dry_run": settings.dry_run})
+        counts, finished = asdict(self.done), time.time()
+        times = {"seconds": round(finished - begun, 3), "dry_run": settings.dry_run}
+        log.info("lifecycles carried out", extra={**counts, **times})
+        figures = {"counts": counts, "finished": finished, **times}
         try:
             recon_cache.leave(settings.recon_cache_path, "container", {"lifecycle_last_pass": figures})
         except OSError as problem:

@@ -53,6 +53,7 @@ CACHED: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
     ("expirer", "object"): ("object", ("object_expiration_pass", "expired_last_pass")),
     ("auditor", "object"): ("object", ("object_auditor_stats_ALL", "object_auditor_stats_ZBF")),
     ("notifier", "container"): ("container", ("notifier_last_pass",)),
+    ("lifecycle", "container"): ("container", ("lifecycle_last_pass",)),
     ("driveaudit", ""): ("drive", ("drive_audit_errors",)),
     ("survey", ""): ("survey", ("survey_policies", "survey_time", "survey_last")),
     ("sharding", ""): ("container", ("sharding_stats", "sharding_time", "sharding_last")),
@@ -91,6 +92,12 @@ NOTIFIED = {
 }
 NOTIFIER_MOMENT = metrics.told(
     "apus_notifier_finished_timestamp_seconds", "When the notifiers' last pass was finished."
+)
+LIFECYCLE = metrics.told(
+    "apus_lifecycle_last_pass", "What the last pass of the lifecycles has done on this node.", "what"
+)
+LIFECYCLE_MOMENT = metrics.told(
+    "apus_lifecycle_finished_timestamp_seconds", "When the lifecycles' last pass was finished on this node."
 )
 
 
@@ -137,6 +144,8 @@ class Recon:
         for figure, gauge in NOTIFIED.items():
             gauge.ask(partial(self._notified, figure))
         NOTIFIER_MOMENT.ask(self._notifier_moment)
+        LIFECYCLE.ask(self._lifecycle)
+        LIFECYCLE_MOMENT.ask(self._lifecycle_moment)
 
     def _surveyed(self, figure: str) -> dict[tuple[str, ...], float]:
         """Return a figure of the survey that was left here last, by policy."""
@@ -160,6 +169,19 @@ class Recon:
         """Return when the notifier that is latest to finish did; of several, the one that lags."""
         moments = [float(each["finished"]) for each in self._notifiers().values()]
         return {(): min(moments)} if moments else {}
+
+    def _lifecycle(self) -> dict[tuple[str, ...], float]:
+        """Return the counts of the last pass, by what was counted; a dry run has done nothing."""
+        found = self._lifecycles()
+        done = {} if found.get("dry_run") else found.get("counts", {})
+        return {(what,): float(count) for what, count in done.items()}
+
+    def _lifecycle_moment(self) -> dict[tuple[str, ...], float]:
+        finished = self._lifecycles().get("finished")
+        return {} if finished is None else {(): float(finished)}
+
+    def _lifecycles(self) -> dict[str, Any]:
+        return recon_cache.look(self.config.recon_cache_path, "container").get("lifecycle_last_pass") or {}
 
     def _notifiers(self) -> dict[str, dict[str, Any]]:
         return recon_cache.look(self.config.recon_cache_path, "container").get("notifier_last_pass") or {}

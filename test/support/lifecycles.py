@@ -38,9 +38,11 @@ def pass_of_all_nodes(cluster: AllInOne, folder: Path, **settings: str) -> dict[
     assert "Traceback" not in logs, logs
     counts: dict[str, int] = {}
     for birth in births:
-        left = json.loads((Path(birth["log"]).parent / "container.recon").read_text())["lifecycle_last_pass"]
+        left = json.loads((Path(birth["log"]).parent / "container.recon").read_text())["lifecycle_last_pass"][
+            "counts"
+        ]
         for name, count in left.items():
-            counts[name] = counts.get(name, 0) + int(count)
+            counts[name] = counts.get(name, 0) + count
     return counts
 
 

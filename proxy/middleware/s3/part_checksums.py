@@ -19,7 +19,7 @@ from .request import Request
 def of_part(
     request: Request, query: Mapping[str, str], part: int, facts: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the headers that tell of a part's checksum; `facts` are the object's, `query` names its version."""
+    """Return the headers that tell of a part's checksum; `facts` are the object's."""
     if not checksums.stored(facts):
         return {}
     if not metadata.is_large(facts):

@@ -31,8 +31,8 @@ class S3Config:
     )
     heartbeat_seconds: float = setting(
         10.0,
-        help="Seconds after which a client that completes an upload is sent white space, again and again, until "
-        "it is done.",
+        help="Seconds after which a client that completes an upload is sent white space, again and "
+        "again, until it is done.",
         minimum=0.01,
     )
     max_multi_delete_objects: int = setting(1000, help="Most keys of one DeleteObjects.", minimum=1)

@@ -60,6 +60,10 @@ def found(request: Request, upload: Upload, version_id: str | None = None) -> Fi
     headers = reply.headers
     if not reply.is_good or headers.get(MARK) != upload.upload_id or metadata.ETAG not in headers:
         return None
+    if not metadata.is_large(
+        headers
+    ):  # A copy by the Swift API, in one piece, keeps what is said of the original.
+        return None
     return Finished(headers[metadata.ETAG], headers.get("x-object-version-id"), headers)
 
 

@@ -52,6 +52,20 @@ def test_what_a_client_of_the_other_api_leaves_goes() -> None:
     assert world.left() == []
 
 
+def test_a_copy_in_one_piece_keeps_no_parts() -> None:
+    """The Swift API copies what is said of an upload along; the copy is not made of it."""
+    world = World()
+    upload_id, etags = world.ready()
+    world.complete(upload_id, *etags)
+    kept = world.store.objects["b", "k"].headers
+    copied = {
+        name: kept[name] for name in ("x-object-sysmeta-s3api-upload-id", "x-object-sysmeta-s3api-etag")
+    }
+    assert ask(world.app, "PUT", "/v1/a/b/k", body=b"onetwo", headers=copied).status == 201
+    assert swept(world) == 2
+    assert (world.get(), world.left()) == (b"onetwo", [])
+
+
 def test_a_version_keeps_its_parts() -> None:
     """Whatever the name leads to now."""
     world = World(has_versions=True)
