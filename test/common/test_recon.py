@@ -190,14 +190,21 @@ def test_a_spoilt_cache_is_as_good_as_none(node: Path) -> None:
 
 def test_lifecycles_are_told_by_recon_and_as_metrics(node: Path) -> None:
     """What the last pass has done; a dry run has done nothing."""
-    left = {"counts": {"expired": 3, "orphans": 1}, "finished": 1700000000.0, "seconds": 1.0, "dry_run": False}
+    left = {
+        "counts": {"expired": 3, "orphans": 1},
+        "finished": 1700000000.0,
+        "seconds": 1.0,
+        "dry_run": False,
+    }
     recon_cache.leave(node / "cache", "container", {"lifecycle_last_pass": left})
     assert told(node, "lifecycle/container") == {"lifecycle_last_pass": left}
     scraped = ask(metrics.filter_factory({})(FixedApp()), path="/metrics").text
     assert 'apus_lifecycle_last_pass{what="expired"} 3.0' in scraped
     assert "apus_lifecycle_finished_timestamp_seconds 1.7e+09" in scraped
     recon_cache.leave(node / "cache", "container", {"lifecycle_last_pass": {**left, "dry_run": True}})
-    assert "apus_lifecycle_last_pass{" not in ask(metrics.filter_factory({})(FixedApp()), path="/metrics").text
+    assert (
+        "apus_lifecycle_last_pass{" not in ask(metrics.filter_factory({})(FixedApp()), path="/metrics").text
+    )
 
 
 def test_a_survey_is_told_by_recon_and_as_metrics(node: Path) -> None:

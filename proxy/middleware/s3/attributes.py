@@ -14,7 +14,7 @@ import orjson
 from ....common.concurrency import Crew
 from ....common.http.answer import Answer
 from ..inner import Reply
-from . import checksums, customer_keys, metadata, objects, versioning
+from . import checksums, customer_keys, metadata, objects, spent, versioning
 from .errors import S3Error, from_swift
 from .numbers import whole
 from .request import Request
@@ -24,7 +24,6 @@ NAMES = ("ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize")
 PARTS_MAX = 1000
 """Most parts of one answer."""
 CONCURRENCY = 8
-_MANIFEST_BYTES_MAX = 16 << 20
 _NUMBER_MAX = 2**31 - 1
 
 
@@ -123,7 +122,7 @@ def _parts(request: Request, query: Mapping[str, str], page: Page, *, has_checks
     if not reply.is_good:
         reply.close()
         raise from_swift(reply.status, request)
-    rows = orjson.loads(reply.read(_MANIFEST_BYTES_MAX))
+    rows = orjson.loads(reply.read(spent.MANIFEST_BYTES_MAX))
     count = element("PartsCount", len(rows))
     if not has_checksums:
         return element("ObjectParts", count)
