@@ -21,7 +21,7 @@ from .layout import SERVERS, Layout, Service
 from .order import ROOM_FOR_TITLE, Birth, Order
 from .ports import is_free, owner
 
-START_TIMEOUT_SECONDS = 60
+START_TIMEOUT_SECONDS = 180
 STOP_TIMEOUT_SECONDS = 10
 
 

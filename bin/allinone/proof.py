@@ -15,7 +15,7 @@ from ...common.errors import ApusError
 
 CONTAINER = "apus-proof"
 SIZE_BYTES = 256 * 1024
-_TIMEOUT_SECONDS = 30
+_TIMEOUT_SECONDS = 120
 
 
 class ProofFailed(ApusError):

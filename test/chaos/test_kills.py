@@ -14,6 +14,9 @@ from workload import Workload
 
 KILLS = int(os.environ.get("APUS_CHAOS_KILLS", "20"))
 SEED = int(os.environ.get("APUS_CHAOS_SEED", "20261121"))
+THINKING_SECONDS = (
+    0.1  # Some fifty requests a second; with more, most of the time goes by before a victim runs again.
+)
 SETTLING = (
     "object-updater",
     "account-replicator",
@@ -44,7 +47,7 @@ def test_kills_break_no_promise(tmp_path: Path) -> None:
     with all_in_one(tmp_path / "cluster") as cluster:
         store = cluster.store
         store.client().put("load")
-        load = Workload(store, "load", SEED)
+        load = Workload(store, "load", SEED, THINKING_SECONDS)
         load.start()
         killed = [kill_and_restart(cluster, rng) for _ in range(KILLS)]
         load.stop()

@@ -34,7 +34,7 @@ def test_an_abstract_socket_is_understood(monkeypatch: pytest.MonkeyPatch) -> No
     name = f"apus-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(f"\0{name}")
-        manager.settimeout(5)
+        manager.settimeout(60)
         monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
         announce_stopping()
         assert manager.recv(100) == b"STOPPING=1"

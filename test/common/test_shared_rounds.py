@@ -208,7 +208,7 @@ def program_of(flush: Callable[[int], None]) -> Iterator[str]:
         program = threading.Thread(target=Rounds(listener, flush).serve)
         program.start()
         yield name
-        program.join(10)
+        program.join(60)
 
 
 @contextmanager
@@ -258,7 +258,7 @@ def test_the_program_s_death_is_not_noticed_by_writers(shared: GroupCommitter) -
 def await_return(committer: GroupCommitter) -> None:
     """Write until the committer is on a line again, and end that."""
     committer._alone_until = 0.0
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while committer._line is None and time.monotonic() < deadline:
         committer.sync()
     assert committer._line is not None
@@ -296,7 +296,7 @@ def test_the_program_does_not_hold_the_output_of_who_started_it(tmp_path: Path) 
         assert starter.stdout
         assert starter.stdout.readline() == b"connected\n"
         line = shared_rounds.Line(str(tmp_path))
-        assert starter.communicate(timeout=10)[0] == b""
+        assert starter.communicate(timeout=60)[0] == b""
     line.rest()  # It is there.
     line.close()
 
@@ -345,7 +345,7 @@ def test_an_idle_process_keeps_nothing_of_the_device_open(
     program = shared_rounds._programs[-1]
     while shared._idle_timer is not None:
         eventlet.sleep(0)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while _holds(program, tmp_path) and time.monotonic() < deadline:
         eventlet.sleep(0.01)
     assert shared._descriptor == -1

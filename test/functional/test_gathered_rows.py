@@ -33,7 +33,7 @@ def node(tmp_path: Path, server: ContainerProcess) -> ObjectNode:
 
 
 def asked(server: ContainerProcess, method: str, path: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request(method, path, headers={"X-Timestamp": "1600000000.00000"})
     return connection.getresponse().status
 
@@ -58,7 +58,7 @@ def put(
 def listed(server: ContainerProcess) -> set[str]:
     names: set[str] = set()
     for number in range(CONTAINERS):
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         connection.request("GET", f"/d1/{number}/a/c{number}?format=json")
         names |= {entry["name"] for entry in json.loads(connection.getresponse().read())}
     return names
@@ -70,7 +70,7 @@ def queued(node: ObjectNode) -> set[str]:
 
 def together(server: ContainerProcess) -> int:
     """How many rows have come with others, by the server's own count."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("GET", "/metrics")
     lines = connection.getresponse().read().decode().splitlines()
     return int(sum(float(line.split()[1]) for line in lines if line.startswith("apus_gathered_rows_total{")))

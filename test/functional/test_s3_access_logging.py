@@ -23,7 +23,7 @@ FIELDS = re.compile(
     r" (?P<signature>\S+) (?P<cipher>\S+) (?P<authentication>\S+) (?P<host>\S+) (?P<tls>\S+)"
     r" (?P<access_point>\S+) (?P<acl_required>Yes|-)"
 )
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 120
 Line = re.Match[str]
 
 

@@ -35,7 +35,7 @@ def prefixes_of(page: Mapping[str, Any]) -> list[str]:
 
 
 def run(words: Sequence[str], environment: Mapping[str, str]) -> str:
-    done = subprocess.run(words, env=dict(environment), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(words, env=dict(environment), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -198,7 +198,7 @@ def test_a_configuration_is_kept_as_it_was_set(s3: S3Front, bucket: str, hook: W
         )
     aws = [sys.executable, "-m", "awscli", "s3api"]
     put = [*aws, "put-bucket-notification-configuration", "--bucket", bucket, "--notification-configuration"]
-    subprocess.run([*put, "{}"], env=s3.environment(), check=True, timeout=120)
+    subprocess.run([*put, "{}"], env=s3.environment(), check=True, timeout=1800)
     kept = boto.get_bucket_notification_configuration(Bucket=bucket)
     assert not kept.keys() - {"ResponseMetadata"}
 
@@ -245,7 +245,7 @@ def test_trap_a_notifier_killed_in_the_middle(
     hook.answer = kill
     with daemon.running() as process:
         running.append(process)
-        process.wait(timeout=60)
+        process.wait(timeout=180)
     hook.answer = lambda _message: 200
     daemon.once()
     assert [message.record["eventName"] for message in hook.messages] == ["ObjectCreated:Put"] * 2

@@ -40,7 +40,7 @@ def sent(
     """Return the status of a request whose URL goes out as it stands; client libraries respell it."""
     parts = urlsplit(url)
     assert parts.hostname is not None
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=180)
     connection.request(method, f"{parts.path}?{parts.query}{added}", body.encode(), dict(headers or {}))
     status = connection.getresponse().status
     connection.close()

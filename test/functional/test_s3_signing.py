@@ -50,7 +50,7 @@ def sent(
     s3: S3Front, path: str, headers: dict[str, str], body: bytes
 ) -> tuple[int, str, http.client.HTTPConnection]:
     """PUT a body as it is, and return status, code and the connection, which may go on."""
-    connection = http.client.HTTPConnection(urlsplit(s3.endpoint).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(s3.endpoint).netloc, timeout=180)
     connection.putrequest("PUT", path, skip_accept_encoding=True)
     for name, value in {"Content-Length": str(len(body)), **headers}.items():
         connection.putheader(name, value)
@@ -116,13 +116,13 @@ def test_trap_53_presigned_urls_work(s3: S3Front, bucket: str, method: str, vers
     here = f"{s3.endpoint}{parts.path}?{parts.query}"
     host = {"Host": parts.netloc}
     if method == "put_object":
-        assert requests.put(here, data=b"new", headers=host, timeout=20).status_code == 200
+        assert requests.put(here, data=b"new", headers=host, timeout=180).status_code == 200
         assert s3.client().get_object(Bucket=bucket, Key=key)["Body"].read() == b"new"
     else:
-        assert requests.get(here, headers=host, timeout=20).content == b"old"
-        assert requests.head(here, headers=host, timeout=20).status_code == 403
+        assert requests.get(here, headers=host, timeout=180).content == b"old"
+        assert requests.head(here, headers=host, timeout=180).status_code == 403
         assert requests.get(
-            here.replace("X-Amz-Date", "X-Amz-Data"), headers=host, timeout=20
+            here.replace("X-Amz-Date", "X-Amz-Data"), headers=host, timeout=180
         ).status_code in (200, 400)
 
 
@@ -130,7 +130,7 @@ def test_trap_53_a_presigned_url_ends(s3: S3Front, bucket: str) -> None:
     """And says so."""
     url = s3.client().generate_presigned_url("list_objects_v2", {"Bucket": bucket}, ExpiresIn=1)
     time.sleep(2.1)
-    answer = requests.get(url, timeout=20)
+    answer = requests.get(url, timeout=180)
     assert answer.status_code == 403
     assert "Request has expired" in answer.text
 
@@ -141,7 +141,7 @@ def test_trap_50_a_presigned_upload_copies_nothing(s3: S3Front, bucket: str) -> 
     for version in ("s3", "s3v4"):
         client = s3.client(signature_version=version)
         url = client.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "stolen"})
-        answer = requests.put(url, headers={"x-amz-copy-source": f"/{bucket}/secret"}, timeout=20)
+        answer = requests.put(url, headers={"x-amz-copy-source": f"/{bucket}/secret"}, timeout=180)
         assert answer.status_code == 403
         assert not is_stored(s3, bucket, "stolen")
 
@@ -149,7 +149,7 @@ def test_trap_50_a_presigned_upload_copies_nothing(s3: S3Front, bucket: str) -> 
 def test_what_we_signed_is_told(s3: S3Front, bucket: str) -> None:
     """So that whoever writes a client can compare."""
     headers = signed_headers(s3, "PUT", f"/{bucket}/k", {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"})
-    answer = requests.get(f"{s3.endpoint}/{bucket}/k", headers=headers, timeout=20)
+    answer = requests.get(f"{s3.endpoint}/{bucket}/k", headers=headers, timeout=180)
     assert answer.status_code == 403
     for element in ("StringToSign", "CanonicalRequest", "CanonicalRequestBytes", "Hint"):
         assert f"<{element}>" in answer.text
@@ -263,7 +263,7 @@ def posted(
     s3: S3Front, bucket: str, fields: dict[str, str], body: bytes = b"bar", **how: Any
 ) -> requests.Response:
     files = [(name, (None, value)) for name, value in fields.items()] + [("file", ("foo.txt", body))]
-    return requests.post(f"{s3.endpoint}/{bucket}", files=files, timeout=20, allow_redirects=False, **how)
+    return requests.post(f"{s3.endpoint}/{bucket}", files=files, timeout=180, allow_redirects=False, **how)
 
 
 @pytest.mark.parametrize("version", ["s3", "s3v4"])

@@ -204,7 +204,7 @@ def test_awscli_and_minio_py(s3: S3Front, versioned: str) -> None:
     boto = s3.client()
     first, second = put(boto, versioned, b"1", "ü k"), put(boto, versioned, b"2", "ü k")
     words = ["aws", "s3api", "list-object-versions", "--bucket", versioned, "--page-size", "1"]
-    done = subprocess.run(words, env=s3.environment(tls=True), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, env=s3.environment(tls=True), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert [row["VersionId"] for row in json.loads(done.stdout)["Versions"]] == [second, first]
     minio = Minio(

@@ -62,7 +62,7 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(timeout=20)
+            thread.join(timeout=120)
             assert not thread.is_alive()
 
     def _write(self, writer: int) -> None:
@@ -86,7 +86,7 @@ class Load:
 
     def wait_for(self, count: int) -> None:
         """Return when so many names have been acknowledged (some more than once)."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while len(self.acknowledged) < count and time.monotonic() < deadline:
             time.sleep(0.01)
         assert len(self.acknowledged) >= count
@@ -128,7 +128,7 @@ class Process:
         self._await()
 
     def _await(self) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:
                 connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)

@@ -15,7 +15,7 @@ from processes import await_exit, kill_and_wait
 from store import Client
 
 pytestmark = pytest.mark.slow
-SERVICES = ("s3", "identity", "image", "volume", "compute", "network")
+SERVICES = ("identity", "image", "volume", "compute", "network")
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,7 @@ def test_status_is_what_scripts_were_promised(cluster: AllInOne) -> None:
     facts = cluster.status()
     assert facts["endpoint"] == cluster.store.endpoint
     assert facts["auth_v1"] == f"{cluster.store.endpoint}/auth/v1.0"
+    assert facts["s3"] == cluster.store.endpoint
     assert all(facts[service] is None for service in SERVICES)
     roles = {each["role"] for each in facts["processes"] if each["node"] == "node1"}
     assert {"object-server", "container-server", "account-server", "object-replicator"} <= roles

@@ -44,7 +44,7 @@ def upload_during(cluster: AllInOne, container: str, disaster: Callable[[], None
     client, done, over = cluster.store.client(), Acknowledged(), threading.Event()
 
     def write(writer: int) -> None:
-        connection = http.client.HTTPConnection(*cluster.store.address, timeout=60)
+        connection = http.client.HTTPConnection(*cluster.store.address, timeout=180)
         turn = 0
         while not over.is_set():
             name, turn = f"writer {writer}/{turn}=é", turn + 1
@@ -103,7 +103,7 @@ def test_a_large_upload_does_not_lag_because_a_node_is_killed(cluster: AllInOne)
     assert client.put(container).status == 201
     victim = min(home_of(cluster, container).primaries).replace("d", "node")
     names = [f"upload {number}" for number in range(LARGE)]
-    uploads = [http.client.HTTPConnection(*cluster.store.address, timeout=60) for _ in names]
+    uploads = [http.client.HTTPConnection(*cluster.store.address, timeout=180) for _ in names]
     for name, upload in zip(names, uploads, strict=True):
         upload.putrequest("PUT", client.path(container, name))
         for header, value in {**client.headers, "Content-Length": str(LARGE_BYTES)}.items():

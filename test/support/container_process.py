@@ -38,7 +38,7 @@ class ContainerProcess:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "apus.bin.container_server", str(self.conf)], stdout=log, stderr=log
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -79,7 +79,7 @@ def write_rows(
     server: ContainerProcess, writer: int, start: int, acknowledged: dict[str, int], stop: threading.Event
 ) -> None:
     """Put and delete rows until the server dies; remember what it said yes to, and what it may have done."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     rng = random.Random(f"{writer}-{start}")
     at = start
     try:

@@ -58,8 +58,8 @@ class Contest:
     def finish(self) -> list[Operation]:
         """Return the history when all have been answered."""
         for thread in self._threads:
-            thread.join(timeout=120)
-            assert not thread.is_alive(), "a request has not been answered for two minutes"
+            thread.join(timeout=360)
+            assert not thread.is_alive(), "a request has not been answered for six minutes"
         return self.history
 
     def _work(self, client: Client, rng: random.Random) -> None:

@@ -115,7 +115,7 @@ class DatabaseNodes:
             port: int = probe.getsockname()[1]
         conf = self.stock_conf(kind, node, port)
         self._processes.append(self._stock_process(f"swift-{kind}-server", conf))
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()

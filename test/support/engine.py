@@ -21,7 +21,7 @@ from apus.common import concurrency
 from apus.common.http.server import HttpServer, ServerConfig
 from apus.common.http.wire import Wire
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 60.0
 _HEAD = re.compile(rb"HTTP/1\.[01] (\d{3}) [^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
 
 App = Callable[..., Iterable[bytes]]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from store import Store
 
-START_TIMEOUT_SECONDS = 60
+START_TIMEOUT_SECONDS = 180
 Filters = Mapping[str, Mapping[str, str]]
 
 
@@ -48,6 +48,7 @@ def front(
         command = [sys.executable, *(program or ("-m", f"apus.bin.{kind}_server")), str(path)]
         process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
+        path.with_suffix(".pid").write_text(str(process.pid))  # For those who kill it.
         _await(port, process, log)
         yield Store(f"http://127.0.0.1:{port}")
     finally:

@@ -31,7 +31,7 @@ REGION = "RegionOne"
 LIFE_SECONDS = 3600
 KINDS = {"domains": "domain", "projects": "project", "users": "user", "roles": "role"}
 ROLES = ("admin", "member", "reader", "service", "swiftoperator", "ResellerAdmin")
-START_TIMEOUT_SECONDS = 20
+START_TIMEOUT_SECONDS = 120
 
 
 class Problem(Exception):

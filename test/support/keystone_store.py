@@ -134,7 +134,7 @@ class Front:
         self, method: str, path: str, headers: Mapping[str, str], body: Any, expected: int
     ) -> tuple[dict[str, str], Any]:
         place = urlsplit(self.identity)
-        connection = http.client.HTTPConnection(place.netloc, timeout=30)
+        connection = http.client.HTTPConnection(place.netloc, timeout=180)
         try:
             content = None if body is None else json.dumps(body)
             connection.request(method, place.path + path, content, dict(headers))

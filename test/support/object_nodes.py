@@ -37,7 +37,7 @@ ROOT = SUPPORT.parent.parent
 PARTITION_POWER = 4
 REPLICAS = 3
 ACCOUNT, CONTAINER = "AUTH_test", "c"
-START_PATIENCE_SECONDS = 30.0
+START_PATIENCE_SECONDS = 120.0
 CLUSTER = "[swift-hash]\nswift_hash_path_suffix = changeme\n[storage-policy:0]\nname = gold\ndefault = yes\n"
 SERVER = """[DEFAULT]
 devices = {devices}
@@ -173,7 +173,7 @@ class ObjectNodes:
         path: str | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
         """Ask a node's server directly."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports[node], timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports[node], timeout=60)
         path = path or f"/sd0/{self.partition(name)}/{ACCOUNT}/{CONTAINER}/{quote(name)}"
         try:
             connection.request(method, path, body, dict(headers or {}))
@@ -235,7 +235,7 @@ class ObjectNodes:
     def files(self, name: str, node: int) -> list[str]:
         """The names of the object's files on a node; what a server replaced goes a moment later."""
         directory = self.directory(name, node)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             found = sorted(os.listdir(directory)) if directory.is_dir() else []
             if not names.select(found).obsolete or time.monotonic() > deadline:

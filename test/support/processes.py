@@ -6,7 +6,7 @@ import os
 import select
 import signal
 
-_PATIENCE_SECONDS = 10
+_PATIENCE_SECONDS = 60
 
 
 def await_exit(handle: int) -> None:

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+PATIENCE_SECONDS = 60
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3}) [^\r\n]*\r\n")
 
 
@@ -34,8 +35,8 @@ class Raw:
 def exchange(
     address: tuple[str, int], *pieces: bytes, silence_seconds: float = 0.5, half_close: bool = False
 ) -> Raw:
-    """Send the pieces, then read until the server closes or says nothing for a while."""
-    with socket.create_connection(address, timeout=10) as connection:
+    """Send the pieces, then read until the server closes or, once it has spoken, says nothing for a while."""
+    with socket.create_connection(address, timeout=PATIENCE_SECONDS) as connection:
         _send(connection, pieces)
         if half_close:
             connection.shutdown(socket.SHUT_WR)
@@ -44,7 +45,7 @@ def exchange(
 
 def converse(address: tuple[str, int], head: bytes, body: bytes, silence_seconds: float = 0.5) -> Raw:
     """Send the head, wait for the first word of an answer, and only then send the body."""
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(head)
         first = connection.recv(65536)
         connection.sendall(body)
@@ -61,9 +62,9 @@ def _send(connection: socket.socket, pieces: Iterable[bytes]) -> None:
 
 
 def _read(connection: socket.socket, silence_seconds: float) -> Raw:
-    connection.settimeout(silence_seconds)
     received = bytearray()
     while True:
+        connection.settimeout(silence_seconds if received else PATIENCE_SECONDS)
         try:
             piece = connection.recv(65536)
         except TimeoutError:

@@ -37,7 +37,7 @@ from store import KEYS, Client, Store
 
 DOMAIN = "s3.apus.test"
 REGION = "us-east-1"
-START_SECONDS = 20
+START_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class S3Front:
         settings = {
             "retries": {"total_max_attempts": 1},
             "s3": {"addressing_style": "path"},
-            "read_timeout": 60,
+            "read_timeout": 180,
             **config,
         }
         if user is None:

@@ -20,7 +20,7 @@ from s3 import REGION, S3Front
 from store import KEYS
 
 USER = "test:tester"
-MOUNT_SECONDS = 20
+MOUNT_SECONDS = 120
 
 
 def aws(front: S3Front, *words: str, tls: bool = False, cwd: Path | None = None) -> str:
@@ -102,7 +102,7 @@ def s3fs(front: S3Front, bucket: str, folder: Path) -> Iterator[Path]:
         if fusermount is not None and process.poll() is None:
             subprocess.run([fusermount, "-u", str(place)], check=False, capture_output=True)
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

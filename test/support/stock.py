@@ -27,7 +27,7 @@ from processes import kill_and_wait
 from store import Store
 
 KINDS = ("account", "container", "object")
-START_TIMEOUT_SECONDS = 60
+START_TIMEOUT_SECONDS = 180
 FORGETFUL = {"recheck_account_existence": "-10", "recheck_container_existence": "-10"}
 """Lives that memcached takes to be over; 0 would be an endless one, and so would be a tenth of -1."""
 PROXY_FILTERS: Mapping[str, Mapping[str, str]] = {
@@ -117,7 +117,7 @@ class StockPrograms:
             [*self._command(program), str(path), "once", "-v"],
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         assert done.returncode == 0, done.stderr

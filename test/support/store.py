@@ -25,7 +25,7 @@ KEYS = {
     "test2:tester2": "testing2",
     "test5:tester5": "testing5",
 }
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 180
 
 
 @dataclass(frozen=True, slots=True)

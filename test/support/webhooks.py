@@ -28,7 +28,7 @@ from apus.proxy.middleware.s3.notification.rules import arn_of
 from apus.proxy.middleware.s3.notification.targets import FILE
 
 SECRET = "between us"
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 180
 
 
 @dataclass(slots=True)
@@ -112,6 +112,9 @@ def _target(path: Path, name: str, options: Mapping[str, str]) -> Iterator[None]
         conf = configparser.ConfigParser(interpolation=None)
         conf.read(path)
         change(conf)
+        if not conf.sections():
+            path.unlink()  # Where there is a file, `apus-aio up` starts a notifier.
+            return
         fresh = path.with_suffix(".new")
         with fresh.open("w") as file:
             conf.write(file)
@@ -138,7 +141,7 @@ class Notifier:
     def once(self) -> str:
         """Let it make one pass; return what it logged."""
         done = subprocess.run(
-            [*self.command, "--once"], capture_output=True, text=True, timeout=120, check=True
+            [*self.command, "--once"], capture_output=True, text=True, timeout=600, check=True
         )
         return done.stdout + done.stderr
 

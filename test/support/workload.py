@@ -24,7 +24,6 @@ ABSENT = "absent"
 THREADS = 6
 NAMES_PER_THREAD = 20
 _SIZES = (0, 1, 100, 4096, 4096, 4096, 20_000, 65_536, 300_000, 1_500_000)
-_THINKING_SECONDS = 0.01  # Leaves processor time for what is started again.
 _FAILURES = (OSError, http.client.HTTPException)
 
 
@@ -53,6 +52,8 @@ class Workload:
     store: Store
     container: str
     seed: int
+    thinking_seconds: float = 0.01
+    """How long each thread rests between two requests; leaves processor time for what is started again."""
     memories: dict[str, Memory] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     operations: int = 0
@@ -74,8 +75,8 @@ class Workload:
         """End the load and wait for requests under way."""
         self._stop.set()
         for thread in self._threads:
-            thread.join(timeout=120)
-            assert not thread.is_alive(), "a request has not been answered for two minutes"
+            thread.join(timeout=360)
+            assert not thread.is_alive(), "a request has not been answered for six minutes"
 
     def verify(self, client: Client) -> list[str]:
         """Every broken promise, in words; empty where all were kept."""
@@ -137,7 +138,7 @@ class Workload:
                 rng.randrange(10), self._put
             )(client, name, rng)
             self.operations += 1
-            self._stop.wait(_THINKING_SECONDS)
+            self._stop.wait(self.thinking_seconds)
 
     def _put(self, client: Client, name: str, rng: random.Random) -> None:
         content = rng.randbytes(rng.choice(_SIZES))

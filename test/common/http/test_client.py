@@ -275,7 +275,7 @@ class TestOddPeers:
 
     def test_each_request_may_have_its_own_patience(self) -> None:
         """timeout_seconds takes the place of the pool's."""
-        with scripted(lingers(b"")) as address, pytest.raises(PeerTimeout), concurrency.timeout(5):
+        with scripted(lingers(b"")) as address, pytest.raises(PeerTimeout), concurrency.timeout(60):
             Pool().request(address, "GET", "/", {}, timeout_seconds=0.01)
 
     def test_a_head_that_drips_is_a_timeout(self) -> None:
@@ -415,7 +415,7 @@ class TestExchanges:
         recorder = Recorder()
         with serving(recorder) as served:
             Pool().open(served.address, "PUT", "/", {}, length=5).send(b"123")
-            with concurrency.timeout(5):
+            with concurrency.timeout(60):
                 while not recorder.seen or recorder.seen[0].body == b"":
                     concurrency.sleep(0.001)
 
@@ -612,7 +612,7 @@ class TestBegun:
         """Begin a request on a kept connection; return status, Etag and body of what is heard."""
         heard: concurrency.Queue = concurrency.Queue()
         assert pool.begin(address, method, "/", {}, heard=heard.put) is not None
-        asked = heard.get(timeout=1)
+        asked = heard.get(timeout=60)
         assert asked.response is not None, asked.problem
         return asked.response.status, asked.response.headers.get("etag"), asked.response.read()
 

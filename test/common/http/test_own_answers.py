@@ -69,7 +69,7 @@ def begun(pool: Pool, address: tuple[str, int], name: str) -> str:
     heard: concurrency.Queue = concurrency.Queue()
     if pool.begin(address, "PUT", name, {}, b"body", heard=heard.put) is None:
         return requested(pool, address, name)
-    asked: Asked = heard.get(timeout=5)
+    asked: Asked = heard.get(timeout=60)
     return LOST if asked.response is None else said(asked.response)
 
 

@@ -60,7 +60,7 @@ begun = {here}/begun
 go_on = {here}/go_on
 {more}
 """
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 120
 
 
 def free_port() -> int:

@@ -90,7 +90,7 @@ def test_files_are_closed(content: tuple[Path, bytes]) -> None:
         with served.raw() as raw:
             raw.send(GET)
             raw.wire.receive(10, 5)
-        with concurrency.timeout(5):
+        with concurrency.timeout(60):
             while open_files():
                 concurrency.sleep(0.005)
 
@@ -154,7 +154,7 @@ def test_a_counted_body_tells_of_a_client_that_left(content: tuple[Path, bytes])
         with served.raw() as raw:
             raw.send(GET)
             raw.wire.receive(1000, 5)
-        with concurrency.timeout(5):
+        with concurrency.timeout(60):
             while not reports:
                 concurrency.sleep(0.005)
     ((count, problem),) = reports

@@ -14,7 +14,7 @@ from apus.common import concurrency
 from apus.object.files import removal
 from apus.object.files.removal import LETTER_BYTES_MAX, LETTERS_MAX, Removal
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture
