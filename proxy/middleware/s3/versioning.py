@@ -235,7 +235,7 @@ def _remove_version(
             # The store would take what the name leads to for version null; who may delete nothing is refused.
             _delete(request, key, {"version-id": _NOBODYS}, None, is_large=False)
             return Removed(version_id)
-        locking.require_unlocked(request, found.headers)
+        locking.require_unlocked(request, key, found.headers)
         require_turn()
         _delete(request, key, {"version-id": version_id}, headers, is_large=_is_large(found))
     if was_current:

@@ -72,6 +72,13 @@ class Operation:
         self.action = actions.of_s3(level, request.method, word, has_version=has_version)
         self.is_for_objects = level == "object" or self.action in ("s3:DeleteObject", "s3:PutObject")
 
+    @classmethod
+    def named(cls, request: Request, method: str, action: str) -> Operation:
+        """Return one on an object that policies call so."""
+        operation = cls(request, "")
+        operation.action, operation.is_read, operation.is_for_objects = action, method in actions.READS, True
+        return operation
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -36,10 +36,10 @@ class Leave:
     """A policy says no, which no list overrules."""
 
 
-def asked(request: Request, method: str, *, key: str | None = None, word: str | None = None) -> Leave:
+def asked(request: Request, method: str, *, key: str | None = None, action: str | None = None) -> Leave:
     """Return whether the caller may use a method on the request's object, or another one of its bucket.
 
-    `word` is a subresource: leave is asked for what the same request with it would be.
+    `action` is what a policy calls it, where that is not what the request itself is called.
 
     Raises:
         S3Error: when nobody could be asked.
@@ -59,8 +59,8 @@ def asked(request: Request, method: str, *, key: str | None = None, word: str | 
 
     environ = inner_environ(request.environ, method, request.path(request.bucket, key or request.key))
     environ[RULING] = listen
-    if word is not None:
-        environ[OPERATION] = Operation(request, word)
+    if action is not None:
+        environ[OPERATION] = Operation.named(request, method, action)
     reply = call(request.app, environ)
     reply.close()
     if not heard:

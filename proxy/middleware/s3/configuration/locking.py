@@ -19,7 +19,7 @@ from ....info import ContainerInfo
 from ..errors import S3Error
 from ..request import Request
 from ..xml import element
-from . import documents, locks, reading, turns
+from . import documents, leave, locks, reading, turns
 from .bucket_facts import Operation, document_of, facts_for_owner, keep, xml_text
 from .judging import LOCKS as DOCUMENT
 from .locks import Lock
@@ -117,7 +117,7 @@ def _nothing() -> None:
     """Nobody can lock it."""
 
 
-def require_unlocked(request: Request, headers: Mapping[str, str]) -> None:
+def require_unlocked(request: Request, key: str, headers: Mapping[str, str]) -> None:
     """Refuse to delete a version that is locked; `headers` are what a HEAD says of it, names in lower case.
 
     Raises:
@@ -127,15 +127,20 @@ def require_unlocked(request: Request, headers: Mapping[str, str]) -> None:
     now = datetime.now(UTC)
     if lock.refuses_deletion(now, bypasses=True):
         raise S3Error("AccessDenied", "Access Denied because object protected by object lock.")
-    if lock.refuses_deletion(now, bypasses=False) and not bypasses(request):
+    if lock.refuses_deletion(now, bypasses=False) and not bypasses(request, key):
         raise S3Error("AccessDenied", "Access Denied because object protected by object lock.")
 
 
-def bypasses(request: Request) -> bool:
-    """Tell whether the caller says that governance shall not count, and may: the owner, or by a policy."""
+def bypasses(request: Request, key: str) -> bool:
+    """Tell whether the caller says that governance shall not count, and may: the owner, or by a policy.
+
+    Raises:
+        S3Error: AccessDenied, where they may not.
+    """
     if not true_value(request.header(BYPASS) or ""):
         return False
-    facts_for_owner(request)
+    if not leave.asked(request, "DELETE", key=key, action="s3:BypassGovernanceRetention").is_owner:
+        raise S3Error("AccessDenied")
     return True
 
 

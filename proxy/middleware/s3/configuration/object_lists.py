@@ -67,7 +67,7 @@ def take_upload(request: Request, word: str) -> None:
     info = request.container()
     if not info.exists:
         return  # As the upload itself will find out.
-    if not leave.asked(request, "PUT", word="acl").is_owner:
+    if not leave.asked(request, "PUT", action="s3:PutObjectAcl").is_owner:
         raise S3Error("AccessDenied", "Only the bucket's owner, and whom a policy allows it, gives access.")
     refuse_where_blocked(request, info, grants)
     kept = _kept(grants, request.account)

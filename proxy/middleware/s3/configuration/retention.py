@@ -37,7 +37,8 @@ def put_retention(request: Request) -> Answer:
     mode, until = locks.retention_of(request.xml("Retention", BYTES_MAX), now)
     _require_locking(request)
     leave.require(request, "POST")
-    may_bypass = bypasses(request)
+    assert request.key is not None
+    may_bypass = bypasses(request, request.key)
 
     def decide(headers: Mapping[str, str]) -> Mapping[str, str]:
         lock = locks.stored(headers)

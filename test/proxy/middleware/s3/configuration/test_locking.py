@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from keeping_store import KeepingStore
 from one_request import ask
 from s3_requests import request
 
-from apus.proxy.middleware.s3.configuration import documents, locking, locks
+from apus.common.http.answer import Answer
+from apus.proxy.authorization import RULING
+from apus.proxy.middleware.s3.configuration import documents, judging, locking, locks
 from apus.proxy.middleware.s3.errors import S3Error
 
 RULE = "<Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule>"
@@ -60,7 +64,8 @@ def deletes(lock: locks.Lock, *, says: bool, is_owner: bool) -> bool:
     if is_owner:
         asked.environ["apus.authorize"] = lambda environ: environ.update({"apus.owner": True})
     try:
-        locking.require_unlocked(asked, {name: value for name, value in locks.kept(lock).items() if value})
+        kept = {name: value for name, value in locks.kept(lock).items() if value}
+        locking.require_unlocked(asked, "k", kept)
     except S3Error as refusal:
         return refusal.code != "AccessDenied"
     return True
@@ -77,6 +82,34 @@ def test_who_may_delete_a_version() -> None:
     assert not deletes(locks.Lock(is_held=True), says=True, is_owner=True)
     assert deletes(locks.Lock(), says=False, is_owner=False)
     assert deletes(locks.Lock(locks.COMPLIANCE, until - timedelta(days=2)), says=False, is_owner=False)
+
+
+@pytest.mark.parametrize(
+    ("actions", "may"),
+    [
+        (["s3:DeleteObjectVersion", "s3:ListBucket"], False),
+        (["s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"], True),
+        ("s3:*", True),
+    ],
+)
+def test_governance_is_bypassed_by_a_right_of_its_own(actions: Any, may: bool) -> None:
+    """Who may delete versions, and see the bucket, may not for that."""
+    store = world()
+    resources = ["arn:aws:s3:::c", "arn:aws:s3:::c/*"]
+    said = {"Effect": "Allow", "Principal": "*", "Action": actions, "Resource": resources}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [said]})
+    assert ask(store, "POST", "/v1/a/c", headers=documents.packed("policy", text, {})).status == 204
+    asked = request(store, "POST", "c", None, {"delete": ""}, headers={locking.BYPASS: "true"})
+    asked.environ["apus.authorize"] = lambda _: Answer(403)
+    asked.environ[RULING] = judging.Judge(store)
+    judging.introduce(asked, "delete")
+    if may:
+        assert locking.bypasses(asked, "k")
+    else:
+        with pytest.raises(S3Error) as caught:
+            locking.bypasses(asked, "k")
+        assert caught.value.code == "AccessDenied"
+    assert ("c", "k") in store.objects
 
 
 def test_a_new_bucket_with_locks() -> None:
