@@ -160,7 +160,8 @@ class Notifier(Daemon):
         total = Done()
         for done in self._done.values():
             total.add(done)
-        log.info("events delivered", extra={**asdict(total), "seconds": round(seconds, 3)})
+        level = logging.DEBUG if total == Done() else logging.INFO  # Mostly there is nothing to tell.
+        log.log(level, "events delivered", extra={**asdict(total), "seconds": round(seconds, 3)})
         figures = {
             "seconds": round(seconds, 3),
             "finished": time.time(),

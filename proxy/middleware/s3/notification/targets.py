@@ -51,6 +51,8 @@ class Target:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname or not self.url.isprintable():
             raise ValueError(f"[{self.name}] url = {self.url!r} is no http(s) URL")
+        if parts.username is not None or parts.port == 0:  # Asking for a port that is none raises, too.
+            raise ValueError(f"[{self.name}] url has a user or port 0; say authorization = …")
         if not self.authorization.isprintable() or not self.authorization.isascii():
             raise ValueError(f"[{self.name}] authorization is no value of a header")
         if self.timeout_seconds <= 0:

@@ -34,6 +34,8 @@ def test_a_file_is_read() -> None:
         "[a]\n",
         "[a]\nurl = ftp://host/\n",
         "[a]\nurl = http://\n",
+        "[a]\nurl = http://name:word@host/\n",
+        "[a]\nurl = http://host:99999/\n",
         "[a b]\nurl = http://h/\n",
         "[a]\nurl = http://h/\ncolour = red\n",
         "[a]\nurl = http://h/\ntimeout = soon\n",
