@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +28,8 @@ FIRST, SECOND = os.urandom(PART), os.urandom(100_000)
 def lax(shared_cluster: AllInOne, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Front]:
     """A door that takes parts of any size."""
     folder = tmp_path_factory.mktemp("s3lax")
-    with s3_front(shared_cluster, folder, {"min_segment_size": "1"}) as opened:
+    options = {"min_segment_size": "1", "heartbeat_seconds": "0.05"}
+    with s3_front(shared_cluster, folder, options) as opened:
         yield opened
 
 
@@ -81,7 +83,7 @@ def etag_of(*bodies: bytes) -> str:
 
 
 def summed(algorithm: str, body: bytes) -> str:
-    """Return a checksum; boto3 itself takes all of them only with a library of Amazon's."""
+    """Return a checksum as we take it, and not boto3."""
     taken = checksums.of(algorithm)
     taken.update(body)
     return taken.base64()
@@ -250,10 +252,12 @@ def test_uploads_are_listed(small: Any, here: str) -> None:
     [
         ("CRC32", "COMPOSITE"),
         ("CRC32", "FULL_OBJECT"),
+        ("CRC32C", "COMPOSITE"),
         ("CRC32C", "FULL_OBJECT"),
         ("CRC64NVME", "FULL_OBJECT"),
         ("SHA1", "COMPOSITE"),
         ("SHA256", "COMPOSITE"),
+        ("SHA512", "COMPOSITE"),
     ],
 )
 def test_trap_61_checksums_of_the_parts_become_the_objects(
@@ -265,7 +269,8 @@ def test_trap_61_checksums_of_the_parts_become_the_objects(
     name = f"Checksum{algorithm}"
     parts = []
     for number, body in ((1, b"hello "), (2, b"world")):
-        sent = client.upload_part(**upload, PartNumber=number, Body=body, **{name: summed(algorithm, body)})
+        sent = client.upload_part(**upload, PartNumber=number, Body=body, ChecksumAlgorithm=algorithm)
+        assert sent[name] == summed(algorithm, body)
         parts.append({"PartNumber": number, "ETag": sent["ETag"], name: sent[name]})
     listed = client.list_parts(**upload)
     assert [part[name] for part in listed["Parts"]] == [part[name] for part in parts]
@@ -291,6 +296,66 @@ def test_trap_66_one_part_is_read(small: Any, here: str) -> None:
     with pytest.raises(ClientError) as caught:
         small.get_object(Bucket=here, Key="k", PartNumber=4)
     assert code_of(caught) == (416, "InvalidPartNumber")
+
+
+def test_a_part_has_a_checksum_of_its_own(small: Any, here: str) -> None:
+    """The client holds the part's bytes against it."""
+    upload = begin(small, here, ChecksumAlgorithm="CRC32")
+    sent = [small.upload_part(**upload, PartNumber=n, Body=body) for n, body in ((1, b"one"), (2, b"two"))]
+    names = ("ETag", "ChecksumCRC32")
+    parts = [{"PartNumber": n, **{name: each[name] for name in names}} for n, each in enumerate(sent, 1)]
+    complete(small, upload, parts)
+    got = small.get_object(Bucket=here, Key="k", PartNumber=2, ChecksumMode="ENABLED")
+    assert got["Body"].read() == b"two"
+    assert got["ChecksumCRC32"] == sent[1]["ChecksumCRC32"]
+
+
+class TestHeartbeat:
+    """Whoever waits for a completion is kept awake with white space: the result, or an error, comes behind it."""
+
+    @pytest.fixture
+    def upload(self, small: Any, here: str, lax: S3Front) -> Iterator[dict[str, str]]:
+        """An upload that somebody else is finishing, for a while: until the first beats were sent."""
+        upload = begin(small, here)
+        send(small, upload, b"one", b"two")
+        swift = lax.swift()
+        claim = f"{here}+segments", f"k/{upload['UploadId']}/0"
+        assert swift.put(*claim, body=b"").status == 201
+        freed = threading.Timer(1.0, swift.delete, claim)
+        freed.start()
+        yield upload
+        freed.join()
+
+    def test_trap_64_a_result(self, small: Any, upload: dict[str, str]) -> None:
+        """Boto3 reads it."""
+        parts = small.list_parts(**upload)["Parts"]
+        named = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in parts]
+        made = complete(small, upload, named)
+        assert made["ResponseMetadata"]["HTTPStatusCode"] == 200
+        assert made["ETag"] == etag_of(b"one", b"two")
+
+    def test_trap_64_an_error(self, small: Any, upload: dict[str, str]) -> None:
+        """Boto3 raises it, though the status was 200."""
+        with pytest.raises(ClientError) as caught:
+            complete(small, upload, [{"PartNumber": 1, "ETag": "0" * 32}])
+        assert code_of(caught)[1] == "InvalidPart"
+
+    def test_trap_64_awscli_hears_both(self, lax: S3Front, upload: dict[str, str]) -> None:
+        """It exits with the error, and then with the result."""
+        names = ("--bucket", upload["Bucket"], "--key", "k", "--upload-id", upload["UploadId"])
+        command = ["aws", "s3api", "complete-multipart-upload", *names, "--multipart-upload"]
+        for etag, is_good in (("0" * 32, False), (hashlib.md5(b"one").hexdigest(), True)):
+            listed = f"Parts=[{{PartNumber=1,ETag={etag}}}]"
+            ran = subprocess.run(
+                [*command, listed],
+                env=lax.environment(),
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            assert (ran.returncode == 0) == is_good, ran.stderr
+            assert ("InvalidPart" in ran.stderr) != is_good
 
 
 def test_parts_are_copied(small: Any, here: str) -> None:
@@ -395,6 +460,6 @@ def test_awscli_copies_a_large_file(s3: S3Front, bucket: str, tmp_path: Path, *,
             ["aws", "s3", "cp", "--quiet", *map(str, names)],
             env=s3.environment(tls=tls),
             check=True,
-            timeout=60,
+            timeout=600,
         )
     assert target.read_bytes() == FIRST + FIRST
