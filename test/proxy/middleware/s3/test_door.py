@@ -200,12 +200,6 @@ def test_trap_83_the_owner_can_be_expected() -> None:
         assert ask(opened(), "HEAD", "/bkt", headers=headers).status == status
 
 
-def test_a_client_that_waits_for_leave_hears_that_the_connection_ends() -> None:
-    """It may send its body nevertheless, or another request: the server cannot tell which."""
-    headers = {**signed("PUT", "/bkt", key="wrong"), "Expect": "100-continue"}
-    assert ask(opened(), "PUT", "/bkt", headers=headers).headers["connection"] == "close"
-
-
 def test_who_is_gone_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine ends the connection."""
 
