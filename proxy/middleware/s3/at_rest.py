@@ -3,7 +3,7 @@
     is_encrypting() ──▶ the filter encryption stands in the pipeline, and writes
     answer() ──▶ x-amz-server-side-encryption of what has just been stored; nothing, where that is not so
 
-The store encrypts everything or nothing; the keys are the operator's. Nobody's wish is answered with a promise.
+The store encrypts everything or nothing; the keys are the operator's. No wish is answered with a promise.
 """
 
 from __future__ import annotations
