@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -17,6 +18,12 @@ from apus.common import durability
 def pytest_xdist_make_scheduler(config: pytest.Config) -> Turns:
     """Long files first, where several processes run them."""
     return Turns(config)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected lives to the end: it is not looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -323,6 +323,7 @@ def doubled_cluster(directory: Path, *, replicas: int = 3, nodes: int = 4) -> It
     try:
         yield DoubledCluster(running, proxy, settings, directory, replicas)
     finally:
+        proxy._replicas.backend.pool.close()
         for node in running:
             node.stop()
 
