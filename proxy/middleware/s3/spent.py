@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from ....common.concurrency import Crew
+from ....common.concurrency import Crew, spawn
 from ....common.errors import Unavailable
 from ....common.timestamp import TICKS_PER_SECOND, now
 from ...info import ContainerInfo
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 MANIFEST_BYTES_MAX = 32 << 20
 """Ten thousand parts, their names of 1024 bytes, in letters of which JSON makes twice as many."""
 _CREW = 8
+_AWAITED_MAX = 500
+"""To queue ten thousand takes ten seconds; whoever dies over it leaves them to the sweep."""
 _AS_STORED = {"multipart-manifest": "get", "symlink": "get"}
 
 
@@ -76,6 +78,14 @@ def keeps_archive(info: ContainerInfo) -> bool:
 
 
 def forget(request: Request, names: list[str]) -> None:
+    """Have parts deleted, for a client that does not wait longer than it must."""
+    if len(names) <= _AWAITED_MAX:
+        put_into_queue(request, names)
+    else:
+        spawn(put_into_queue, request, names)
+
+
+def put_into_queue(request: Request, names: list[str]) -> None:
     """Have parts deleted; what cannot be queued is told, for the request itself is done.
 
     While something stands for an upload, it may be completed once more, of the same parts: they stay.

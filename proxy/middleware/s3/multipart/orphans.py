@@ -125,7 +125,7 @@ def _removed(request: Request, group: Group, *, dry_run: bool) -> int:
         fields = {"bucket": upload.bucket, "upload": upload.name, "parts": len(names)}
         log.info("orphans would go" if dry_run else "orphans go", extra=fields)
         if not dry_run:
-            spent.forget(request, names)
+            spent.put_into_queue(request, names)
     return len(names)
 
 
