@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote_plus
 
 import pytest
@@ -53,7 +54,7 @@ def configure(s3: S3Front, bucket: str, hook: Webhook) -> Configure:
     """Have the test's bucket tell the test's webhook."""
 
     def act(*events: str, **rules: str) -> None:
-        configured = {"TopicArn": hook.arn, "Events": list(events or ALL)}
+        configured: dict[str, Any] = {"TopicArn": hook.arn, "Events": list(events or ALL)}
         if rules:
             named = [{"Name": name, "Value": value} for name, value in rules.items()]
             configured["Filter"] = {"Key": {"FilterRules": named}}

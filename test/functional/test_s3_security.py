@@ -305,7 +305,7 @@ def test_trap_81_what_is_locked_stays_by_either_door(s3: S3Front, locked: str, b
     query = {"multipart-manifest": "put"}
     assert swift.request("PUT", bucket, "slo", body=manifest, query=query).status == 201
     assert swift.request("PUT", locked, "slo", body=manifest, query=query).status == 403
-    attempts = (
+    attempts: tuple[tuple[str, str, str, dict[str, str], dict[str, str]], ...] = (
         ("PUT", container, name, {}, {}),
         ("DELETE", container, name, {}, {}),
         ("PUT", container, name, {"X-Copy-From": f"/{bucket}/evil", "Content-Length": "0"}, {}),

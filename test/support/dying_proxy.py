@@ -19,5 +19,5 @@ def die(*_: object) -> None:
 
 
 if __name__ == "__main__":
-    Notifications._settle = die  # type: ignore[method-assign]
+    Notifications._settle = die  # type: ignore[assignment, method-assign]
     sys.exit(proxy_server.main())

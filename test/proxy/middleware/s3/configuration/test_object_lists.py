@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from keeping_store import KeepingStore
 from one_request import Environ, ask
@@ -24,7 +26,10 @@ def as_owner(environ: Environ) -> None:
     environ["apus.owner"] = True
 
 
-def taken(store: KeepingStore, word: str = "", *, is_owner: bool = True, **said: str) -> Request:
+PUBLIC = {"acl": "public-read"}
+
+
+def taken(store: KeepingStore, said: Mapping[str, str], word: str = "", *, is_owner: bool = True) -> Request:
     """Return an upload that has been looked at."""
     headers = {f"x-amz-{name.replace('_', '-')}": value for name, value in said.items()}
     method, query = ("POST" if word == "uploads" else "PUT"), ({word: ""} if word else {})
@@ -43,7 +48,7 @@ def test_what_lets_nobody_in_costs_nothing(said: dict[str, str]) -> None:
     """No request, and nothing is kept."""
     store = world()
     store.seen.clear()
-    assert object_lists.KEY not in taken(store, **said).environ
+    assert object_lists.KEY not in taken(store, said).environ
     assert not store.seen
 
 
@@ -53,14 +58,14 @@ def test_the_bucket_is_marked_once(word: str) -> None:
     store = world()
     for expected in (1, 0):
         store.seen.clear()
-        kept = taken(store, word, acl="public-read").environ[object_lists.KEY]
+        kept = taken(store, PUBLIC, word).environ[object_lists.KEY]
         assert acl.Grant(acl.ALL_USERS, "READ") in acl.kept_grants(kept)
         assert store.seen.count(("POST", "/v1/a/c")) == expected
 
 
 def test_a_part_has_no_list() -> None:
     """Its upload has."""
-    assert object_lists.KEY not in taken(world(), "uploadId", acl="public-read").environ
+    assert object_lists.KEY not in taken(world(), PUBLIC, "uploadId").environ
 
 
 @pytest.mark.parametrize(
@@ -76,7 +81,7 @@ def test_what_is_no_list_is_refused(said: dict[str, str], code: str) -> None:
     """Before anything is stored."""
     store = world()
     with pytest.raises(S3Error) as caught:
-        taken(store, **said)
+        taken(store, said)
     assert caught.value.code == code
     assert not store.objects
 
@@ -84,12 +89,12 @@ def test_what_is_no_list_is_refused(said: dict[str, str], code: str) -> None:
 def test_access_is_the_owners_to_give() -> None:
     """Who may only write cannot let others read."""
     with pytest.raises(S3Error) as caught:
-        taken(world(), is_owner=False, acl="public-read")
+        taken(world(), PUBLIC, is_owner=False)
     assert caught.value.code == "AccessDenied"
 
 
 def test_a_probe_does_nothing() -> None:
     """Leave is asked for as for the request itself, which stops there."""
     store = world()
-    taken(store, acl="public-read")
+    taken(store, PUBLIC)
     assert not store.objects
