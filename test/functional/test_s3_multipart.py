@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import os
 import subprocess
@@ -420,20 +421,30 @@ def test_versions_of_several_parts(small: Any, here: str, lax: S3Front) -> None:
     assert small.get_object(Bucket=here, Key="k")["Body"].read() == b"one!"
 
 
+def lay_parts(front: S3Front, upload: dict[str, str], numbers: range) -> list[dict[str, Any]]:
+    """Put parts where they are kept, over one connection of the other API: a client of S3 takes ten times as long."""
+    swift = front.swift()
+    parts: list[dict[str, Any]] = []
+    connection = http.client.HTTPConnection(*front.store.address, timeout=60)
+    for number in numbers:
+        name = f"{upload['Key']}/{upload['UploadId']}/{number}"
+        path = swift.path(f"{upload['Bucket']}+segments", name)
+        connection.request("PUT", path, body=b"%d," % number, headers=dict(swift.headers))
+        reply = connection.getresponse()
+        reply.read()
+        assert reply.status == 201
+        parts.append({"PartNumber": number, "ETag": reply.headers["Etag"]})
+    connection.close()
+    return parts
+
+
 def test_more_parts_than_a_manifest_of_the_other_api_may_have(small: Any, here: str, lax: S3Front) -> None:
     """S3 allows ten thousand; the other API's default is one thousand."""
     upload = begin(small, here)
-    with ThreadPoolExecutor(8) as crew:
-        sent = list(
-            crew.map(
-                lambda n: small.upload_part(**upload, PartNumber=n, Body=b"%d," % n)["ETag"], range(1, 1102)
-            )
-        )
-    made = complete(small, upload, [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(sent, 1)])
-    assert made["ETag"].endswith('-1101"')
-    assert small.get_object(Bucket=here, Key="k")["Body"].read() == b"".join(
-        b"%d," % n for n in range(1, 1102)
-    )
+    made = complete(small, upload, lay_parts(lax, upload, range(1, 1002)))
+    assert made["ETag"].endswith('-1001"')
+    whole = b"".join(b"%d," % n for n in range(1, 1002))
+    assert small.get_object(Bucket=here, Key="k")["Body"].read() == whole
 
 
 def test_boto3s_own_transfers(boto: Any, bucket: str) -> None:
