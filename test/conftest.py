@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from clusters import AllInOne, all_in_one
@@ -15,9 +16,9 @@ from turns import Turns
 from apus.common import durability
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config) -> Turns:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Turns:
     """Long files first, where several processes run them."""
-    return Turns(config)
+    return Turns(config, log)
 
 
 def pytest_collection_finish() -> None:
