@@ -45,6 +45,7 @@ from .signature import Signer
 BUDGET = Path(__file__).with_name("budget.json")
 SLACK = 1.15  # Hash seeds, memory layout and minor releases of libraries moved counts by up to 6 %.
 BODY = bytes(range(256)) * 16
+COUNTS_MAX = 3  # On a busy machine answers come one by one, which only ever adds: the least is taken.
 OPERATIONS = 200
 WARM_UP = 60  # Memos fill and the interpreter specialises within some fifty rounds.
 LISTED = 1000
@@ -93,6 +94,11 @@ def main() -> int:
         BUDGET.write_text(json.dumps({**earlier, **counted}, indent=2) + "\n")
     budget = json.loads(BUDGET.read_text())
     verdicts = compare(counted, budget)
+    for _ in range(COUNTS_MAX - 1):
+        if not arguments.check or all(verdict.share <= SLACK for verdict in verdicts):
+            break
+        again = compare(count_all(arguments.roles), budget)
+        verdicts = [min(pair, key=_share) for pair in zip(verdicts, again, strict=True)]
     print(f"{'instructions an operation':32}{'counted':>12}{'budget':>12}{'':>8}")
     for verdict in verdicts:
         print(f"{verdict.name:32}{verdict.counted:12,}{verdict.allowed:12,}{verdict.share:8.0%}")
@@ -119,6 +125,10 @@ class Verdict:
     def share(self) -> float:
         """How much of the budget is used; 1.0 is all of it."""
         return self.counted / self.allowed
+
+
+def _share(verdict: Verdict) -> float:
+    return verdict.share
 
 
 def compare(counted: Mapping[str, int], budget: Mapping[str, int]) -> list[Verdict]:
