@@ -36,6 +36,11 @@ from .request import Request, decoded_md5
 PARTS_MAX = 10_000
 ETAG_IS_AT = "X-Backend-Etag-Is-At"
 CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH")
+_NO_CONDITIONS = (
+    ("If-Modified-Since", "HTTP_IF_MODIFIED_SINCE"),
+    ("If-Unmodified-Since", "HTTP_IF_UNMODIFIED_SINCE"),
+)
+"""Of writes: whoever says them would believe that they were judged."""
 _WHERE = {ETAG_IS_AT: metadata.ETAG.title()}
 _SENTENCE_BYTES_MAX = 65536
 _SSE_KEY = "HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION_CUSTOMER_ALGORITHM"
@@ -256,6 +261,9 @@ def write_conditions(request: Request) -> dict[str, str]:
         S3Error: for conditions that do not exist, or that the store behind us would not judge.
     """
     environ = request.environ
+    for header, key in _NO_CONDITIONS:
+        if key in environ:
+            raise S3Error("NotImplemented", f"{header} is no condition of a write.", Header=header)
     none_match, match = environ.get("HTTP_IF_NONE_MATCH"), environ.get("HTTP_IF_MATCH")
     if match is None and none_match is None:
         return {}

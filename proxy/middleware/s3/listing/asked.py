@@ -41,7 +41,8 @@ class Asked:
     version_marker: str = ""
     """Of a listing of versions: the id behind which it begins among the marker's versions."""
     token: str | None = None
-    start_after: str = ""
+    start_after: str | None = None
+    """Shown again where it was said, even if it was empty."""
     keys_max: int = 1000
     is_encoded: bool = False
     with_owner: bool = True
@@ -63,12 +64,12 @@ class Asked:
             raise refusal("allow-unordered", "true", "An unordered listing has no delimiter.")
         form = _form(query)
         token = query.get("continuation-token") if form is Form.SECOND else None
-        start_after = query.get("start-after", "") if form is Form.SECOND else ""
+        start_after = query.get("start-after") if form is Form.SECOND else None
         marker, version_marker = _versions_markers(query) if form is Form.VERSIONS else ("", "")
         if form is Form.FIRST:
             marker = query.get("marker", "")
         elif form is Form.SECOND:
-            marker = start_after if token is None else name_of_token(token)
+            marker = (start_after or "") if token is None else name_of_token(token)
         return cls(
             form=form,
             prefix=query.get("prefix", ""),

@@ -72,7 +72,7 @@ def _second(page: Page) -> Iterator[Element]:
         yield element("ContinuationToken", asked.token)
     if page.is_truncated:
         yield element("NextContinuationToken", token_of(name_of(page.rows[-1])))
-    if asked.start_after:
+    if asked.start_after is not None:
         yield element("StartAfter", page.said(asked.start_after))
     yield element("KeyCount", len(page.rows))
 

@@ -55,7 +55,7 @@ def list_uploads(request: Request) -> Answer:
         None if last is None else element("NextKeyMarker", spelt(last.key)),
         None if last is None else element("NextUploadIdMarker", last.upload_id),
         element("Delimiter", spelt(wanted.delimiter)) if wanted.delimiter else None,
-        element("Prefix", spelt(wanted.prefix)),
+        element("Prefix", spelt(wanted.prefix)) if "prefix" in query else None,
         element("MaxUploads", wanted.count_max),
         element("EncodingType", "url") if "encoding-type" in query else None,
         element("IsTruncated", last is not None),

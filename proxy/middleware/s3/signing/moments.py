@@ -68,7 +68,7 @@ def signed_at(environ: Environ) -> int:
     text = environ.get("HTTP_X_AMZ_DATE") or environ.get("HTTP_DATE")
     moment = _moment(text) if text else None
     if moment is None:
-        raise S3Error("AccessDenied", "A signed request needs a valid x-amz-date or Date header.")
+        raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
     return moment
 
 

@@ -40,6 +40,7 @@ from .moments import compact, compact_moment, require_recent, require_running, s
 ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "s3"
 EXPIRES_SECONDS_MAX = 604800  # A week, as AWS has it.
+_TOO_LONG = f"X-Amz-Expires must be less than {EXPIRES_SECONDS_MAX} seconds"
 REGIONS = frozenset(("us-east-1", "US", ""))
 """What clients say by default, and s3cmd before it has asked: always taken."""
 _NEED_NOT_BE_SIGNED = frozenset(("HTTP_X_AMZ_CF_ID", "HTTP_X_AMZ_CONTENT_SHA256", "HTTP_X_AMZ_DATE"))
@@ -334,10 +335,11 @@ def _said(query: list[tuple[str, str]]) -> dict[str, str]:
 def _lasts(text: str) -> int:
     seconds = whole(text, least=1, most=EXPIRES_SECONDS_MAX)
     if seconds is None:
-        raise S3Error(
-            "AuthorizationQueryParametersError",
-            f"X-Amz-Expires must be between 1 and {EXPIRES_SECONDS_MAX} seconds.",
-        )
+        sentence = "X-Amz-Expires should be a number"
+        if whole(text.removeprefix("-"), most=2**63 - 1) is not None:
+            is_short = text.startswith("-") or not int(text)
+            sentence = "X-Amz-Expires must be non-negative" if is_short else _TOO_LONG
+        raise S3Error("AuthorizationQueryParametersError", sentence)
     return seconds
 
 

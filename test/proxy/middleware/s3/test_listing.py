@@ -340,6 +340,12 @@ class TestObjects:
         document = bucket.list(encoding_type="url", list_type="2", start_after="a +")
         assert document.value("StartAfter") == "a%20%2B"
 
+    def test_what_was_said_is_shown_again_if_it_is_empty(self) -> None:
+        """Clients compare it with what they sent."""
+        bucket = Bucket(["a"])
+        assert bucket.list(list_type="2", start_after="").value("StartAfter") == ""
+        assert bucket.list(list_type="2").find("StartAfter") is None
+
     def test_trap_72_what_is_echoed_is_quoted(self) -> None:
         """In a document without encoded names."""
         document = Bucket(["<&>"]).list(prefix="<&", marker='"<')

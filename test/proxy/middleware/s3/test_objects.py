@@ -126,6 +126,15 @@ def test_trap_67_a_condition_that_nobody_would_judge_is_refused() -> None:
         assert not store.names("c")
 
 
+@pytest.mark.parametrize("header", ["if_modified_since", "if_unmodified_since"])
+def test_trap_67_a_moment_is_no_condition_of_a_write(header: str) -> None:
+    """As at Amazon: an upload that is made all the same would overwrite what its client meant to keep."""
+    store = filled()
+    with pytest.raises(S3Error, match="NotImplemented"):
+        put(store, **{header: "Wed, 21 Oct 2015 07:28:00 GMT"})
+    assert not store.names("c")
+
+
 @pytest.mark.parametrize("text", ["0", "10001", "-1", "x", "", "1.0", "¹", "9" * 400])
 def test_what_is_no_number_of_a_part(text: str) -> None:
     """Is refused."""
