@@ -364,7 +364,7 @@ def test_trap_2_requests_in_a_row_after_errors(s3: S3Front, bucket: str) -> None
         s3.store.address, *bad, signed(s3, "PUT", f"/{bucket}/good", b"good"), PROBE, silence_seconds=5
     )
     assert answer.statuses == [400, 403, 400, 404, 400, 400, 200, 200], answer.content
-    assert s3.swift().get(bucket).lines == ["good"]
+    assert s3.swift().get(bucket).lines() == ["good"]
 
 
 @pytest.mark.parametrize("size", [5, 100_000])

@@ -23,14 +23,14 @@ from apus.proxy.middleware.s3 import checksums
 
 PART = 5 << 20
 FIRST, SECOND = os.urandom(PART), os.urandom(100_000)
+PATIENT = {"min_segment_size": "1", "heartbeat_seconds": "60"}
+"""However slow the machine is, an answer is not one with white space before it."""
 
 
 @pytest.fixture(scope="module")
 def lax(shared_cluster: AllInOne, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Front]:
     """A door that takes parts of any size."""
-    folder = tmp_path_factory.mktemp("s3lax")
-    options = {"min_segment_size": "1", "heartbeat_seconds": "0.05"}
-    with s3_front(shared_cluster, folder, options) as opened:
+    with s3_front(shared_cluster, tmp_path_factory.mktemp("s3lax"), PATIENT) as opened:
         yield opened
 
 
@@ -313,6 +313,14 @@ def test_a_part_has_a_checksum_of_its_own(small: Any, here: str) -> None:
 
 class TestHeartbeat:
     """Whoever waits for a completion is kept awake with white space: the result, or an error, comes behind it."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def lax(cls, shared_cluster: AllInOne, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Front]:
+        """One that beats at once."""
+        options = {**PATIENT, "heartbeat_seconds": "0.05"}
+        with s3_front(shared_cluster, tmp_path_factory.mktemp("s3hasty"), options) as opened:
+            yield opened
 
     @pytest.fixture
     def upload(self, small: Any, here: str, lax: S3Front) -> Iterator[dict[str, str]]:
