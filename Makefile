@@ -63,7 +63,7 @@ interop: install-tests install-stock  ## everything that runs against or beside 
 tempest: install-tests install-tempest  ## OpenStack Tempest's object storage tests, with a Keystone
 	PYTHONPATH=test/support $(PYTHON) test/tempest/run.py $(ARGS)
 
-stock-functional: install-tests install-stock-functional  ## the functional tests of stock OpenStack Swift (ARGS="s3": those of S3 alone)
+stock-functional: install-tests install-stock-functional  ## the functional tests of stock OpenStack Swift (ARGS="s3 amazon": those of S3 alone)
 	PYTHONPATH=test/support $(PYTHON) test/stock_functional/run.py $(ARGS)
 
 bench: install-tests install-stock $(if $(filter rgw,$(PEER)),install-rgw)  ## measure Apus beside stock Swift (another PEER=, less with ARGS=--quick)

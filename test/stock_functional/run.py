@@ -1,14 +1,16 @@
 """Stock Swift's own functional tests against a store of ours: what `make stock-functional` does.
 
-    all-in-one cluster, two policies ─┬─▶ a front with tempauth ──▶ stock's test/functional ─┬─▶ closing lines
-                                      └─▶ a front with Keystone ──▶ stock's test/functional ─┤
-                                                               stock_differences.py ─────────┘
+    all-in-one cluster, two policies ─┬─▶ a front with tempauth ─┬─▶ stock's test/functional ─┬─▶ closing lines
+                                      │                          └─▶ … what it has of S3 ─────┤
+                                      └─▶ a front with Keystone ───▶ stock's test/functional ─┤
+                                                               stock_differences.py ──────────┘
 
-    run.py [WORDS FOR PYTEST]: other tests than all but those of S3, as in `-k symlink`
+    run.py [tempauth] [keystone] [s3] [amazon] [WORDS FOR PYTEST]: fewer than all, other tests than all, as in `-k symlink`
 
 The suite is the source that .ci/install stock-functional unpacked, run unmodified by stock's virtual environment,
-once for each way to log in, both at the same time: each has accounts of its own. Exit code 0 where nothing failed
-but known differences. Logs are kept, and their paths printed; the cluster and its folder are gone afterwards.
+once for each way to log in, and its tests of S3, all at the same time: each has accounts of its own. Exit code 0
+where nothing failed but known differences. Logs are kept, and their paths printed; the cluster and its folder are
+gone afterwards.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
+from itertools import takewhile
 from pathlib import Path
 
 import keystone
@@ -33,9 +36,16 @@ from stock_differences import differences
 SOURCE = Path(os.environ.get("APUS_STOCK_SOURCE") or ROOT / ".stamps" / "stock-source")
 VENV = Path(os.environ.get("APUS_STOCK_VENV") or ROOT / ".venv-stock")
 STORAGE_DOMAIN = "example.com"
+REGION = "us-east-1"
 TEMPAUTH = """reseller_prefix = AUTH, SERVICE
 SERVICE_require_group = service
-user_test_tester6 = testing6 .reseller_admin"""
+user_test_tester6 = testing6 .reseller_admin
+user_s3_tester = testing .admin
+user_s3_tester2 = testing2 .admin
+user_s3_tester3 = testing3
+user_amazon_tester = testing .admin
+user_amazon_tester3 = testing3
+user_amazon2_tester2 = testing2 .admin"""
 PEOPLE = (
     # What the suite calls them, their account, their role in Keystone, their domain there.
     ("", "test", "admin", "Default"),
@@ -45,6 +55,14 @@ PEOPLE = (
     ("5", "test5", "service", "Default"),
     ("6", "test", "ResellerAdmin", "Default"),
 )
+
+SUITES = {
+    "tempauth": ("test/functional", "--ignore=test/functional/s3api"),
+    "keystone": ("test/functional", "--ignore=test/functional/s3api"),
+    "s3": ("test/functional/s3api",),
+    "amazon": ("test/s3api",),
+}
+"""What pytest is told to run; the last one holds to Amazon, and can be aimed at it."""
 
 
 class Outcome(Enum):
@@ -57,6 +75,8 @@ class Outcome(Enum):
 
 def main(words: list[str]) -> int:
     """Run it all; return the exit code."""
+    chosen = list(takewhile(SUITES.__contains__, words)) or list(SUITES)
+    words = words[len(chosen) :] if words[: len(chosen)] == chosen else words
     work = Path(tempfile.mkdtemp(prefix="apus-stock-functional-"))
     with tempfile.TemporaryDirectory(prefix="apus-stock-functional-store-") as home:
         cluster = AllInOne(Path(home), free_port_block(100))
@@ -72,15 +92,17 @@ def main(words: list[str]) -> int:
                 front(conf.read_text().replace("reseller_prefix = AUTH", TEMPAUTH), work, port=port) as store,
                 _keystone_front(conf.read_text(), work, port=port + 1) as believer,
             ):
-                suites = {
-                    "tempauth": _start("tempauth", _tempauth_settings(store.endpoint), words, work),
-                    "keystone": _start("keystone", _keystone_settings(believer), words, work),
+                settings: dict[str, Callable[[], dict[str, str]]] = {
+                    "tempauth": lambda: _tempauth_settings(store.endpoint),
+                    "keystone": lambda: _keystone_settings(believer),
+                    "s3": lambda: _s3_settings(store.endpoint, "s3", second="s3"),
+                    "amazon": lambda: _s3_settings(store.endpoint, "amazon", second="amazon2"),
                 }
-                for suite in suites.values():
+                for suite in [_start(name, settings[name](), words, work) for name in chosen]:
                     suite.wait()
         finally:
             cluster.down()
-    return max([_closing_lines(name, work) for name in suites])
+    return max([_closing_lines(name, work) for name in chosen])
 
 
 @contextmanager
@@ -122,27 +144,46 @@ def _keystone_settings(believer: Front) -> dict[str, str]:
     return settings
 
 
+def _s3_settings(endpoint: str, account: str, *, second: str) -> dict[str, str]:
+    """Return what tests of S3 must know: two who own accounts, and one who has no right to the first's."""
+    settings = {
+        "auth_uri": f"{endpoint}/auth/v1.0",
+        "s3_storage_url": f"{endpoint}/",
+        "s3_region": REGION,
+        "account": account,
+        "username": "tester",
+        "password": "testing",
+        "endpoint": endpoint,
+        "region": REGION,
+        "s3_acl_tests_enabled": "true",
+    }
+    for number, home in (("", account), ("1", account), ("2", second), ("3", account)):
+        name = f"tester{number.replace('1', '')}"
+        for prefix in ("", "s3_"):
+            settings[f"{prefix}access_key{number}"] = f"{home}:{name}"
+            settings[f"{prefix}secret_key{number}"] = name.replace("tester", "testing")
+    return settings
+
+
 def _start(name: str, settings: Mapping[str, str], words: list[str], work: Path) -> subprocess.Popen[bytes]:
     """Start the suite; its log and its report will be in the work folder."""
     everywhere = {"service_prefix": "SERVICE", "collate": "C", "storage_domain": STORAGE_DOMAIN}
     conf, log = work / f"{name}.conf", work / f"{name}.log"
     lines = [f"{key} = {value}" for key, value in {**settings, **everywhere}.items()]
-    conf.write_text("\n".join(("[func_test]", *lines, "")))
+    conf.write_text("\n".join(("[func_test]", *lines, "[s3api_test]", *lines, "")))
     print(f"log: {log}", flush=True)
     report = f"--junit-xml={work / name}.xml"
-    chosen = (
-        "test/functional",
-        "-o",
-        "python_files=test*.py",
-        "--ignore=test/functional/s3api",
-        report,
-        *words,
-    )
+    chosen = ("-o", "python_files=test*.py", report, *SUITES[name], *words)
     with log.open("wb") as output:
         return subprocess.Popen(
             [str(VENV / "bin" / "python"), "-m", "pytest", "-p", "no:cacheprovider", *chosen],
             cwd=SOURCE,
-            env={**os.environ, "SWIFT_TEST_CONFIG_FILE": str(conf), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={
+                **os.environ,
+                "SWIFT_TEST_CONFIG_FILE": str(conf),
+                "SWIFT_TEST_QUIET_BOTO_LOGS": "1",  # In debug they say all that is sent.
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
             stdout=output,
             stderr=output,
         )

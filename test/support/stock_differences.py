@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from stock_s3_differences import s3_differences
+
 _PRECEDENCE = "If-Match decides where If-Unmodified-Since is sent beside it (RFC 9110, 13.2.2); stock wants both to hold."
 _IS_LATEST = (
     "A listing of versions from ?version_marker=null says of the first object's newest version that it is the "
@@ -18,7 +20,9 @@ _LOCATION = "keystonemiddleware makes the Location of a 307 absolute, whoever an
 
 
 def differences(login: str) -> Mapping[str, str]:
-    """Return the tests that differ where one logs in with tempauth, or with Keystone, and why."""
+    """Return the tests that differ where one logs in with tempauth, or with Keystone, or speaks S3, and why."""
+    if login in ("s3", "amazon"):
+        return dict(s3_differences())
     return dict((*_everywhere(), *(_with_keystone() if login == "keystone" else ())))
 
 
