@@ -49,12 +49,8 @@ SERVICE_service_roles = service
 
 
 def keystone_conf(conf: str, *, port: int, identity: str, delays: str = "true") -> str:
-    """Return a proxy's conf with Keystone in tempauth's place (and crossdomain, for Tempest), on another port.
-
-    Without S3: Keystone's filters know no secrets of users that a signature could be held against.
-    """
+    """Return a proxy's conf with Keystone in tempauth's place (and crossdomain, for Tempest), on another port."""
     head, pipeline, tail = re.split(r"(^pipeline *=.*$)", conf, maxsplit=1, flags=re.MULTILINE)
-    pipeline = re.sub(r"\bs3 ", "", pipeline)
     pipeline = re.sub(r"\btempauth\b", "crossdomain authtoken keystoneauth", pipeline)
     head = re.sub(r"^bind_port *=.*$", f"bind_port = {port}", head, flags=re.MULTILINE)
     filters = AUTHTOKEN.format(identity=identity, password=keystone.SERVICE_PASSWORD, delays=delays)

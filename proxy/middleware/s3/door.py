@@ -9,6 +9,7 @@ the caller; and before formpost, which would take its forms. What an operation d
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from urllib.parse import parse_qsl
@@ -20,7 +21,7 @@ from ....common.http.answer import Answer
 from ....common.http.errors import BadFraming, ClientTimeout
 from ....common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
 from ...authorization import RULING
-from ..access_keys import KNOWN_CALLER, secrets_behind
+from ..access_keys import KNOWN_CALLER, NoSecrets, secrets_behind
 from ..host_names import domains_of, host_of
 from ..shortcut import Affair, passable
 from . import names, operations, signing
@@ -31,6 +32,8 @@ from .errors import S3Error, from_swift
 from .listing.etags import ListedEtags
 from .request import Request
 from .settings import S3Config
+
+log = logging.getLogger(__name__)
 
 EXPECTED_OWNER = "HTTP_X_AMZ_EXPECTED_BUCKET_OWNER"
 _SIGNED_QUERY = ("X-Amz-Algorithm=", "AWSAccessKeyId=", "X-Amz-Credential=", "x-amz-algorithm=")
@@ -47,6 +50,8 @@ class S3:
         self.app = app
         self.config = config
         self.secrets = secrets_behind(app)
+        if isinstance(self.secrets, NoSecrets):
+            log.warning("S3 serves strangers only: no filter behind [filter:s3] knows secrets of users")
         self._judge = judging.Judge(app)
         self._other_door = OtherDoor(app)
         self._domains = domains_of(config.storage_domain)

@@ -223,10 +223,12 @@ def test_of_a_word_that_comes_twice_the_first_counts() -> None:
     assert door.query_of("a=1&b&a=2&c=x+y%2B") == {"a": "1", "b": "", "c": "x y+"}
 
 
-def test_it_stands_before_who_knows_the_secrets() -> None:
-    """Or it does not start."""
-    with pytest.raises(Refused, match="tempauth"):
-        door.filter_factory({})(FixedApp())
+def test_where_nobody_knows_secrets_no_key_is_known(caplog: pytest.LogCaptureFixture) -> None:
+    """Behind Keystone's filters: whoever signs is refused, and the operator is told at the start."""
+    app = door.filter_factory({})(FixedApp())
+    assert "strangers only" in caplog.text
+    reply = asked(app, "GET", "/bkt")
+    assert (reply.status, code(reply)) == (403, "InvalidAccessKeyId")
 
 
 def test_nobody_is_introduced_by_a_header() -> None:
