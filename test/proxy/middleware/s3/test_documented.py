@@ -12,7 +12,7 @@ from botocore import xform_name
 from apus.proxy.middleware.s3.operations import OPERATIONS
 
 HERE = Path(__file__).resolve()
-MANUAL = HERE.parents[4] / "doc" / "s3.md"
+MANUAL = HERE.parents[4] / "doc" / "api.md"
 FUNCTIONAL = HERE.parents[3] / "functional"
 _row = re.compile(r"^\| (service|bucket|object) `(\w+)(?: \?([\w-]+))?` \| (.*) \|$", re.MULTILINE)
 _word = re.compile(r"[A-Z]\w+")
