@@ -91,10 +91,6 @@ DOCUMENTS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "bucket_ownership_controls": ("OwnershipControls", {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}),
-    "bucket_encryption": (
-        "ServerSideEncryptionConfiguration",
-        {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]},
-    ),
     "bucket_cors": (
         "CORSConfiguration",
         {"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["https://a.example"]}]},
@@ -113,6 +109,14 @@ def test_a_document_is_kept_and_taken_away(boto: Any, bucket: str, name: str) ->
     short = "bucket_lifecycle" if name == "bucket_lifecycle_configuration" else name
     getattr(boto, f"delete_{short}")(Bucket=bucket)
     assert refused(getattr(boto, f"get_{name}"), Bucket=bucket)[0] == 404
+
+
+def test_encryption_that_nobody_would_do_is_not_promised(boto: Any, bucket: str) -> None:
+    """Without the encryption filter; with it, test_encryption.py. To want none is no lie."""
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+    asked = {"Bucket": bucket, "ServerSideEncryptionConfiguration": rules}
+    assert refused(boto.put_bucket_encryption, **asked) == (501, "NotImplemented")
+    boto.delete_bucket_encryption(Bucket=bucket)
 
 
 def test_a_lifecycle_of_hundreds_of_rules(boto: Any, bucket: str) -> None:

@@ -30,14 +30,14 @@ def everybody(cluster: AllInOne) -> set[tuple[str, str | None, int]]:
 
 
 def test_up_says_how_to_go_on(cluster: AllInOne) -> None:
-    """Endpoint, credentials and three commands; and that a second time nothing changed."""
+    """Endpoint, credentials and four commands, one of them S3's; and that a second time nothing changed."""
     before = everybody(cluster)
     said = cluster.run("up")
     assert "nothing changed" in said
     assert f"{cluster.store.endpoint}/auth/v1.0" in said
     assert "test:tester" in said
     assert "testing" in said
-    assert len(said.partition("Try:")[2].strip().splitlines()) == 3
+    assert len(said.partition("Try:")[2].strip().splitlines()) == 4
     assert everybody(cluster) == before
 
 
