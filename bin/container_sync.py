@@ -24,17 +24,9 @@ from ..common.http.wsgi import WSGIApp
 from ..container.broker import ContainerInfo
 from ..container.sync import ContainerSync
 from ..proxy.app import INNER, app_factory
-from ..proxy.middleware.inner import Reply, ask
+from ..proxy.middleware.inner import NOBODYS, Reply, ask
 
-ORIGIN = {
-    "PATH_INFO": "/v1",
-    "SCRIPT_NAME": "",
-    "SERVER_NAME": "localhost",
-    "SERVER_PORT": "0",
-    "SERVER_PROTOCOL": "HTTP/1.1",
-    "REMOTE_ADDR": "127.0.0.1",
-    "wsgi.url_scheme": "http",
-}
+ORIGIN = {"PATH_INFO": "/v1", **NOBODYS}
 """Nobody's request, on whose behalf objects are read."""
 
 

@@ -27,6 +27,7 @@ from ..container.broker import ContainerBroker
 from ..container.server import DATADIR
 from ..proxy.app import INNER, app_factory
 from ..proxy.middleware import slo, symlink, versioned_writes
+from ..proxy.middleware.inner import NOBODYS
 from ..proxy.middleware.s3.configuration import documents
 from ..proxy.middleware.s3.configuration.expiring import Done, Sweep
 from ..proxy.middleware.s3.configuration.xml_memory import lifecycle_rules
@@ -44,15 +45,7 @@ log = logging.getLogger(__name__)
 DOCUMENT = "lifecycle"
 _SYSMETA = "x-container-sysmeta-"
 _DAY_SECONDS = 86400
-ORIGIN = {
-    "REQUEST_METHOD": "GET",
-    "SCRIPT_NAME": "",
-    "SERVER_NAME": "localhost",
-    "SERVER_PORT": "0",
-    "SERVER_PROTOCOL": "HTTP/1.1",
-    "REMOTE_ADDR": "127.0.0.1",
-    "wsgi.url_scheme": "http",
-}
+ORIGIN = {"REQUEST_METHOD": "GET", **NOBODYS}
 """Nobody's request, on whose behalf objects are deleted."""
 
 

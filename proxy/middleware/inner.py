@@ -20,6 +20,15 @@ from ...common.http.wsgi import Environ, WSGIApp, let_go, to_wsgi
 
 ANSWERED = "apus.answered"
 """Where shortcut.py keeps the answer that a row of filters is to find behind it."""
+NOBODYS: Mapping[str, Any] = {
+    "SCRIPT_NAME": "",
+    "SERVER_NAME": "localhost",
+    "SERVER_PORT": "0",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "REMOTE_ADDR": "127.0.0.1",
+    "wsgi.url_scheme": "http",
+}
+"""What a request of nobody's is made of, on whose behalf a daemon asks a pipeline of its own."""
 OWN_KEYS = frozenset(
     (
         ANSWERED,
