@@ -106,6 +106,8 @@ def proxy_conf(layout: Layout, users: Mapping[str, str]) -> str:
                 "use": "egg:apus#proxy",
                 "account_autocreate": "true",
                 "allow_account_management": "true",
+                # On one machine a late replica waits for a core; what it would answer stale is kept for a minute.
+                "post_quorum_timeout": "3",
                 # Workers do not see what another one forgets, and there is no memcached to tell them.
                 **({"info_cache_seconds": "0"} if layout.workers > 1 else {}),
             },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket
 import random
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -49,7 +50,9 @@ def test_what_came_while_nobody_waited_is_read(pair: Pair) -> None:
     left, right = pair
     right.send(b"data", 5)
     right.end_writing()
-    concurrency.sleep(0.01)
+    heard_by = time.monotonic() + 30
+    while not left.stirred and time.monotonic() < heard_by:
+        concurrency.sleep(0.001)
     assert left.stirred
     assert (left.receive(2, 5), left.receive(10, 5), left.receive(10, 5)) == (b"da", b"ta", b"")
 
