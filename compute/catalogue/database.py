@@ -3,8 +3,8 @@
     sqlite:////srv/apus/image.db    postgresql+pg8000://user@host/image    mysql+pymysql://user@host/image
 
 Drivers other than SQLite's are pure Python, so that a green thread that waits for the server lets others run.
-Nothing but statements may happen inside a transaction: whoever talks to another service meanwhile would hold the
-lock of a SQLite file for as long.
+Nothing but statements may happen inside a transaction: whoever talks to another service meanwhile would hold
+the lock of a SQLite file for as long.
 """
 
 from __future__ import annotations
