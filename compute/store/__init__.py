@@ -1,0 +1,1 @@
+"""The cloud services' account in an object store, over its public HTTP interface."""
