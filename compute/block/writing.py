@@ -22,11 +22,12 @@ from ...common.errors import Missing, Unavailable
 from ..store.errors import Exists
 from . import root
 from .map import DiskMap
-from .naming import REPRIEVES, ROOTS, SWEEP, WRITERS, checked_id, digest_of
+from .naming import REPRIEVES, ROOTS, SWEEP, WRITERS, block_name, checked_id, digest_of
 from .sweep_lock import SweepLock
 from .sweep_state import Phase, SweepState, read_condemned, read_state
 
 if TYPE_CHECKING:
+    from .blocks import BlockStore
     from .maps import MapStore
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,23 @@ class Writing:
         if len(self._known) < KNOWN_MAX:
             self._known.add(digest)
         return digest
+
+    def adopt(self, digest: bytes, source: BlockStore) -> None:
+        """Take over a block of another project of the account, by the store's own copying.
+
+        Raises:
+            Missing: the other project hasn't got it.
+        """
+        self._stay()
+        if digest in self._known:
+            return
+        if digest in self._condemned:
+            self._reprieve(digest)
+        blocks = self._maps.blocks
+        if not blocks.has(digest):
+            self._store.copy(source.container, block_name(digest), blocks.container, block_name(digest))
+        if len(self._known) < KNOWN_MAX:
+            self._known.add(digest)
 
     def save(self, disk: DiskMap, map_id: str = "") -> DiskMap:
         """Keep a map under its id (a new one, when none is given) and return it as it is kept.
