@@ -25,7 +25,7 @@ def measure(run: Run) -> Iterator[Reading]:
     """Bring a cluster up and watch it rest; takes minutes, so a quick run only sees it start."""
     run.tell("a cluster starts for the first time")
     begun = time.monotonic()
-    with all_in_one(run.folder / "startup") as cluster:
+    with all_in_one(run.folder / "startup", background=True) as cluster:
         first = time.monotonic() - begun
         if not run.quick:
             run.tell("an empty cluster rests")

@@ -24,6 +24,7 @@ from .allinone.layout import DAEMONS, Layout
 
 DEFAULT_HOME, DEFAULT_PORT, DEFAULT_NODES, DEFAULT_WORKERS = "./var", 8080, 4, 1
 EXIT_PARTLY_DOWN, EXIT_DOWN = 1, 3
+_WHEN_DAEMONS_RUN = {True: "background", False: "once"}
 
 ENVIRONMENT = """
 \b
@@ -31,6 +32,8 @@ APUS_HOME      ./var      all state: devices, rings, confs, logs, pids
 APUS_PORT      8080       the proxy; node N has the ports from APUS_PORT + 10 N
 APUS_NODES     4          storage nodes, one device each, one zone each
 APUS_WORKERS   1          worker processes of each server
+APUS_DAEMONS   background replicators, auditors and the like run all the time; with
+                          "once" only when `apus-aio once` runs them
 APUS_SERVICES  store      what runs
 APUS_BIND      127.0.0.1  where the proxy listens; beyond loopback only with
                           users of your own in APUS_HOME/users.conf
@@ -160,6 +163,13 @@ def _number(name: str, default: int) -> int:
         raise Refused(f"{name}={text}: expected a whole number") from None
 
 
+def _background(*, default: bool) -> bool:
+    text = os.environ.get("APUS_DAEMONS") or _WHEN_DAEMONS_RUN[default]
+    if text not in _WHEN_DAEMONS_RUN.values():
+        raise Refused(f"APUS_DAEMONS={text}: expected {' or '.join(_WHEN_DAEMONS_RUN.values())}")
+    return text == _WHEN_DAEMONS_RUN[True]
+
+
 def _existing() -> Cluster:
     cluster = Cluster.at(_home())
     if cluster is None:
@@ -178,6 +188,7 @@ def _existing_or_new() -> Cluster:
                     port=_number("APUS_PORT", DEFAULT_PORT),
                     workers=_number("APUS_WORKERS", DEFAULT_WORKERS),
                     nodes=_number("APUS_NODES", DEFAULT_NODES),
+                    background=_background(default=True),
                 )
             )
         except ValueError as problem:
@@ -199,6 +210,12 @@ def _refuse_other_shape(layout: Layout) -> None:
                 f"the cluster in {layout.home} was made with {name}={made_with}{hint}; "
                 "leave the variable out, or set APUS_HOME for another cluster"
             )
+    if _background(default=layout.background) != layout.background:
+        made_with = _WHEN_DAEMONS_RUN[layout.background]
+        raise Refused(
+            f"the cluster in {layout.home} was made with APUS_DAEMONS={made_with}; "
+            "leave the variable out, or set APUS_HOME for another cluster"
+        )
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ class Cluster:
                 raise Refused(f"no daemon {daemon!r}; there are {', '.join(DAEMONS)}")
         with self._alone():
             live = [self.layout.node(name) for name in processes.live_nodes(self.layout)]
-            groups = [[_service(self.layout, node, daemon) for node in live] for daemon in daemons]
+            groups = [[self.layout.service(node, daemon) for node in live] for daemon in daemons]
             twins = list(processes.running({service for group in groups for service in group}))
             processes.stop(twins)
             try:
@@ -227,10 +227,6 @@ class Cluster:
         with (self.layout.home / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def _service(layout: Layout, node: Node, role: str) -> Service:
-    return next(service for service in layout.services_of(node) if service.role == role)
 
 
 def _make_folders(node: Node) -> None:

@@ -114,15 +114,21 @@ class Layout:
     workers: int
     numbers: tuple[int, ...]
     last_number: int
+    background: bool = True
 
     @classmethod
-    def fresh(cls, home: Path, *, bind_ip: str, port: int, workers: int, nodes: int) -> Layout:
-        """A cluster that does not exist yet; ValueError where its ports do not fit."""
+    def fresh(
+        cls, home: Path, *, bind_ip: str, port: int, workers: int, nodes: int, background: bool = True
+    ) -> Layout:
+        """A cluster that does not exist yet; ValueError where its ports do not fit.
+
+        Without a background its daemons run only when they are told to, with `once`.
+        """
         if nodes < 1:
             raise ValueError(f"a cluster needs a storage node, not {nodes}")
         if workers < 1:
             raise ValueError(f"a server needs a worker process, not {workers}")
-        layout = cls(home, bind_ip, port, workers, tuple(range(1, nodes + 1)), nodes)
+        layout = cls(home, bind_ip, port, workers, tuple(range(1, nodes + 1)), nodes, background)
         return layout._checked()
 
     @classmethod
@@ -136,6 +142,7 @@ class Layout:
             workers=int(facts["workers"]),
             numbers=tuple(int(number) for number in facts["nodes"]),
             last_number=int(facts["last_node"]),
+            background=bool(facts.get("background", True)),
         )
 
     def to_json(self) -> str:
@@ -146,6 +153,7 @@ class Layout:
             "workers": self.workers,
             "nodes": list(self.numbers),
             "last_node": self.last_number,
+            "background": self.background,
         }
         return json.dumps(facts, indent=2) + "\n"
 
@@ -225,10 +233,14 @@ class Layout:
         return Service(NOTIFIER, None, self.home / "proxy" / "etc" / f"{NOTIFIER}.conf", None)
 
     def services_of(self, node: Node) -> Iterator[Service]:
-        """The node's processes, servers first."""
-        for role in SERVERS + DAEMONS:
-            kind = role.partition("-")[0]
-            yield Service(role, node, node.conf(kind), node.port(kind) if role in SERVERS else None)
+        """The node's processes that should run, servers first."""
+        for role in SERVERS + (DAEMONS if self.background else ()):
+            yield self.service(node, role)
+
+    def service(self, node: Node, role: str) -> Service:
+        """The node's process of that role, whether it should run or not."""
+        kind = role.partition("-")[0]
+        return Service(role, node, node.conf(kind), node.port(kind) if role in SERVERS else None)
 
     @property
     def services(self) -> tuple[Service, ...]:

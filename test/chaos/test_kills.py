@@ -44,7 +44,7 @@ def kill_and_restart(cluster: AllInOne, rng: random.Random) -> str:
 def test_kills_break_no_promise(tmp_path: Path) -> None:
     """Kills of single processes in a mixed load: no acknowledged write lost, no deleted object back."""
     rng = random.Random(SEED)
-    with all_in_one(tmp_path / "cluster") as cluster:
+    with all_in_one(tmp_path / "cluster", background=True) as cluster:
         store = cluster.store
         store.client().put("load")
         load = Workload(store, "load", SEED, THINKING_SECONDS)

@@ -28,7 +28,7 @@ def test_a_power_cut_breaks_no_promise(tmp_path: Path) -> None:
     with ExitStack() as stack:
         places = [home / f"node{number}" / "devices" / f"d{number}" for number in range(1, NODES + 1)]
         disks = [stack.enter_context(small_disk(place, DISK_BYTES)) for place in places]
-        cluster = stack.enter_context(all_in_one(home, nodes=NODES))
+        cluster = stack.enter_context(all_in_one(home, nodes=NODES, background=True))
         store = cluster.store
         for cut in range(CUTS):
             container = f"load{cut}"

@@ -40,7 +40,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     home = tmp_path_factory.mktemp("cluster")
-    with all_in_one(home, nodes=NODES) as cluster:
+    with all_in_one(home, nodes=NODES, background=True) as cluster:
         assert cluster.store.client().put(CONTAINER).status == 201
         with relayed_proxy(cluster, tmp_path_factory.mktemp("relayed")) as (store, relays):
             yield World(cluster, [cluster.store, store], relays)

@@ -21,7 +21,7 @@ SERVICES = ("identity", "image", "volume", "compute", "network")
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AllInOne]:
     """A cluster whose processes come and go."""
-    with all_in_one(tmp_path_factory.mktemp("all-in-one")) as ours:
+    with all_in_one(tmp_path_factory.mktemp("all-in-one"), background=True) as ours:
         yield ours
 
 
@@ -163,9 +163,37 @@ def test_nonsense_is_refused(cluster: AllInOne, words: list[str]) -> None:
 
 
 def test_another_shape_is_refused(cluster: AllInOne) -> None:
-    """A home that was made for one port does not quietly move to another."""
+    """A home that was made for one port does not quietly move to another, nor do its daemons fall silent."""
     said = cluster.run("up", codes=(2,), variables={"APUS_PORT": str(cluster.port + 1)})
     assert f"APUS_PORT={cluster.port}" in said
+    said = cluster.run("up", codes=(2,), variables={"APUS_DAEMONS": "once"})
+    assert "APUS_DAEMONS=background" in said
+    said = cluster.run("up", codes=(2,), variables={"APUS_DAEMONS": "never"})
+    assert "background or once" in said
+
+
+def test_daemons_may_run_only_when_told_to(tmp_path: Path) -> None:
+    """With APUS_DAEMONS=once nothing but servers runs, which is all there is to run, and `once` does work."""
+    with all_in_one(tmp_path / "quiet", nodes=2) as quiet:
+        before = everybody(quiet)
+        assert {role for role, _, _ in before} == {
+            "proxy-server",
+            "object-server",
+            "container-server",
+            "account-server",
+        }
+        client = quiet.store.client()
+        assert client.put("c").status == 201
+        assert client.put("c", "o", body=b"x").status == 201
+        device = Path(quiet.status()["devices"][0]["path"])
+        quiet.wipe("node1/d1")
+        quiet.once("object-replicator")
+        assert list(device.glob("objects/*/*/*/*.data"))
+        quiet.kill("node2")
+        quiet.run("up")
+        assert {(role, node) for role, node, _ in everybody(quiet)} == {
+            (role, node) for role, node, _ in before
+        }
 
 
 def test_a_taken_port_is_named_with_its_owner(tmp_path: Path) -> None:
@@ -234,7 +262,7 @@ def test_a_lost_state_file_loses_no_data(tmp_path: Path) -> None:
 
 def test_stopping_is_quick(tmp_path: Path) -> None:
     """SIGTERM is enough for every process; nobody has to be killed after a timeout."""
-    with all_in_one(tmp_path / "one", nodes=1) as one:
+    with all_in_one(tmp_path / "one", nodes=1, background=True) as one:
         handles = [os.pidfd_open(each["pid"]) for each in one.status()["processes"]]
         for handle in handles:
             signal.pidfd_send_signal(handle, signal.SIGTERM)

@@ -41,6 +41,7 @@ class AllInOne:
     port: int
     nodes: int = 4
     workers: int = 1
+    background: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -94,7 +95,11 @@ class AllInOne:
     def up(self) -> AllInOne:
         """Bring it up."""
         exists = (self.home / "cluster.json").exists()
-        self.run("up", variables={} if exists else {"APUS_NODES": str(self.nodes)})
+        shape = {
+            "APUS_NODES": str(self.nodes),
+            "APUS_DAEMONS": "background" if self.background else "once",
+        }
+        self.run("up", variables={} if exists else shape)
         return self
 
     def down(self) -> None:
@@ -132,9 +137,14 @@ class AllInOne:
 
 
 @contextmanager
-def all_in_one(home: Path, *, nodes: int = 4, workers: int = 1) -> Iterator[AllInOne]:
-    """A cluster that is up, and down again afterwards."""
-    cluster = AllInOne(home, free_port_block(10 * (nodes + 4)), nodes, workers)
+def all_in_one(
+    home: Path, *, nodes: int = 4, workers: int = 1, background: bool = False
+) -> Iterator[AllInOne]:
+    """A cluster that is up, and down again afterwards.
+
+    Its daemons run when a test says so, with `once`; in the background only where the test is about that.
+    """
+    cluster = AllInOne(home, free_port_block(10 * (nodes + 4)), nodes, workers, background)
     try:
         yield cluster.up()
     finally:

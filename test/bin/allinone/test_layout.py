@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,10 +37,28 @@ def test_every_node_runs_every_role() -> None:
     assert [service.place for service in services].count("proxy") == 1
 
 
-def test_what_is_written_is_what_is_read() -> None:
+def test_without_a_background_servers_are_all_that_should_run() -> None:
+    """Daemons are found all the same, for who runs them once."""
+    quiet = Layout.fresh(HOME, bind_ip="127.0.0.1", port=8080, workers=1, nodes=2, background=False)
+    assert {service.role for service in quiet.services} == {*SERVERS, "proxy-server"}
+    node = quiet.node("node1")
+    assert [quiet.service(node, role) for role in DAEMONS] == [
+        fresh().service(node, role) for role in DAEMONS
+    ]
+
+
+@pytest.mark.parametrize("background", [True, False])
+def test_what_is_written_is_what_is_read(background: bool) -> None:
     """cluster.json holds the whole of it."""
-    layout = fresh(port=9000, nodes=5).grown()
+    layout = replace(fresh(port=9000, nodes=5).grown(), background=background)
     assert Layout.from_json(HOME, layout.to_json()) == layout
+
+
+def test_clusters_from_before_there_was_a_choice_have_a_background() -> None:
+    """Their cluster.json does not speak of it."""
+    facts = json.loads(fresh().to_json())
+    del facts["background"]
+    assert Layout.from_json(HOME, json.dumps(facts)) == fresh()
 
 
 def test_a_node_number_is_never_used_twice() -> None:
