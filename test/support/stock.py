@@ -135,7 +135,7 @@ class StockPrograms:
         }
         filters = _in_order(last_filters)
         sections = {
-            "DEFAULT": {**self._common(ours["DEFAULT"]), "bind_port": str(port)},
+            "DEFAULT": {**self._common(ours["DEFAULT"]), "bind_port": str(port), "workers": "0"},
             "pipeline:main": {"pipeline": " ".join((*filters, "proxy-server"))},
             "app:proxy-server": {
                 "use": "egg:swift#proxy",
