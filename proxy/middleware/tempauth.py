@@ -101,6 +101,16 @@ class Identity:
     user: User
     caller: Caller
     signing_keys: tuple[bytes, ...]
+    secret: Secret
+    """What S3 requests are signed with."""
+
+    @classmethod
+    def of(cls, user: User, secrets: tuple[bytes, ...]) -> Identity:
+        """Return a user's, whose tokens are signed with these."""
+        caller = Caller.of(user.groups)
+        keys = tuple(tokens.signing_key(secret, user.name, user.key) for secret in secrets)
+        account = unquote(user.storage_url.rpartition("/")[2])
+        return cls(user, caller, keys, Secret(user.key, account, caller))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +176,7 @@ class TempAuth:
     def s3_secret(self, access_key: str) -> Secret | None:
         """Return what a user signs S3 requests with; the access key is the user's name."""
         identity = self.identities.get(access_key)
-        if identity is None:
-            return None
-        user = identity.user
-        return Secret(user.key, unquote(user.storage_url.rpartition("/")[2]), identity.caller)
+        return None if identity is None else identity.secret
 
     def identify(self, token: str) -> Caller | None:
         """Return whose token it is, or None when it is forged, expired, or its user is gone."""
@@ -367,14 +374,7 @@ def identities_of(
     options: Mapping[str, str], resellers: Resellers, secrets: tuple[bytes, ...]
 ) -> dict[str, Identity]:
     """Prepare every configured user."""
-    return {
-        name: Identity(
-            user=user,
-            caller=Caller.of(user.groups),
-            signing_keys=tuple(tokens.signing_key(secret, name, user.key) for secret in secrets),
-        )
-        for name, user in users_from_options(options, resellers).items()
-    }
+    return {name: Identity.of(user, secrets) for name, user in users_from_options(options, resellers).items()}
 
 
 def token_secrets(config: TempauthConfig) -> tuple[bytes, ...]:

@@ -25,6 +25,7 @@ from ....common.crc_joining import joined
 from ....common.http.wsgi import Environ
 from ...footers import FOOTERS
 from .errors import S3Error
+from .sieve import Sieve
 
 FULL_OBJECT = "FULL_OBJECT"
 COMPOSITE = "COMPOSITE"
@@ -117,6 +118,7 @@ _BY_HEADER = {each.header: each for each in ALGORITHMS.values()}
 _KEYS = {"HTTP_" + header.upper().replace("-", "_"): each for header, each in _BY_HEADER.items()}
 _WANTED = "HTTP_X_AMZ_SDK_CHECKSUM_ALGORITHM"
 _TRAILER = "HTTP_X_AMZ_TRAILER"
+_said = Sieve(lambda key: key.startswith(_ANY) or key in (_TRAILER, _WANTED))
 
 
 def algorithm_of(name: str) -> Algorithm:
@@ -169,6 +171,8 @@ def announced(environ: Environ) -> Announced | None:
     Raises:
         S3Error: InvalidRequest, for more than one, or what is none.
     """
+    if not _said.among(environ):
+        return None
     found = [(each, environ[key]) for key, each in _KEYS.items() if key in environ]
     trailed = _trailed(environ.get(_TRAILER) or "")
     if len(found) > 1 or len(trailed) > 1:

@@ -20,6 +20,7 @@ from ....common.config import true_value
 from ....common.http.wsgi import Environ
 from .configuration import locks
 from .errors import S3Error
+from .sieve import Sieve
 
 Headers = dict[str, str]
 
@@ -48,8 +49,10 @@ _GUARDED = ("HTTP_X_OBJECT_TRANSIENT_SYSMETA_S3API_LOCK_", "HTTP_X_OBJECT_TRANSI
 _META_SHOWN = "x-amz-meta-"
 _SPENT_PREFIXES = ("HTTP_X_AMZ_", "HTTP_AMZ_SDK_")
 _SPENT = frozenset(("HTTP_AUTHORIZATION", "HTTP_CONTENT_MD5", "HTTP_DATE"))
-_KNOWN_MAX = 1024  # Clients choose names of headers; the memos must not follow their fancy.
-_kept: set[str] = set()
+_KNOWN_MAX = 1024  # Clients choose names of metadata; the memory must not follow their fancy.
+_metas = Sieve(lambda key: key.startswith(_META))
+_guarded = Sieve(lambda key: key.startswith(_GUARDED))
+_spent = Sieve(lambda key: key in _SPENT or key.startswith(_SPENT_PREFIXES))
 _signed_names = re.compile(r"(?:SignedHeaders|X-Amz-SignedHeaders)=([^,&\s]+)").search
 
 _TITLES = {
@@ -112,7 +115,8 @@ def stored(environ: Mapping[str, Any]) -> Headers:
         S3Error: for what cannot be kept.
     """
     kept = user_metadata(environ)
-    kept.update({key: environ[key] for key in environ if key.startswith(_GUARDED)})
+    for key in _guarded.among(environ):
+        kept[key] = environ[key]
     for key, name, check in _KEPT:
         value = environ.get(key)
         if value is not None and (value := check(value)):
@@ -126,7 +130,7 @@ def user_metadata(environ: Mapping[str, Any]) -> Headers:
     WSGI knows no underscores in names of headers; the list of what was signed has kept them, and the store
     knows them as `=5f`.
     """
-    found = [key for key in environ if key.startswith(_META)]
+    found = _metas.among(environ)
     if not found:
         return {}
     spelt = _spelt_with_underscores(environ)
@@ -212,13 +216,8 @@ _KEPT = (
 
 def drop_spent(environ: Environ) -> None:
     """Take out of an upload the headers that were S3's alone and have had their effect."""
-    if _kept.issuperset(environ):
-        return
-    for key in [key for key in environ if key not in _kept]:
-        if key in _SPENT or key.startswith(_SPENT_PREFIXES):
-            del environ[key]
-        elif len(_kept) < _KNOWN_MAX:
-            _kept.add(key)
+    for key in _spent.among(environ):
+        del environ[key]
 
 
 # --- what is shown ---------------------------------------------------------------------------------

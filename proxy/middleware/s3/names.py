@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..host_names import domain_within
 from .errors import S3Error
@@ -23,9 +23,8 @@ _RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
 _RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a request is for; names are text."""
+class Place(NamedTuple):
+    """What a request is for; names are text. A tuple, as every request makes one."""
 
     account: str | None = None
     bucket: str | None = None
@@ -38,7 +37,7 @@ def place(host: str, path: str, domains: Sequence[str]) -> Place:
     Raises:
         S3Error: InvalidURI, InvalidBucketName, KeyTooLongError.
     """
-    bucket = bucket_of_host(host, domains)
+    bucket = bucket_of_host(host, domains) if domains else None
     if bucket is None:
         bucket, _, key = path[1:].partition("/")
     else:
@@ -66,7 +65,7 @@ def check_key(key: str) -> None:
         S3Error: InvalidURI, KeyTooLongError.
     """
     try:
-        size = len(key.encode())
+        size = len(key) if key.isascii() else len(key.encode())
     except UnicodeEncodeError as problem:  # Bytes that are not UTF-8 came through as surrogates.
         raise S3Error("InvalidURI") from problem
     if "\0" in key:

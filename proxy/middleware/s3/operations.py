@@ -52,7 +52,7 @@ def _configured(request: Request) -> None:
 
 
 GUARDS: tuple[Callable[[Request], None], ...] = (_configured,)
-"""What is asked before every operation; a guard refuses by raising, or says request.grant()."""
+"""What is asked before every operation; a guard refuses by raising."""
 FINISHERS: tuple[Callable[[Request, Answer], None], ...] = (forecast.finish, sharing.finish)
 """What is done with every answer before it is given, refusals included."""
 

@@ -23,6 +23,7 @@ from ..access_keys import KNOWN_CALLER, Secret
 from . import checksums, xml
 from .errors import S3Error
 from .settings import S3Config
+from .sieve import Sieve
 
 VERSION = "v1"
 _KEPT_PREFIXES = ("HTTP_X_AMZ_", "HTTP_X_FORWARDED_")
@@ -35,8 +36,6 @@ _KEPT = frozenset(
     )
 )
 _DROPPED = frozenset(("HTTP_ETAG", "HTTP_DESTINATION", "HTTP_DESTINATION_ACCOUNT"))
-_harmless: set[str] = set()  # Keys of environs, remembered: one look at all of them is enough.
-_HARMLESS_MAX = 1024  # Names of headers are the clients' invention.
 
 
 class Request:
@@ -140,7 +139,7 @@ class Request:
     def grant(self) -> None:
         """Let the request and all that is asked on its behalf go on, whatever the store's own lists say.
 
-        Whoever calls this has judged all that the operation reads and writes.
+        Whoever calls this has judged all that the operation reads and writes: the lifecycle's daemon.
         """
         allow = _allow
         self.environ["swift.authorize_override"] = True
@@ -270,16 +269,14 @@ def decoded_md5(text: str) -> bytes:
 
 def drop_foreign_headers(environ: Environ) -> None:
     """Take away headers that mean something to the store and nothing to S3 (CVE-2026-71192)."""
-    if _harmless.issuperset(environ):
-        return
-    for key in [key for key in environ if key not in _harmless]:
-        if _is_foreign(key):
-            del environ[key]
-        elif len(_harmless) < _HARMLESS_MAX:
-            _harmless.add(key)
+    for key in _foreign.among(environ):
+        del environ[key]
 
 
 def _is_foreign(key: str) -> bool:
     if key in _DROPPED:
         return True
     return key.startswith("HTTP_X_") and key not in _KEPT and not key.startswith(_KEPT_PREFIXES)
+
+
+_foreign = Sieve(_is_foreign)

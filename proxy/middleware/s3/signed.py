@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ....common.http.wsgi import Environ
 from ..access_keys import Secret
@@ -45,9 +44,8 @@ class ChunkSigner(Protocol):
         """Check the trailers, one `name:value` and a line feed after another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A request whose signature, if there is one, holds."""
+class Signed(NamedTuple):
+    """A request whose signature, if there is one, holds; a tuple, as every request makes one."""
 
     kind: Kind
     access_key: str | None = None

@@ -62,6 +62,9 @@ def header_key(name: str) -> str:
 def header_lines(environ: Environ, names: Iterable[tuple[str, str]]) -> str:
     """Return the signed headers, a line each; of each, name and key."""
     value = environ.get
+    lines = "".join([f"{name}:{value(key) or ''}\n" for name, key in names])
+    if " " not in lines and "\t" not in lines:
+        return lines
     return "".join([f"{name}:{trimmed(value(key) or '')}\n" for name, key in names])
 
 

@@ -23,6 +23,7 @@ from ...access_keys import Secret, Secrets
 from ..errors import S3Error
 from ..numbers import whole
 from ..settings import S3Config
+from ..sieve import Sieve
 from ..signed import (
     OF_NOTHING,
     STREAMING_SIGNED,
@@ -45,6 +46,9 @@ REGIONS = frozenset(("us-east-1", "US", ""))
 """What clients say by default, and s3cmd before it has asked: always taken."""
 _NEED_NOT_BE_SIGNED = frozenset(("HTTP_X_AMZ_CF_ID", "HTTP_X_AMZ_CONTENT_SHA256", "HTTP_X_AMZ_DATE"))
 """CloudFront's own; and two that a signature covers elsewhere, or that allow a URL's holder nothing more."""
+_BLOCK_BYTES = 64  # SHA-256's.
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
+_must_be_signed = Sieve(lambda key: key.startswith("HTTP_X_AMZ_") and key not in _NEED_NOT_BE_SIGNED)
 KNOWN_CLAIM_MAX = 700
 """Characters of a claim that is remembered: else who has no key could fill the memory with names."""
 _PARAMETER = re.compile(r"\s*(Credential|SignedHeaders|Signature)\s*=\s*([^,]*?)\s*")
@@ -67,11 +71,8 @@ class Claim:
     names: tuple[tuple[str, str], ...]
     """The signed headers: name, and key in the environ."""
     keys: frozenset[str]
-
-    @property
-    def scope(self) -> str:
-        """What the signing key was made for."""
-        return f"{self.date}/{self.region}/{self.service}/aws4_request"
+    scope: str
+    """What the signing key was made for."""
 
     @classmethod
     def of(cls, credential: str, signed_names: str, *, code: str) -> Claim:
@@ -84,6 +85,7 @@ class Claim:
         if len(parts) != 5 or parts[4] != "aws4_request" or not parts[0]:
             raise S3Error(code, "The credential must be ACCESS-KEY/DATE/REGION/s3/aws4_request.")
         access_key, date, region, service, _ = parts
+        scope = f"{date}/{region}/{service}/aws4_request"
         if compact_moment(f"{date}T000000Z") is None:
             raise S3Error(code, f"The credential has the date {date}; it must be of the form YYYYMMDD.")
         lowered = signed_names.lower()
@@ -92,7 +94,7 @@ class Claim:
             raise S3Error(code, "SignedHeaders must name headers, with semicolons between them.")
         pairs = tuple([(name, header_key(name)) for name in names])
         keys = frozenset(key for _, key in pairs)
-        return cls(from_wsgi(access_key), date, region, service, lowered, pairs, keys)
+        return cls(from_wsgi(access_key), date, region, service, lowered, pairs, keys, scope)
 
     def require(self, moment: int, config: S3Config, *, code: str) -> None:
         """Refuse a credential that is made for another day, region or service."""
@@ -133,8 +135,20 @@ def string_to_sign(timestamp: str, claim: Claim, text: str) -> str:
 
 
 def signature_of(key: bytes, message: str) -> str:
-    """Return a signature."""
-    return hmac.digest(key, message.encode("latin-1"), "sha256").hex()
+    """Return a signature: the message's HMAC."""
+    inner, outer = _begun(key)
+    taken, ended = inner.copy(), outer.copy()
+    taken.update(message.encode("latin-1"))
+    ended.update(taken.digest())
+    return ended.hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _begun(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+    """Return both hashes of an HMAC as the key leaves them (RFC 2104): the library begins anew each time."""
+    assert len(key) <= _BLOCK_BYTES, len(key)
+    block = key.ljust(_BLOCK_BYTES, b"\0")
+    return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
 
 
 def is_same(ours: str, theirs: str) -> bool:
@@ -237,12 +251,8 @@ def require_token(secret: Secret, shown: str | None) -> None:
 
 
 def _require_signed(environ: Environ, claim: Claim) -> None:
-    keys = claim.keys
-    missing = [
-        key
-        for key in environ
-        if key.startswith("HTTP_X_AMZ_") and key not in keys and key not in _NEED_NOT_BE_SIGNED
-    ]
+    keys, asked = claim.keys, _must_be_signed.among(environ)
+    missing = [key for key in asked if key not in keys] if asked else []
     if "HTTP_HOST" not in keys:
         missing.append("HTTP_HOST")
     if missing:

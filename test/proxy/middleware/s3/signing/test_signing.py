@@ -19,7 +19,7 @@ from apus.proxy.middleware.access_keys import Secret
 from apus.proxy.middleware.s3 import operations, signing
 from apus.proxy.middleware.s3.errors import S3Error
 from apus.proxy.middleware.s3.settings import S3Config
-from apus.proxy.middleware.s3.signing import v2
+from apus.proxy.middleware.s3.signing import v2, v4
 from apus.proxy.middleware.s3.signing.moments import compact
 
 EVERY_KIND = ("v4", "v4-query", "v2", "v2-query")
@@ -470,3 +470,10 @@ def test_a_path_that_was_encoded_twice_is_named() -> None:
     """Other services want that, so signers of one's own have it wrong."""
     environ = signed("v4", target="/bkt/a%2520b") | {"RAW_PATH_INFO": "/bkt/a%20b"}
     assert "encoded twice" in str(refused(environ).fields["Hint"])
+
+
+@given(st.binary(max_size=64), st.text(st.characters(max_codepoint=255)))
+def test_a_signature_is_the_hmac(key: bytes, message: str) -> None:
+    """A key that is begun once and copied signs as one that is begun anew."""
+    expected = hmac.digest(key, message.encode("latin-1"), "sha256").hex()
+    assert v4.signature_of(key, message) == expected
