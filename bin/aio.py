@@ -211,9 +211,9 @@ def _refuse_other_shape(layout: Layout) -> None:
                 "leave the variable out, or set APUS_HOME for another cluster"
             )
     if _background(default=layout.background) != layout.background:
-        made_with = _WHEN_DAEMONS_RUN[layout.background]
+        moment = _WHEN_DAEMONS_RUN[layout.background]
         raise Refused(
-            f"the cluster in {layout.home} was made with APUS_DAEMONS={made_with}; "
+            f"the cluster in {layout.home} was made with APUS_DAEMONS={moment}; "
             "leave the variable out, or set APUS_HOME for another cluster"
         )
 
