@@ -17,11 +17,12 @@ from typing import Protocol
 from webob import Request, Response
 
 from ...common import metrics
+from ...common.errors import Unavailable as NoAnswer
 from ...common.http.wsgi import Environ, StartResponse
 from ...common.identity import Identity, TokenRefused
 from ...common.logs import transaction_id
 from .call import Call
-from .faults import Fault, RenderFault, Unauthorized
+from .faults import Fault, RenderFault, Unauthorized, Unavailable
 from .routing import Match, Routes
 from .versions import Version, Versions
 
@@ -39,7 +40,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 class TokenReader(Protocol):
     """Says who a token is from."""
 
-    def verify(self, token: str) -> Identity:
+    def verify(self, token: str, *, method: str = "", path: str = "") -> Identity:
         """Return whose it is; raise TokenRefused for what is no token of ours, or no longer."""
         ...
 
@@ -86,6 +87,11 @@ class Service:
             response = self._handled(request, request_id, version)
         except Fault as fault:
             response = self._refused(fault)
+        except NoAnswer as problem:
+            log.warning("something that is needed does not answer", extra={"problem": str(problem)})
+            response = self._refused(
+                Unavailable("Something that is needed does not answer; try again later.")
+            )
         except Exception:  # noqa: BLE001 - a handler's defect must not end the connection without an answer
             log.exception("the request failed")
             response = self._refused(
@@ -98,18 +104,18 @@ class Service:
     def _handled(self, request: Request, request_id: str, version: Version | None) -> Response:
         match = self.routes.find(request.method, request.path_info or "/")
         token = request.headers.get("X-Auth-Token", "")
-        caller = self._caller(token, match)
+        caller = self._caller(token, match, request)
         call = Call(request, request_id, caller, version, token)
         return match.handler(call, **match.parts)
 
-    def _caller(self, token: str, match: Match) -> Identity | None:
+    def _caller(self, token: str, match: Match, request: Request) -> Identity | None:
         """Return who asks, None for a stranger where strangers may."""
         if not token:
             if match.is_open:
                 return None
             raise Unauthorized("The request you have made requires authentication.")
         try:
-            return self._verifier.verify(token)
+            return self._verifier.verify(token, method=request.method, path=request.path_info or "/")
         except TokenRefused as problem:
             if match.is_open:
                 return None

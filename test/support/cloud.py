@@ -59,7 +59,7 @@ class FakeVerifier:
         self._known[token] = identity
         return token
 
-    def verify(self, token: str) -> Identity:
+    def verify(self, token: str, *, method: str = "", path: str = "") -> Identity:
         """Return whose it is."""
         try:
             return self._known[token]

@@ -1,0 +1,1 @@
+"""How the tables of the identity service came to be what they are."""
