@@ -25,9 +25,11 @@ def life(seed: int, *, rules: Rules | None = None, replicas: int = 3) -> Registe
 def test_every_history_is_linearizable(seed: int, replicas: int) -> None:
     """Of racing writers one wins, whoever dies, is cut off, comes late, loses a disk or is moved by the ring."""
     world = life(seed, replicas=replicas)
-    told = [each.told for each in world.history]
+    made = {each.makes for each in world.history}
     # Of one or two primaries none may fail: then a life may pass in which nothing could be done.
-    assert Told.DONE in told or replicas < 3, f"seed {seed}: nothing was ever done"
+    # In the worst of weathers nobody may hear that his change is done; then others meet it.
+    is_done = any(each.told is Told.DONE or (each.seen and each.seen in made) for each in world.history)
+    assert is_done or replicas < 3, f"seed {seed}: nothing was ever done"
     assert explained(world.history, world.initial), f"seed {seed}, {replicas} replicas: {world.history}"
 
 

@@ -222,6 +222,8 @@ class RegisterWorld:
 
     def _damage(self) -> None:
         """A visible copy goes to quarantine, if the others are whole; the record stays."""
+        if len(self.devices) == 1:
+            return  # What it shows may be all there is of the object, and no register ever heard of it.
         newest = max(device.visible.moment for device in self.devices)
         if all(device.visible.moment == newest for device in self.devices):
             self.chance.choice(self.devices).visible = Visible()
