@@ -24,6 +24,7 @@ from .allinone.layout import DAEMONS, Layout
 
 DEFAULT_HOME, DEFAULT_PORT, DEFAULT_NODES, DEFAULT_WORKERS = "./var", 8080, 4, 1
 EXIT_PARTLY_DOWN, EXIT_DOWN = 1, 3
+STORE_ONLY, EVERYTHING = "store", "all"
 _WHEN_DAEMONS_RUN = {True: "background", False: "once"}
 
 ENVIRONMENT = """
@@ -34,7 +35,8 @@ APUS_NODES     4          storage nodes, one device each, one zone each
 APUS_WORKERS   1          worker processes of each server
 APUS_DAEMONS   background replicators, auditors and the like run all the time; with
                           "once" only when `apus-aio once` runs them
-APUS_SERVICES  store      what runs
+APUS_SERVICES  store      "all" adds identity, images, volumes, servers and networks, on
+                          the five ports after APUS_PORT
 APUS_BIND      127.0.0.1  where the proxy listens; beyond loopback only with
                           users of your own in APUS_HOME/users.conf
 """
@@ -47,12 +49,12 @@ def cli() -> None:
 
 @cli.command()
 def up() -> None:
-    """Start the store, prove that it works and say how to use it."""
-    services = os.environ.get("APUS_SERVICES", "store")
-    if services != "store":
-        raise Refused(f"APUS_SERVICES={services}: this version runs the store only; set APUS_SERVICES=store")
+    """Start what is to run, prove that it works and say how to use it."""
+    services = os.environ.get("APUS_SERVICES") or STORE_ONLY
+    if services not in (STORE_ONLY, EVERYTHING):
+        raise Refused(f"APUS_SERVICES={services}: expected {STORE_ONLY} or {EVERYTHING}")
     cluster = _existing_or_new()
-    report.risen(cluster, cluster.up(), _console())
+    report.risen(cluster, cluster.up(with_cloud=services == EVERYTHING), _console())
 
 
 @cli.command()

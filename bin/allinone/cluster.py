@@ -13,12 +13,12 @@ import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...common.errors import ApusError, Refused
 from ...proxy.middleware.s3.notification import targets
-from . import confs, processes, rings
+from . import confs, processes, rings, tenants
 from .layout import DAEMONS, Layout, Node, Service
 from .proof import prove
 
@@ -51,7 +51,7 @@ class Cluster:
     @property
     def _ips(self) -> dict[str, str]:
         storage = {node.name: "127.0.0.1" for node in self.layout.nodes}
-        return {**storage, "proxy": self.layout.reachable_ip}
+        return {**storage, "proxy": self.layout.reachable_ip, "cloud": self.layout.reachable_ip}
 
     def users(self) -> dict[str, str]:
         """Who may log in: the home's users.conf, or else the well-known test users."""
@@ -73,18 +73,25 @@ class Cluster:
         _, account, name = chosen.split("_", 2)
         return f"{account}:{name}", users[chosen].split()[0]
 
-    def up(self) -> Risen:
-        """Make what is missing, start what does not run, and prove that the whole works."""
+    def up(self, *, with_cloud: bool = False) -> Risen:
+        """Make what is missing, start what does not run, and prove that the whole works.
+
+        A cluster that has had no cloud so far gets one where that is wanted; none loses it.
+        """
         self._refuse_open_doors()
         with self._alone():
             if not self.layout.state_file.exists():
                 self._create()
+            if with_cloud and not self.layout.has_cloud:
+                self._add_cloud()
             wanted = (*self.layout.services, *self._notifier())
             alive = processes.running(wanted)
             missing = tuple(service for service in wanted if service not in alive)
             if not missing:
                 return Risen((), 0)
             self._write_proxy_conf()
+            if any(service in missing for service in self.layout.tenants):
+                tenants.found(self.layout, tenants.Secrets.of(self.layout))
             processes.start(missing, ip_of=self._ips)
         return Risen(missing, prove(self.layout.endpoint, *self.first_user()))
 
@@ -189,6 +196,14 @@ class Cluster:
         _write(texts)
         rings.create(self.layout)
         self._save(self.layout)
+
+    def _add_cloud(self) -> None:
+        """Write the confs of the cloud's services, and have the proxy know their users."""
+        layout = replace(self.layout, has_cloud=True)
+        _write(tenants.files(layout, tenants.Secrets.of(layout)))
+        _write({layout.proxy.conf: confs.proxy_conf(layout, self.users())})
+        processes.stop((layout.proxy,))
+        self._save(layout)
 
     def _notifier(self) -> tuple[Service, ...]:
         """Return who calls webhooks, where a person has named any."""

@@ -71,7 +71,7 @@ _SECTIONS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
 
 def cluster_conf(*, prefix: str, suffix: str) -> str:
     """What all processes agree on; the salt is the cluster's own and must never change."""
-    return _ini(
+    return ini(
         {
             "swift-hash": {"swift_hash_path_prefix": prefix, "swift_hash_path_suffix": suffix},
             "storage-policy:0": {"name": "gold", "policy_type": "replication", "default": "yes"},
@@ -93,12 +93,12 @@ def proxy_conf(layout: Layout, users: Mapping[str, str]) -> str:
         "access_log_seconds": "5",
     }
     filters["filter:tempauth"] = {"use": "egg:apus#tempauth", "reseller_prefix": "AUTH", **users}
-    return _ini(
+    return ini(
         {
             "DEFAULT": {
                 "bind_ip": layout.bind_ip,
                 "bind_port": str(layout.port),
-                "workers": _workers(layout),
+                "workers": workers_of(layout),
                 "swift_dir": str(layout.etc),
             },
             "pipeline:main": {"pipeline": PIPELINE},
@@ -106,7 +106,7 @@ def proxy_conf(layout: Layout, users: Mapping[str, str]) -> str:
                 "use": "egg:apus#proxy",
                 "account_autocreate": "true",
                 "allow_account_management": "true",
-                # On one machine a late replica waits for a core; what it would answer stale is kept for a minute.
+                # On one machine a late replica waits for a core; a stale answer is kept for a minute.
                 "post_quorum_timeout": "3",
                 # Workers do not see what another one forgets, and there is no memcached to tell them.
                 **({"info_cache_seconds": "0"} if layout.workers > 1 else {}),
@@ -118,12 +118,12 @@ def proxy_conf(layout: Layout, users: Mapping[str, str]) -> str:
 
 def storage_conf(layout: Layout, node: Node, kind: str) -> str:
     """The conf of one node's object, container or account server and of its daemons."""
-    return _ini(
+    return ini(
         {
             "DEFAULT": {
                 "bind_ip": "127.0.0.1",
                 "bind_port": str(node.port(kind)),
-                "workers": _workers(layout),
+                "workers": workers_of(layout),
                 "swift_dir": str(layout.etc),
                 "devices": str(node.devices),
                 "mount_check": "false",
@@ -139,7 +139,7 @@ def storage_conf(layout: Layout, node: Node, kind: str) -> str:
 
 def notifier_conf(layout: Layout) -> str:
     """The conf of who calls webhooks; its figures are told by the first node's container server."""
-    return _ini(
+    return ini(
         {
             "container-notifier": {
                 "swift_dir": str(layout.etc),
@@ -150,7 +150,7 @@ def notifier_conf(layout: Layout) -> str:
     )
 
 
-def _workers(layout: Layout) -> str:
+def workers_of(layout: Layout) -> str:
     """0 means: serve in the one process that there is, without a foreman to watch over it."""
     return str(layout.workers) if layout.workers > 1 else "0"
 
@@ -191,7 +191,8 @@ def well_known(users: Mapping[str, str]) -> list[str]:
     return [name for name, value in users.items() if keys.get(name) == value.split()[0]]
 
 
-def _ini(sections: Mapping[str, Mapping[str, str]]) -> str:
+def ini(sections: Mapping[str, Mapping[str, str]]) -> str:
+    """The text of a conf with these sections and options."""
     blocks = []
     for section, options in sections.items():
         blocks.append("\n".join([f"[{section}]", *(f"{name} = {value}" for name, value in options.items())]))

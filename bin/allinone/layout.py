@@ -25,6 +25,8 @@ SERVERS = tuple(f"{kind}-server" for kind in KINDS)
 DAEMONS = tuple(f"{kind}-{daemon}" for kind in KINDS for daemon in _DAEMONS[kind])
 PROXY = "proxy-server"
 NOTIFIER = "container-notifier"
+TENANTS = ("identity", "image", "volume", "compute", "network")
+"""The cloud's services, in the order of their ports, which follow the proxy's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,8 @@ class Service:
 
     @property
     def place(self) -> str:
-        """The node's name, or "proxy"."""
-        return self.node.name if self.node else "proxy"
+        """The node's name, or else "proxy" or "cloud"."""
+        return self.node.name if self.node else self.folder.name
 
     @property
     def module(self) -> str:
@@ -115,10 +117,18 @@ class Layout:
     numbers: tuple[int, ...]
     last_number: int
     background: bool = True
+    has_cloud: bool = False
 
     @classmethod
     def fresh(
-        cls, home: Path, *, bind_ip: str, port: int, workers: int, nodes: int, background: bool = True
+        cls,
+        home: Path,
+        *,
+        bind_ip: str,
+        port: int,
+        workers: int,
+        nodes: int,
+        background: bool = True,
     ) -> Layout:
         """A cluster that does not exist yet; ValueError where its ports do not fit.
 
@@ -128,7 +138,8 @@ class Layout:
             raise ValueError(f"a cluster needs a storage node, not {nodes}")
         if workers < 1:
             raise ValueError(f"a server needs a worker process, not {workers}")
-        layout = cls(home, bind_ip, port, workers, tuple(range(1, nodes + 1)), nodes, background)
+        numbers = tuple(range(1, nodes + 1))
+        layout = cls(home, bind_ip, port, workers, numbers, nodes, background)
         return layout._checked()
 
     @classmethod
@@ -143,6 +154,7 @@ class Layout:
             numbers=tuple(int(number) for number in facts["nodes"]),
             last_number=int(facts["last_node"]),
             background=bool(facts.get("background", True)),
+            has_cloud=bool(facts.get("cloud", False)),
         )
 
     def to_json(self) -> str:
@@ -154,6 +166,7 @@ class Layout:
             "nodes": list(self.numbers),
             "last_node": self.last_number,
             "background": self.background,
+            "cloud": self.has_cloud,
         }
         return json.dumps(facts, indent=2) + "\n"
 
@@ -232,6 +245,40 @@ class Layout:
         """Who calls webhooks, one for the cluster; it runs where somebody has named any."""
         return Service(NOTIFIER, None, self.home / "proxy" / "etc" / f"{NOTIFIER}.conf", None)
 
+    @property
+    def cloud(self) -> Path:
+        """The folder of the cloud's services."""
+        return self.home / "cloud"
+
+    @property
+    def cloud_secrets(self) -> Path:
+        """What the cloud's services know each other by."""
+        return self.cloud / "etc" / "secrets.json"
+
+    @property
+    def token_keys(self) -> Path:
+        """Where keys and revocations are published, by which tokens are checked."""
+        return self.cloud / "token-keys"
+
+    @property
+    def clouds_file(self) -> Path:
+        """What `openstack --os-cloud` reads."""
+        return self.home / "clouds.yaml"
+
+    def tenant(self, name: str) -> Service:
+        """The process of one of the cloud's services, whether it should run or not."""
+        role = f"{name}-server"
+        return Service(role, None, self.cloud / "etc" / f"{role}.conf", self.port + 1 + TENANTS.index(name))
+
+    def tenant_url(self, name: str) -> str:
+        """Its URL."""
+        return f"http://{self.reachable_ip}:{self.tenant(name).port}"
+
+    @property
+    def tenants(self) -> tuple[Service, ...]:
+        """The cloud's services that should run."""
+        return tuple(self.tenant(name) for name in TENANTS) if self.has_cloud else ()
+
     def services_of(self, node: Node) -> Iterator[Service]:
         """The node's processes that should run, servers first."""
         for role in SERVERS + (DAEMONS if self.background else ()):
@@ -244,5 +291,6 @@ class Layout:
 
     @property
     def services(self) -> tuple[Service, ...]:
-        """Every process of the cluster, servers before daemons within a node, the proxy last."""
-        return (*(service for node in self.nodes for service in self.services_of(node)), self.proxy)
+        """Every process of the cluster: servers before daemons within a node, the proxy, the cloud's."""
+        storage = (service for node in self.nodes for service in self.services_of(node))
+        return (*storage, self.proxy, *self.tenants)

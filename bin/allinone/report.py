@@ -12,9 +12,7 @@ from rich.table import Table
 
 from . import processes
 from .cluster import Cluster, Risen
-from .layout import SERVERS, Layout
-
-_NOT_RUNNING = ("identity", "image", "volume", "compute", "network")
+from .layout import SERVERS, TENANTS, Layout
 
 
 def status(cluster: Cluster) -> dict[str, Any]:
@@ -26,7 +24,7 @@ def status(cluster: Cluster) -> dict[str, Any]:
         "endpoint": layout.endpoint if proxy_runs else None,
         "auth_v1": f"{layout.endpoint}/auth/v1.0" if proxy_runs else None,
         "s3": layout.endpoint if proxy_runs else None,
-        **dict.fromkeys(_NOT_RUNNING),
+        **{name: layout.tenant_url(name) if layout.tenant(name) in alive else None for name in TENANTS},
         "processes": [
             {
                 "role": service.role,
@@ -59,6 +57,10 @@ def table(cluster: Cluster, console: Console) -> None:
             str(node.device_path),
         )
     grid.add_row("proxy", _count(int(layout.proxy in alive), 1), "", str(layout.port), "")
+    if layout.tenants:
+        ports = [service.port for service in layout.tenants if service.port]
+        count = _count(sum(service in alive for service in layout.tenants), len(layout.tenants))
+        grid.add_row("cloud", count, "", f"{min(ports)}–{max(ports)}", "")
     console.print(grid)
 
 
@@ -82,9 +84,21 @@ def risen(cluster: Cluster, what: Risen, console: Console) -> None:
     console.print(f"\n  endpoint   {layout.endpoint}/auth/v1.0   (auth v1)")
     console.print(f"  user       {user}   key  {key}")
     console.print(f"  S3         {layout.endpoint}   access key  {user}   secret  {key}")
+    if layout.has_cloud:
+        console.print(f"  cloud      {layout.tenant_url('identity')}/v3   users in {layout.clouds_file}")
     console.print("\nTry:")
-    for command in _next_commands(layout, user, key):
+    for command in (*_next_commands(layout, user, key), *_cloud_commands(layout)):
         console.print(f"  {command}", soft_wrap=True)
+
+
+def _cloud_commands(layout: Layout) -> tuple[str, ...]:
+    if not layout.has_cloud:
+        return ()
+    return (
+        f"export OS_CLIENT_CONFIG_FILE={layout.clouds_file} OS_CLOUD=demo",
+        ".venv/bin/openstack image create --file README.md --disk-format raw --container-format bare readme",
+        ".venv/bin/openstack volume create --image readme --size 1 disk && .venv/bin/openstack volume list",
+    )
 
 
 def _next_commands(layout: Layout, user: str, key: str) -> tuple[str, ...]:
