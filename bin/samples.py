@@ -25,6 +25,11 @@ from ..common.http.settings import ServerOptions
 from ..common.logs import LogSettings
 from ..common.metrics import MetricsConfig
 from ..common.recon import ReconConfig
+from ..compute.block.config import BlockConfig
+from ..compute.store.config import StoreConfig
+from ..compute.block.config import BlockConfig
+from ..compute.image.settings import ImageSettings
+from ..compute.store.config import StoreConfig
 from ..container.sync import SyncSettings
 from ..container.updater import UpdaterSettings
 from ..object.auditor import ObjectAuditorSettings
@@ -63,11 +68,12 @@ from ..proxy.middleware.versioned_writes import VersionedWritesConfig
 from ..proxy.settings import ProxySettings
 from ..replicator.database import ReplicatorSettings
 from ..replicator.object import ReplicatorConfig
+from .block_server import BlockServerConfig
 from .lifecycle import LifecycleSettings
 from .notifier import NotifierSettings
 
 FOLDER = Path(__file__).resolve().parent.parent / "etc"
-_PORTS = {"proxy": 8080, "object": 6200, "container": 6201, "account": 6202}
+_PORTS = {"proxy": 8080, "object": 6200, "container": 6201, "account": 6202, "image": 9292}
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +204,17 @@ def _storage(kind: str, settings: type, daemons: Mapping[str, type]) -> list[Sec
     ]
 
 
+def _tenant(kind: str, *settings: type) -> list[Section]:
+    """One of the cloud's services, which keep what they have in an account of a store."""
+    return [
+        Section("DEFAULT", (ServerOptions, LogSettings), {"bind_port": str(_PORTS[kind])}),
+        Section("pipeline:main", (), {"pipeline": f"healthcheck metrics {kind}-server"}),
+        _filter("healthcheck", HealthcheckConfig),
+        _filter("metrics", MetricsConfig),
+        Section(f"app:{kind}-server", settings, {"use": f"egg:apus#{kind}"}),
+    ]
+
+
 def files() -> dict[str, list[Section]]:
     """What each sample file consists of."""
     return {
@@ -255,6 +272,16 @@ def files() -> dict[str, list[Section]]:
             ServiceSettings,
             {"replicator": ReplicatorSettings, "auditor": AuditorSettings, "reaper": ReaperSettings},
         ),
+        "image-server.conf": _tenant("image", ImageSettings, StoreConfig, BlockConfig),
+        "block-server.conf": [
+            Section("DEFAULT", (LogSettings,)),
+            Section(
+                "block-server",
+                (BlockServerConfig, StoreConfig, BlockConfig),
+                {},
+                "Attaches disks of the cloud to this host; doc/block-layer.md.",
+            ),
+        ],
     }
 
 
