@@ -1,0 +1,256 @@
+"""Volumes: made, listed, shown, renamed, deleted; their metadata.
+
+GET POST /volumes   GET /volumes/detail /volumes/summary
+GET PUT DELETE /volumes/{id}   /volumes/{id}/metadata
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+from webob import Response
+
+from ...api.call import Call
+from ...api.faults import BadRequest, NotFound
+from ...api.paging import next_link
+from ...api.reply import answer, empty
+from .. import rows
+from ..asking import VOLUMES, asked, truth
+from ..jobs import ordered
+from ..office import Office
+from ..reading import member, string_map, text, yes_or_no
+from ..status import VOLUME_ACTIONS, Condition, forced_delete_refusal, refusal
+from ..tables import attachments, snapshots, types, volumes
+from ..views import volume as view
+from ..views.viewer import Row, Viewer
+from ..work.ending import attached_count
+from .doors import at, found, has, refuse, since
+from .volume_making import image_source, make_volume
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeController:
+    """Serves /volumes."""
+
+    office: Office
+
+    @at("POST", "/volumes")
+    def create(self, call: Call) -> Response:
+        """Make a volume: empty, or of an image, a snapshot, a volume, a backup."""
+        document = call.member("volume")
+        image_ref = text(document, "imageRef")
+        image = image_source(self.office, call, image_ref) if image_ref else None
+        row = self.office.written(
+            lambda connection: make_volume(connection, self.office, call, document, image)
+        )
+        with self.office.catalogue.read() as connection:
+            return answer(202, {"volume": self._detail(connection, call, row)})
+
+    @at("GET HEAD", "/volumes")
+    def index(self, call: Call) -> Response:
+        """List volumes in short."""
+        return self._list(call, detailed=False)
+
+    @at("GET HEAD", "/volumes/detail")
+    def details(self, call: Call) -> Response:
+        """List volumes in full."""
+        return self._list(call, detailed=True)
+
+    def _list(self, call: Call, *, detailed: bool) -> Response:
+        ask = asked(call, volumes, VOLUMES)
+        viewer = Viewer.of(call)
+        with self.office.catalogue.read() as connection:
+            page = rows.listed(connection, volumes, ask)
+            if detailed:
+                documents = details(connection, self.office, viewer, page.rows)
+            else:
+                documents = [view.summary(viewer, row) for row in page.rows]
+            count = rows.counted(connection, volumes, ask.conditions) if _wants_count(call) else None
+        document: dict[str, Any] = {"volumes": documents}
+        if page.more and page.rows:
+            document["volumes_links"] = [{"rel": "next", "href": next_link(call, page.rows[-1]["id"])}]
+        if count is not None:
+            document["count"] = count
+        return answer(200, document)
+
+    @at("GET HEAD", "/volumes/summary")
+    def summary(self, call: Call) -> Response:
+        """Count volumes and their size."""
+        since(call, 12)
+        ask = asked(call, volumes, VOLUMES)
+        with self.office.catalogue.read() as connection:
+            counted = rows.where(connection, volumes, *ask.conditions)
+        return answer(200, view.counted(Viewer.of(call), counted))
+
+    @at("GET HEAD", "/volumes/{volume_id}")
+    def show(self, call: Call, volume_id: str) -> Response:
+        """Show one."""
+        with self.office.catalogue.read() as connection:
+            row = found(connection, call, volumes, volume_id, what="Volume")
+            return answer(200, {"volume": self._detail(connection, call, row)})
+
+    @at("PUT", "/volumes/{volume_id}")
+    def update(self, call: Call, volume_id: str) -> Response:
+        """Change name, description or metadata."""
+        document = call.member("volume")
+        changes: dict[str, Any] = {}
+        for column, *names in (
+            ("name", "name", "display_name"),
+            ("description", "description", "display_description"),
+        ):
+            if any(name in document for name in names):
+                changes[column] = text(document, *names)
+        if document.get("metadata") is not None:
+            changes["metadata"] = string_map(document["metadata"])
+        if not changes:
+            raise BadRequest("The body must have a name, a description or metadata.")
+
+        def work(connection: Connection) -> dict[str, Any]:
+            found(connection, call, volumes, volume_id, what="Volume", lock=True)
+            rows.change(connection, volumes, volume_id, **changes, updated_at=self.office.clock())
+            return self._detail(connection, call, found(connection, call, volumes, volume_id, what="Volume"))
+
+        return answer(200, {"volume": self.office.written(work)})
+
+    @at("DELETE", "/volumes/{volume_id}")
+    def delete(self, call: Call, volume_id: str) -> Response:
+        """Delete one; with ?cascade its snapshots too, with ?force (3.23) in whatever status."""
+        cascade = truth("cascade", call.query.get("cascade", "false"))
+        force = has(call, 23) and truth("force", call.query.get("force", "false"))
+        if force:
+            call.require("admin", "service")
+        self.office.written(
+            lambda connection: order_deletion(
+                connection, self.office, call, volume_id, cascade=cascade, force=force
+            )
+        )
+        return empty(202)
+
+    @at("GET HEAD", "/volumes/{volume_id}/metadata")
+    def metadata(self, call: Call, volume_id: str) -> Response:
+        """Show all metadata."""
+        with self.office.catalogue.read() as connection:
+            return answer(
+                200, {"metadata": found(connection, call, volumes, volume_id, what="Volume")["metadata"]}
+            )
+
+    @at("POST", "/volumes/{volume_id}/metadata")
+    def add_metadata(self, call: Call, volume_id: str) -> Response:
+        """Set these keys and leave the others."""
+        new = string_map(member(call.json("metadata"), "metadata"))
+        return answer(200, {"metadata": self._change(call, volume_id, lambda old: {**old, **new})})
+
+    @at("PUT", "/volumes/{volume_id}/metadata")
+    def replace_metadata(self, call: Call, volume_id: str) -> Response:
+        """Have these keys and no others."""
+        new = string_map(member(call.json("metadata"), "metadata"))
+        return answer(200, {"metadata": self._change(call, volume_id, lambda _old: new)})
+
+    @at("GET HEAD", "/volumes/{volume_id}/metadata/{key}")
+    def metadatum(self, call: Call, volume_id: str, key: str) -> Response:
+        """Show one key."""
+        with self.office.catalogue.read() as connection:
+            held = found(connection, call, volumes, volume_id, what="Volume")["metadata"]
+        return answer(200, {"meta": {key: _of_key(held, key)}})
+
+    @at("PUT", "/volumes/{volume_id}/metadata/{key}")
+    def set_metadatum(self, call: Call, volume_id: str, key: str) -> Response:
+        """Set one key."""
+        new = string_map(member(call.json("meta"), "meta"))
+        if set(new) != {key}:
+            raise BadRequest("Request body contains too many items, or another key than its path.")
+        self._change(call, volume_id, lambda old: {**old, **new})
+        return answer(200, {"meta": new})
+
+    @at("DELETE", "/volumes/{volume_id}/metadata/{key}")
+    def delete_metadatum(self, call: Call, volume_id: str, key: str) -> Response:
+        """Remove one key."""
+
+        def without(old: dict[str, str]) -> dict[str, str]:
+            _of_key(old, key)
+            return {name: value for name, value in old.items() if name != key}
+
+        self._change(call, volume_id, without)
+        return empty(200)
+
+    def _change(self, call: Call, volume_id: str, change: Any) -> dict[str, str]:
+        def work(connection: Connection) -> dict[str, str]:
+            row = found(connection, call, volumes, volume_id, what="Volume", lock=True)
+            refuse(refusal(VOLUME_ACTIONS["change metadata"], Condition(status=row["status"])))
+            new: dict[str, str] = change(row["metadata"])
+            rows.change(connection, volumes, volume_id, metadata=new, updated_at=self.office.clock())
+            return new
+
+        return self.office.written(work)
+
+    def _detail(self, connection: Connection, call: Call, row: Row) -> dict[str, Any]:
+        return details(connection, self.office, Viewer.of(call), [row])[0]
+
+
+def _of_key(held: dict[str, str], key: str) -> str:
+    if key not in held:
+        raise NotFound(f"Metadata has no item with key {key}.")
+    return held[key]
+
+
+def _wants_count(call: Call) -> bool:
+    return has(call, 45) and yes_or_no(call.query, "with_count")
+
+
+def details(
+    connection: Connection, office: Office, viewer: Viewer, chosen: Sequence[Row]
+) -> list[dict[str, Any]]:
+    """Return the full form of volumes, with what other tables say of them."""
+    names = {row.id: row.name for row in connection.execute(select(types.c.id, types.c.name))}
+    ids = [row["id"] for row in chosen]
+    held: dict[str, list[Row]] = {}
+    for row in rows.where(
+        connection,
+        attachments,
+        attachments.c.volume_id.in_(ids),
+        attachments.c.status.in_(("attached", "detaching")),
+    ):
+        held.setdefault(row["volume_id"], []).append(row)
+    return [
+        view.detail(
+            viewer,
+            row,
+            attached=held.get(row["id"], ()),
+            type_name=names.get(row["type_id"]),
+            host=office.pool,
+        )
+        for row in chosen
+    ]
+
+
+def order_deletion(
+    connection: Connection, office: Office, call: Call, volume_id: str, *, cascade: bool, force: bool
+) -> None:
+    """Mark a volume, and where asked its snapshots, for deletion, and order it."""
+    row = found(connection, call, volumes, volume_id, what="Volume", lock=True)
+    condition = Condition(status=row["status"], attachments=attached_count(connection, volume_id))
+    if force:
+        refuse(forced_delete_refusal(condition))
+    else:
+        refuse(refusal(VOLUME_ACTIONS["delete"], condition))
+    own = rows.where(connection, snapshots, snapshots.c.volume_id == volume_id)
+    if own and not cascade:
+        raise BadRequest(
+            f"Invalid volume: Volume has {len(own)} dependent snapshot(s); delete them first, or say cascade."
+        )
+    busy = [one["id"] for one in own if one["status"] not in ("available", "error", "error_deleting")]
+    if busy and not force:
+        raise BadRequest(f"Invalid volume: Snapshot {busy[0]} of the volume is busy.")
+    now = office.clock()
+    for one in own:
+        rows.change(connection, snapshots, one["id"], status="deleting", updated_at=now)
+    rows.change(
+        connection, volumes, volume_id, status="deleting", previous_status=row["status"], updated_at=now
+    )
+    ordered(
+        connection, "delete volume", resource_id=volume_id, project_id=row["project_id"], now=now,
+        request_id=call.request_id, snapshots=[one["id"] for one in own],
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The revisions of this service's tables, applied at start."""

@@ -1,0 +1,52 @@
+"""Volume types, QoS specs and messages as clients see them.
+
+row ──▶ volume_type() | qos() | message()
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .viewer import Row, Viewer, iso
+
+
+def volume_type(viewer: Viewer, row: Row) -> dict[str, Any]:
+    """A type. What it is made of inside is for administrators, except for the specs that users may know."""
+    specs = dict(row["extra_specs"])
+    if not viewer.is_admin:
+        specs = {key: value for key, value in specs.items() if key in _FOR_USERS}
+    document = {
+        "id": row["id"],
+        "name": row["name"],
+        "description": row["description"],
+        "is_public": row["is_public"],
+        "os-volume-type-access:is_public": row["is_public"],
+        "extra_specs": specs,
+    }
+    if viewer.is_admin:
+        document["qos_specs_id"] = row["qos_specs_id"]
+    return document
+
+
+_FOR_USERS = frozenset(("multiattach", "RESKEY:availability_zones", "replication_enabled"))
+
+
+def qos(row: Row) -> dict[str, Any]:
+    """A set of QoS specs."""
+    return {"id": row["id"], "name": row["name"], "consumer": row["consumer"], "specs": row["specs"]}
+
+
+def message(viewer: Viewer, row: Row) -> dict[str, Any]:
+    """What went wrong with a request after it had been accepted."""
+    return {
+        "id": row["id"],
+        "event_id": row["event_id"],
+        "user_message": row["text"],
+        "message_level": "ERROR",
+        "resource_type": row["resource_type"],
+        "resource_uuid": row["resource_id"],
+        "request_id": row["request_id"],
+        "created_at": iso(row["created_at"]),
+        "guaranteed_until": iso(row["expires_at"]),
+        "links": viewer.links("messages", row["id"]),
+    }
