@@ -1,0 +1,1 @@
+"""Revisions of the image service's tables, applied by `compute.catalogue`."""
