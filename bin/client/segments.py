@@ -37,8 +37,8 @@ class Leftover:
     newest: str = ""
 
     def age_seconds(self, now: datetime) -> float:
-        """How long ago its newest segment came."""
-        return (now - datetime.fromisoformat(self.newest).replace(tzinfo=UTC)).total_seconds()
+        """How long ago its newest segment came; never less than 0, for `now` may have lost its fraction."""
+        return max(0.0, (now - datetime.fromisoformat(self.newest).replace(tzinfo=UTC)).total_seconds())
 
 
 def leftovers(rows: Iterable[Mapping[str, Any]], used: Collection[str]) -> list[Leftover]:
