@@ -69,6 +69,7 @@ def test_a_download_that_stalls_goes_on_elsewhere(cluster: DoubledCluster) -> No
     place(cluster, BODY)
     for node in cluster.home(PATH)[0][:2]:
         node.misbehaviour = stalls_after(100_000, 2)
+    cluster.proxy = cluster.again(node_timeout=0.3)
     with served(cluster) as address:
         for _ in range(2):
             assert Pool().request(address, "GET", URL, {}).read() == BODY

@@ -108,10 +108,12 @@ def test_a_majority_is_enough_and_less_is_503(cluster: DoubledCluster, primaries
         node.misbehaviour = honest[number]
     for node in primaries[:2]:
         node.misbehaviour = is_silent(0.5)
+    cluster.proxy = cluster.again(node_timeout=0.3)
     assert put(cluster, b"two", If_Match=digest(b"2")).status == 503
     assert put(cluster, bytes(300_000), If_None_Match="*").status == 503
     for node, answer in zip(primaries, honest, strict=True):
         node.misbehaviour = answer
+    cluster.proxy = cluster.again()
     assert send(cluster, "GET", X_Newest="true").body == b"2"
 
 

@@ -395,6 +395,7 @@ def test_silent_and_dead_replicas_are_passed_over(cluster: DoubledCluster) -> No
     place(primaries, BODY, OLD)
     primaries[0].misbehaviour = is_silent(2, "GET")
     primaries[1].stop()
+    cluster.proxy = cluster.again(node_timeout=0.3)
     assert get(cluster).body == BODY
 
 
