@@ -217,6 +217,24 @@ def _tenant(kind: str, *settings: type) -> list[Section]:
 
 def files() -> dict[str, list[Section]]:
     """What each sample file consists of."""
+    return {**_store_files(), **_cloud_files()}
+
+
+def _cloud_files() -> dict[str, list[Section]]:
+    return {
+        "block-server.conf": [
+            Section("DEFAULT", (LogSettings,)),
+            Section(
+                "block-server",
+                (BlockServerConfig, StoreConfig, BlockConfig),
+                {},
+                "Attaches disks of the cloud to this host; doc/block-layer.md.",
+            ),
+        ],
+    }
+
+
+def _store_files() -> dict[str, list[Section]]:
     return {
         "swift.conf": [
             Section(
@@ -273,15 +291,6 @@ def files() -> dict[str, list[Section]]:
             {"replicator": ReplicatorSettings, "auditor": AuditorSettings, "reaper": ReaperSettings},
         ),
         "image-server.conf": _tenant("image", ImageSettings, StoreConfig, BlockConfig),
-        "block-server.conf": [
-            Section("DEFAULT", (LogSettings,)),
-            Section(
-                "block-server",
-                (BlockServerConfig, StoreConfig, BlockConfig),
-                {},
-                "Attaches disks of the cloud to this host; doc/block-layer.md.",
-            ),
-        ],
     }
 
 
