@@ -26,8 +26,6 @@ from ..common.logs import LogSettings
 from ..common.metrics import MetricsConfig
 from ..common.recon import ReconConfig
 from ..compute.block.config import BlockConfig
-from ..compute.store.config import StoreConfig
-from ..compute.block.config import BlockConfig
 from ..compute.image.settings import ImageSettings
 from ..compute.store.config import StoreConfig
 from ..container.sync import SyncSettings

@@ -75,19 +75,22 @@ def gathered(
 
 def cut(source: Iterable[bytes], block_size: int) -> Iterator[bytes]:
     """Yield the bytes in blocks; only the last one is shorter."""
-    held: list[bytes] = []
-    length = 0
+    held = bytearray()
     for given in source:
-        piece = given
-        while length + len(piece) >= block_size:
-            head, piece = piece[: block_size - length], piece[block_size - length :]
-            yield b"".join((*held, head)) if held else head
-            held, length = [], 0
-        if piece:
-            held.append(piece)
-            length += len(piece)
+        piece = memoryview(given)  # So that large pieces are cut without being copied again and again.
+        if held:
+            missing = block_size - len(held)
+            held += piece[:missing]
+            piece = piece[missing:]
+            if len(held) == block_size:
+                yield bytes(held)
+                held = bytearray()
+        whole = len(piece) // block_size * block_size
+        for at in range(0, whole, block_size):
+            yield bytes(piece[at : at + block_size])
+        held += piece[whole:]
     if held:
-        yield b"".join(held)
+        yield bytes(held)
 
 
 def resized(maps: MapStore, writing: Writing, disk: DiskMap, size: int) -> DiskMap:
