@@ -62,7 +62,6 @@ class Task(enum.StrEnum):
     RESIZE_REVERTING = "resize_reverting"
     MIGRATING = "migrating"
     SNAPSHOT = "image_snapshot"
-    SNAPSHOT_PENDING = "image_pending_upload"
     SNAPSHOT_UPLOADING = "image_uploading"
     BACKUP = "image_backup"
     PASSWORD = "updating_password"  # noqa: S105 - the word that clients see
@@ -202,14 +201,14 @@ _ENDINGS: dict[Task, Ending] = {
 # A host's task that is followed by another one; what remains are ends.
 FOLLOWERS: dict[Task, Task] = {
     Task.RESIZE_MIGRATING: Task.RESIZE_FINISHING,
-    Task.SNAPSHOT: Task.SNAPSHOT_PENDING,
-    Task.SNAPSHOT_PENDING: Task.SNAPSHOT_UPLOADING,
+    Task.SNAPSHOT: Task.SNAPSHOT_UPLOADING,
+    Task.BACKUP: Task.SNAPSHOT_UPLOADING,
 }
 
 # What a failure here leaves as it was: the machine is untouched, only the task was in vain.
 _HARMLESS = frozenset(
     {
-        *(Task.SNAPSHOT, Task.SNAPSHOT_PENDING, Task.SNAPSHOT_UPLOADING, Task.BACKUP, Task.PASSWORD),
+        *(Task.SNAPSHOT, Task.SNAPSHOT_UPLOADING, Task.BACKUP, Task.PASSWORD),
         *(Task.MIGRATING, Task.PAUSING, Task.UNPAUSING, Task.RESIZE_PREPARING, Task.STARTING),
         *(Task.STOPPING, Task.REBOOTING, Task.SHELVING, Task.OFFLOADING, Task.SUSPENDING),
     }

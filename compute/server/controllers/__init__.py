@@ -1,0 +1,1 @@
+"""The API, a class per group of resources: what a request asks is recorded as wanted, and answered."""

@@ -1,0 +1,90 @@
+"""A server's console: what it has printed, as its host's agent has it.
+
+{"os-getConsoleOutput": {"length": 50}} ──▶ the agent's console door ──▶ {"output": …}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import requests
+from webob import Response
+
+from ...api.call import Call
+from ...api.faults import BadRequest, Conflict, NotFound, Unavailable
+from ...api.reply import answer
+from ...api.routing import served
+from .. import fleet
+from ..keys import host_key
+from ..records import Server
+from ..world import World
+from .agents import KEY_HEADER
+from .rim import scope_of, since
+
+CONSOLE_BYTES_MAX = 102400
+TIMEOUT_SECONDS = 20
+
+
+class ConsoleController:
+    """Serves os-getConsoleOutput and remote-consoles."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def actions(self) -> Mapping[str, Callable[[Call, Server, Any], Response]]:
+        """Return the actions by their name in the request."""
+        return {"os-getConsoleOutput": self.output}
+
+    def output(self, call: Call, server: Server, argument: Any) -> Response:
+        """Return the last lines that the server has printed on its serial console."""
+        del call
+        length = _length(argument)
+        if server.host is None:
+            raise Conflict(f"Instance {server.id} is not ready")
+        with self._world.catalogue.read() as connection:
+            host = fleet.host_named(connection, server.host)
+        door = host.resources.get("console_url")
+        if not door:
+            raise NotFound("Unable to get console: its host keeps none.")
+        secret = self._world.settings.agent_secret
+        try:
+            found = requests.get(
+                f"{door}/{server.id}",
+                headers={KEY_HEADER: host_key(secret, host.name)},
+                timeout=TIMEOUT_SECONDS,
+            )
+        except requests.RequestException as problem:
+            raise Unavailable(f"The host {host.name} does not answer.") from problem
+        if found.status_code != 200:
+            raise Conflict(f"Instance {server.id} is not ready")
+        text = found.content[-CONSOLE_BYTES_MAX:].decode("utf-8", "replace")
+        lines = text.split("\n")
+        if length is not None:
+            # The last line is empty where the guest ended it: it is not one that was asked for.
+            kept = length + (1 if lines[-1] == "" else 0)
+            lines = lines[-kept:] if length else []
+        return answer(200, {"output": "\n".join(lines)})
+
+    @served("POST", "/v2.1/servers/{server_id}/remote-consoles")
+    def remote(self, call: Call, server_id: str) -> Response:
+        """Refuse: there is no door to graphical or interactive consoles yet."""
+        since(call, 6)
+        asked = call.member("remote_console")
+        with self._world.catalogue.read() as connection:
+            fleet.server_of(connection, server_id, scope_of(call))
+        if asked.get("protocol") not in ("vnc", "serial", "spice", "mks"):
+            raise BadRequest("protocol must be vnc, serial, spice or mks")
+        raise BadRequest(f"Unavailable console type {asked.get('type')}.")
+
+
+def _length(argument: Any) -> int | None:
+    """Return how many lines are asked for; None is all of them; raise BadRequest for anything else."""
+    length = argument.get("length") if isinstance(argument, dict) else None
+    if length in (None, -1, "-1"):
+        return None
+    if isinstance(length, str) and length.isascii() and length.isdigit():
+        length = int(length)
+    if not isinstance(length, int) or isinstance(length, bool) or length < 0:
+        raise BadRequest(f"Invalid input for field/attribute length. Value: {length!r}.")
+    return length

@@ -1,0 +1,1 @@
+"""The schema of the server service, revision by revision."""

@@ -1,0 +1,1 @@
+"""How resources are written for clients: one function per resource, in the form of each microversion."""
