@@ -9,7 +9,14 @@ import sys
 from clusters import ROOT, AllInOne
 
 FULL = os.environ.get("APUS_INTEROP") == "full"
-SMALL = ("test_objects.py", "test_ranges.py", "test_listings.py", "test_large_objects.py", "test_versions.py")
+SMALL = (
+    "test_objects.py",
+    "test_ranges.py",
+    "test_listings.py",
+    "test_large_objects.py",
+    "test_versions.py",
+    "test_block_layer.py",
+)
 
 
 def functional_tests(cluster: AllInOne, programs: str) -> None:
