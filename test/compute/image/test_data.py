@@ -7,10 +7,12 @@ import random
 from pathlib import Path
 
 import pytest
+from cloud import identity_of
 from image_world import ADMIN, BLOCK_BYTES, BOB, OCTETS, World
 
 from apus.common.errors import OutOfSpace, Unavailable
 
+NOVA = identity_of("service", ("service",), user="nova")
 DATA = random.Random(7).randbytes(5 * BLOCK_BYTES + 123)
 QCOW2_WITH_BACKING = b"QFI\xfb\0\0\0\x02" + bytes(7) + b"\x70" + bytes(3) + b"\x08" + bytes(500)
 
@@ -182,7 +184,7 @@ def test_insiders_know_where_data_is(world: World) -> None:
     image_id = world.active(DATA)
     path = f"/v2/images/{image_id}/locations"
     assert world.call("GET", path).status == 403
-    location = world.call("GET", path, as_=ADMIN).json()[0]["url"]
+    location = world.call("GET", path, as_=NOVA).json()[0]["url"]
     assert location.startswith("apus-block:alices/")
     other, foreign = world.made(), world.made(BOB)
     assert world.call("POST", f"/v2/images/{other}/locations", {"url": location}).status == 403
