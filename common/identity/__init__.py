@@ -4,7 +4,7 @@
                         ├ signature.py     keys by their ids, signatures
                         ├ claims.py        what a token says, in short names
                         ├ revocation.py    which tokens have ended before their time
-                        └ notice_board.py  where keys and revocations are published
+                        └ notice_board.py  where keys and revocations are published, also by HTTP (asking.py)
 
 Tokens are made in one place only, which is the identity service.
 """

@@ -10,20 +10,19 @@ changing it. Ids in a notice are no secrets: with none of them can anything be d
 
 from __future__ import annotations
 
-import http.client
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ..errors import Unavailable
+from .asking import ask
 from .revocation import (
     Revocation,
     Revocations,
@@ -47,8 +46,6 @@ log = logging.getLogger(__name__)
 FILE = "notices.jws"
 PATH = "/v3/apus/notices"
 REFRESH_SECONDS = 30.0
-ANSWER_BYTES_MAX = 64 << 20
-ANSWER_SECONDS_MAX = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,25 +207,13 @@ class RemoteBoard:
         return heard if heard.published > known.published else known
 
 
-def fetched(url: str, headers: Mapping[str, str] | None = None) -> str:
+def fetched(url: str) -> str:
     """Return what the identity service answers to a GET.
 
     Raises:
         Unavailable: when it does not, or not with 200.
     """
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    target = parts.path + (f"?{parts.query}" if parts.query else "")
-    try:
-        connection = kind(parts.netloc, timeout=ANSWER_SECONDS_MAX)
-        try:
-            connection.request("GET", target, headers=dict(headers or {}))
-            answer = connection.getresponse()
-            body = answer.read(ANSWER_BYTES_MAX)
-        finally:
-            connection.close()
-    except (OSError, http.client.HTTPException) as problem:
-        raise Unavailable(f"the identity service cannot be asked: {problem}") from problem
-    if answer.status != 200:
-        raise Unavailable(f"the identity service answered {answer.status}")
-    return body.decode("utf-8", "replace")
+    heard = ask("GET", url)
+    if heard.status != 200:
+        raise Unavailable(f"the identity service answered {heard.status}")
+    return heard.body.decode("utf-8", "replace")

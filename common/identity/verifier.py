@@ -83,6 +83,14 @@ class Verifier:
             raise TokenRefused("the application credential is not good for this request")
         return identity
 
+    def is_revoked(self, identity: Identity) -> bool:
+        """Whether what somebody was known by has been ended since.
+
+        Raises:
+            Unavailable: when nothing is known of revocations.
+        """
+        return self._board.current().revocations.reject(identity)
+
 
 def judged(token: str, notices: Notices, *, now: float) -> Identity:
     """Return whom a token speaks for, whatever it is shown for.

@@ -302,7 +302,8 @@ def test_an_application_credential_has_no_role_that_its_maker_lacks(realm: Realm
     """Neither by name nor by id; nor can it be made for somebody else."""
     home = Home(realm)
     token, user = home.member_token, home.member["id"]
-    for roles in ([{"name": "admin"}], [{"id": realm.role_id("admin")}], [{}], "x"):
+    wanted: list[Any] = [[{"name": "admin"}], [{"id": realm.role_id("admin")}], [{}], "x"]
+    for roles in wanted:
         document = {"application_credential": {"name": "x", "roles": roles}}
         assert status(realm, "POST", f"/v3/users/{user}/application_credentials", token, document) == 400
     document = {"application_credential": {"name": "x"}}
@@ -370,7 +371,8 @@ def test_admin_cannot_be_implied(realm: Realm) -> None:
 def test_no_password_of_bootstrap_lies_open(realm: Realm) -> None:
     """What is stored of a password or secret is not that."""
     with realm.world.read() as connection:
-        dump = " ".join(str(row) for row in connection.connection.driver_connection.iterdump())
+        driver: Any = connection.connection.driver_connection
+        dump = " ".join(driver.iterdump())
     for password in PASSWORDS.values():
         assert password not in dump
     assert "$argon2id$" in dump
