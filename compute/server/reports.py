@@ -104,7 +104,7 @@ class Reports:
             "flavor": dict(server.flavor),
             "host": server.host,
             "zone": server.zone,
-            "map_id": server.map_id,
+            "map_id": report.get("map") or server.map_id,  # As it was when the guest had stopped.
         }
         return {
             "before_resize": before,

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 from webob import Response
 
 from ....common import concurrency
@@ -87,7 +87,7 @@ class AgentController:
     def work(self, call: Call, host: str) -> Response:
         """Return the host's servers, once there is something newer than the agent has seen."""
         self._check(call, host)
-        since = whole(call.query, "since", default=0)
+        since = whole(call.query, "since", least=-1, default=0)
         waited, patience = 0.0, min(whole(call.query, "wait", default=0), WAIT_SECONDS_MAX)
         while True:
             with self._world.catalogue.read() as connection:
@@ -126,6 +126,19 @@ class AgentController:
         except ValueError as problem:
             raise BadRequest(str(problem)) from problem
         return empty(204)
+
+    @served("GET", "/internal/hosts/{host}/servers/{server_id}", open_to_all=True)
+    def whereabouts(self, call: Call, host: str, server_id: str) -> Response:
+        """Say whether a server is deleted or on another host; 404 for one of which nothing is known."""
+        self._check(call, host)
+        table = tables.servers
+        with self._world.catalogue.read() as connection:
+            row = connection.execute(
+                select(table.c.host, table.c.terminated_at).where(table.c.id == server_id)
+            ).first()
+        if row is None:
+            raise NotFound(f"Instance {server_id} could not be found.")
+        return answer(200, {"elsewhere": row.terminated_at is not None or row.host != host})
 
     @served("GET HEAD", "/internal/metadata/{server_id}/{path:path}", open_to_all=True)
     def metadata(self, call: Call, server_id: str, path: str) -> Response:

@@ -1,0 +1,83 @@
+"""What a driver of machines must do, whichever hypervisor is under it.
+
+    Driver: machines(), start(Machine), stop(id), … ──▶ the hypervisor
+
+Every call may be repeated after a crash: to start what runs, or to remove what is gone, is no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from ....common.errors import ApusError
+from ..domain import Disk, Machine, Nic
+from ..states import Power
+
+
+class DriverFailed(ApusError):
+    """The hypervisor did not do it; the sentence is its own."""
+
+
+class Driver(Protocol):
+    """Runs machines."""
+
+    hypervisor_type: str
+    hypervisor_version: int
+
+    def machines(self) -> Mapping[str, Power]:
+        """Return the power state of every machine that is ours, by server id."""
+        ...
+
+    def start(self, machine: Machine) -> None:
+        """Make the machine what it is described to be, and run it; one that runs goes on as it is."""
+        ...
+
+    def stop(self, server_id: str, seconds: float) -> None:
+        """Ask the guest to shut down; cut its power when it has not within so many seconds."""
+        ...
+
+    def reset(self, server_id: str) -> None:
+        """Press the reset button."""
+        ...
+
+    def pause(self, server_id: str) -> None:
+        """Stop its processors."""
+        ...
+
+    def unpause(self, server_id: str) -> None:
+        """Let its processors go on."""
+        ...
+
+    def suspend(self, server_id: str) -> None:
+        """Write its memory to disk and stop it."""
+        ...
+
+    def remove(self, server_id: str) -> None:
+        """Cut its power and forget it."""
+        ...
+
+    def plug_disk(self, server_id: str, disk: Disk) -> None:
+        """Give it a disk."""
+        ...
+
+    def unplug_disk(self, server_id: str, disk: Disk) -> None:
+        """Take a disk from it; return once the guest has let go of it."""
+        ...
+
+    def plug_nic(self, server_id: str, nic: Nic) -> None:
+        """Give it an interface."""
+        ...
+
+    def unplug_nic(self, server_id: str, nic: Nic) -> None:
+        """Take an interface from it."""
+        ...
+
+    def set_password(self, server_id: str, password: str) -> None:
+        """Have the guest's agent set the administrator's password."""
+        ...
+
+    def console(self, server_id: str) -> Path | None:
+        """Return the file of what the machine has printed on its serial console."""
+        ...

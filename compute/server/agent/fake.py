@@ -1,0 +1,79 @@
+"""A driver that runs no machine: for measuring the service with more hosts than there are.
+
+start, stop, … ──▶ a table in memory        it says of every machine what was asked of it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..domain import Disk, Machine, Nic
+from ..states import Power
+
+
+class FakeDriver:
+    """Keeps a table of machines that are not there."""
+
+    hypervisor_type = "fake"
+    hypervisor_version = 1
+
+    def __init__(self) -> None:
+        self._machines: dict[str, Power] = {}
+
+    def machines(self) -> Mapping[str, Power]:
+        """Return what was asked of every machine."""
+        return dict(self._machines)
+
+    def start(self, machine: Machine) -> None:
+        """Say that it runs."""
+        self._machines[machine.uuid] = Power.RUNNING
+
+    def stop(self, server_id: str, seconds: float) -> None:
+        """Say that it is stopped."""
+        del seconds
+        self._set(server_id, Power.SHUTDOWN)
+
+    def reset(self, server_id: str) -> None:
+        """Say that it runs."""
+        self._set(server_id, Power.RUNNING)
+
+    def pause(self, server_id: str) -> None:
+        """Say that it is paused."""
+        self._set(server_id, Power.PAUSED)
+
+    def unpause(self, server_id: str) -> None:
+        """Say that it runs."""
+        self._set(server_id, Power.RUNNING)
+
+    def suspend(self, server_id: str) -> None:
+        """Say that it is stopped."""
+        self._set(server_id, Power.SHUTDOWN)
+
+    def remove(self, server_id: str) -> None:
+        """Forget it."""
+        self._machines.pop(server_id, None)
+
+    def plug_disk(self, server_id: str, disk: Disk) -> None:
+        """Do nothing."""
+
+    def unplug_disk(self, server_id: str, disk: Disk) -> None:
+        """Do nothing."""
+
+    def plug_nic(self, server_id: str, nic: Nic) -> None:
+        """Do nothing."""
+
+    def unplug_nic(self, server_id: str, nic: Nic) -> None:
+        """Do nothing."""
+
+    def set_password(self, server_id: str, password: str) -> None:
+        """Do nothing."""
+
+    def console(self, server_id: str) -> Path | None:
+        """Return no file."""
+        del server_id
+        return None
+
+    def _set(self, server_id: str, power: Power) -> None:
+        if server_id in self._machines:
+            self._machines[server_id] = power

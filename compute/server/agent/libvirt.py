@@ -1,0 +1,194 @@
+"""Machines by libvirt: qemu with KVM, or without.
+
+    Machine ──domain_xml()──▶ define, create ──▶ a domain whose uuid is the server's id
+
+A guest's disks are NBD clients of the host's block server, its serial console is a socket and a log file. The
+domain is defined (so that it survives libvirt's restart) and described anew at each start.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import libvirt
+
+from ..domain import Disk, Machine, Nic, disk_xml, domain_xml, nic_xml
+from ..states import Power
+from .driver import DriverFailed
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+LOOK_SECONDS = 0.2
+UNPLUG_SECONDS = 30.0
+REMIND_SECONDS = 10.0
+PREFIX = "instance-"
+_POWERS: Mapping[int, Power] = {
+    libvirt.VIR_DOMAIN_NOSTATE: Power.NONE,
+    libvirt.VIR_DOMAIN_RUNNING: Power.RUNNING,
+    libvirt.VIR_DOMAIN_BLOCKED: Power.RUNNING,
+    libvirt.VIR_DOMAIN_PAUSED: Power.PAUSED,
+    libvirt.VIR_DOMAIN_SHUTDOWN: Power.RUNNING,  # It is shutting down; it runs until it has.
+    libvirt.VIR_DOMAIN_SHUTOFF: Power.SHUTDOWN,
+    libvirt.VIR_DOMAIN_CRASHED: Power.CRASHED,
+    libvirt.VIR_DOMAIN_PMSUSPENDED: Power.SUSPENDED,
+}
+
+
+class LibvirtDriver:
+    """Runs machines by libvirt."""
+
+    hypervisor_type = "QEMU"
+
+    def __init__(self, uri: str, folder: Path) -> None:
+        self._uri = uri
+        self._folder = folder
+        self._connection: Any = None
+        # Its own copy of each message on standard error would be a second log.
+        libvirt.registerErrorHandler(lambda *_: None, None)
+        self.hypervisor_version = int(self._ask(lambda connection: connection.getVersion()))
+
+    def _ask(self, work: Callable[[Any], T]) -> T:
+        """Ask libvirt, over a new connection where the old one is gone.
+
+        Raises:
+            DriverFailed: in libvirt's words.
+        """
+        try:
+            if self._connection is None or not self._connection.isAlive():
+                self._connection = libvirt.open(self._uri)
+            return work(self._connection)
+        except libvirt.libvirtError as problem:
+            raise DriverFailed(str(problem)) from problem
+
+    def _domain(self, server_id: str) -> Any:
+        """Return the server's domain, None where there is none."""
+
+        def find(connection: Any) -> Any:
+            try:
+                return connection.lookupByUUIDString(server_id)
+            except libvirt.libvirtError as problem:
+                if problem.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                    return None
+                raise
+
+        return self._ask(find)
+
+    def _with(self, server_id: str, work: Callable[[Any], T]) -> T:
+        domain = self._domain(server_id)
+        if domain is None:
+            raise DriverFailed(f"there is no machine {server_id} on this host")
+        return self._ask(lambda _: work(domain))
+
+    def machines(self) -> Mapping[str, Power]:
+        """Return the power state of every domain that is ours."""
+        found: dict[str, Power] = {}
+        for domain in self._ask(lambda connection: connection.listAllDomains()):
+            try:
+                if domain.name().startswith(PREFIX):
+                    found[domain.UUIDString()] = _POWERS.get(domain.state()[0], Power.NONE)
+            except libvirt.libvirtError:
+                continue  # It went while we looked.
+        return found
+
+    def start(self, machine: Machine) -> None:
+        """Define and run it; one that runs goes on as it is, one that was suspended goes on where it was."""
+        domain = self._domain(machine.uuid)
+        if domain is not None and self._ask(lambda _: domain.isActive()):
+            if self._ask(lambda _: domain.state()[0]) == libvirt.VIR_DOMAIN_PAUSED:
+                self._ask(lambda _: domain.resume())
+            return
+        saved = domain is not None and self._ask(lambda _: domain.hasManagedSaveImage())
+        if not saved:
+            xml = domain_xml(machine)
+            domain = self._ask(lambda connection: connection.defineXML(xml))
+        assert domain is not None
+        self._ask(lambda _: domain.create())
+
+    def stop(self, server_id: str, seconds: float) -> None:
+        """Press the power button, and again every few seconds; pull the plug when time is up."""
+        domain = self._domain(server_id)
+        if domain is None:
+            return
+        until, reminded = time.monotonic() + seconds, 0.0
+        while self._ask(lambda _: domain.isActive()):
+            now = time.monotonic()
+            if now >= until:
+                self._ask(lambda _: domain.destroy())
+                return
+            if now - reminded >= REMIND_SECONDS:
+                self._ask(lambda _: domain.shutdown())
+                reminded = now
+            time.sleep(LOOK_SECONDS)
+
+    def reset(self, server_id: str) -> None:
+        """Press the reset button."""
+        self._with(server_id, lambda domain: domain.reset())
+
+    def pause(self, server_id: str) -> None:
+        """Stop its processors."""
+        self._with(server_id, lambda domain: domain.suspend())
+
+    def unpause(self, server_id: str) -> None:
+        """Let its processors go on."""
+        self._with(server_id, lambda domain: domain.resume())
+
+    def suspend(self, server_id: str) -> None:
+        """Write its memory to disk and stop it; the next start goes on there."""
+        self._with(server_id, lambda domain: domain.managedSave() if domain.isActive() else None)
+
+    def remove(self, server_id: str) -> None:
+        """Pull the plug and forget it, with what was saved of it."""
+        domain = self._domain(server_id)
+        if domain is None:
+            return
+        if self._ask(lambda _: domain.isActive()):
+            self._ask(lambda _: domain.destroy())
+        flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+        self._ask(lambda _: domain.undefineFlags(flags))
+
+    def plug_disk(self, server_id: str, disk: Disk) -> None:
+        """Give it a disk, now and for later starts; one that it has already is fine."""
+        self._with(server_id, lambda domain: _plug(domain, disk_xml(disk), f"dev='{disk.device}'"))
+
+    def unplug_disk(self, server_id: str, disk: Disk) -> None:
+        """Take a disk from it; return once the guest has let go of it."""
+        self._unplug(server_id, disk_xml(disk), f"dev='{disk.device}'")
+
+    def plug_nic(self, server_id: str, nic: Nic) -> None:
+        """Give it an interface, now and for later starts."""
+        self._with(server_id, lambda domain: _plug(domain, nic_xml(nic), nic.mac))
+
+    def unplug_nic(self, server_id: str, nic: Nic) -> None:
+        """Take an interface from it."""
+        self._unplug(server_id, nic_xml(nic), nic.mac)
+
+    def _unplug(self, server_id: str, xml: str, mark: str) -> None:
+        flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
+        if not self._with(server_id, lambda domain: mark in domain.XMLDesc()):
+            return
+        self._with(server_id, lambda domain: domain.detachDeviceFlags(xml, flags))
+        until = time.monotonic() + UNPLUG_SECONDS
+        while self._with(server_id, lambda domain: mark in domain.XMLDesc()):
+            if time.monotonic() >= until:
+                raise DriverFailed("the guest does not let go of the device")
+            time.sleep(LOOK_SECONDS)
+
+    def set_password(self, server_id: str, password: str) -> None:
+        """Have the guest's agent set root's password."""
+        self._with(server_id, lambda domain: domain.setUserPassword("root", password))
+
+    def console(self, server_id: str) -> Path | None:
+        """Return the log of its serial console."""
+        path = self._folder / server_id / "console.log"
+        return path if path.exists() else None
+
+
+def _plug(domain: Any, xml: str, mark: str) -> None:
+    if mark in domain.XMLDesc():
+        return
+    domain.attachDeviceFlags(xml, libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG)

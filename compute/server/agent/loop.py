@@ -1,0 +1,220 @@
+"""The agent's life: heartbeats, questions for work, tasks in threads, and a look at what really runs.
+
+    service ──orders──▶ reconcile() ──▶ one thread per server that has something to be done ──▶ reports
+    driver.machines() ──▶ a power state that nobody asked for ──▶ told; a machine of a server that went ──▶
+    removed
+
+The agent keeps nothing that matters: what is wanted is in the service's catalogue, what is, in the
+hypervisor. It may be
+killed at any moment and started again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self
+
+from ....common.config import parse
+from ....common.errors import ApusError, Refused
+from ...block.config import BlockConfig
+from ...store.account import Account
+from ...store.config import StoreConfig
+from ..states import Power
+from .console import ConsoleDoor
+from .disks import BlockDisks, Disks, NoDisks
+from .driver import Driver
+from .fake import FakeDriver
+from .service_client import ServiceClient
+from .settings import AgentConfig
+from .undertaking import Undertaker, nic_of
+
+log = logging.getLogger(__name__)
+
+TASKS_AT_ONCE = 8
+MIB, GIB = 1 << 20, 1 << 30
+
+
+class Agent:
+    """Keeps one host's machines as they are wanted."""
+
+    def __init__(self, config: AgentConfig, service: ServiceClient, driver: Driver, disks: Disks) -> None:
+        self._config = config
+        self._service = service
+        self._driver = driver
+        self._undertaker = Undertaker(
+            driver,
+            disks,
+            Path(config.folder),
+            stop_seconds=config.stop_seconds,
+            accelerated=os.access("/dev/kvm", os.R_OK | os.W_OK),
+        )
+        self._pool = ThreadPoolExecutor(TASKS_AT_ONCE, "server")
+        self._busy: set[str] = set()
+        self._lock = threading.Lock()
+        self._door = ConsoleDoor(config, driver)
+
+    @classmethod
+    def of(cls, config: AgentConfig, options: Mapping[str, str]) -> Self:
+        """Return the agent that a configuration describes.
+
+        Raises:
+            Refused: something in it is missing.
+        """
+        if not config.host or not config.key:
+            raise Refused("host and key must be set; `apus-compute-agent --key SECRET HOST` prints a key")
+        service = ServiceClient(config.api_url, config.host, config.key)
+        Path(config.folder).mkdir(parents=True, exist_ok=True)
+        if config.driver == "fake":
+            return cls(config, service, FakeDriver(), NoDisks())
+        from .libvirt import LibvirtDriver
+
+        store, block = Account(parse(StoreConfig, options)), parse(BlockConfig, options)
+        driver = LibvirtDriver(config.libvirt_uri, Path(config.folder))
+        return cls(config, service, driver, BlockDisks(store, Path(config.block_socket), block))
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop; tasks under way are finished."""
+        self._door.start()
+        beats = threading.Thread(target=self._beat, args=(stop,), name="heartbeat", daemon=True)
+        beats.start()
+        sequence = 0
+        while not stop.is_set():
+            try:
+                sequence, orders = self._service.work(sequence, self._config.wait_seconds)
+                self.reconcile(orders)
+            except ApusError as problem:
+                log.warning("no work to be had", extra={"reason": str(problem)})
+                stop.wait(min(5.0, self._config.heartbeat_seconds))
+            except Exception:  # noqa: BLE001 - the loop that keeps the agent alive
+                log.exception("the agent failed")
+                stop.wait(self._config.heartbeat_seconds)
+        self._pool.shutdown(wait=True)
+        self._door.stop()
+
+    def reconcile(self, orders: list[dict[str, Any]]) -> None:
+        """Begin what is to be done for each server, where nothing is under way for it."""
+        for order in orders:
+            if not order["task_state"] and not _has_moving_parts(order):
+                continue
+            with self._lock:
+                if order["id"] in self._busy:
+                    continue
+                self._busy.add(order["id"])
+            self._pool.submit(self._serve, order)
+
+    def _serve(self, order: dict[str, Any]) -> None:
+        try:
+            self.serve(order)
+        except Exception:  # noqa: BLE001 - a thread of the pool: whoever waits for it, waits for nothing
+            log.exception("an order failed", extra={"server": order["id"]})
+        finally:
+            with self._lock:
+                self._busy.discard(order["id"])
+
+    def serve(self, order: dict[str, Any]) -> None:
+        """Do one server's task, or plug and unplug what it is to have."""
+
+        def tell(document: Mapping[str, Any]) -> None:
+            self._service.report(order["id"], document)
+
+        if order["task_state"]:
+            report: dict[str, Any] = {"task": order["task_state"], "ok": True}
+            try:
+                report |= self._undertaker.do(order, tell)
+            except ApusError as problem:
+                report |= {"ok": False, "message": str(problem)}
+                log.warning("a task failed", extra={"server": order["id"], "reason": str(problem)})
+            tell(report)
+            return
+        runs = self._driver.machines().get(order["id"]) in (Power.RUNNING, Power.PAUSED)
+        for device in order["devices"]:
+            if device["state"] in ("attaching", "detaching"):
+                tell(self._device(order, device, runs=runs, tell=tell))
+        for port in order["interfaces"]:
+            if port["state"] in ("attaching", "detaching"):
+                tell(self._port(order, port, runs=runs))
+
+    def _device(
+        self, order: Mapping[str, Any], device: Mapping[str, Any], *, runs: bool, tell: Any
+    ) -> dict[str, Any]:
+        coming = device["state"] == "attaching"
+        try:
+            if coming:
+                disk = self._undertaker.disk(device)
+                if runs:
+                    self._driver.plug_disk(order["id"], disk)
+            else:
+                if runs and device["connection"]:
+                    self._driver.unplug_disk(order["id"], self._undertaker.disk(device))
+                self._undertaker.commit(device, tell)
+        except ApusError as problem:
+            log.warning("a disk was not moved", extra={"server": order["id"], "reason": str(problem)})
+            return {"device": device["id"], "state": "failed" if coming else "kept", "message": str(problem)}
+        return {"device": device["id"], "state": "attached" if coming else "detached"}
+
+    def _port(self, order: Mapping[str, Any], port: Mapping[str, Any], *, runs: bool) -> dict[str, Any]:
+        coming = port["state"] == "attaching"
+        try:
+            if runs:
+                (self._driver.plug_nic if coming else self._driver.unplug_nic)(order["id"], nic_of(port))
+        except ApusError as problem:
+            log.warning("a port was not moved", extra={"server": order["id"], "reason": str(problem)})
+            return {"interface": port["port_id"], "state": "failed" if coming else "attached"}
+        return {"interface": port["port_id"], "state": "attached" if coming else "detached"}
+
+    def _beat(self, stop: threading.Event) -> None:
+        while True:
+            try:
+                self._service.register(self.resources())
+                self.look()
+            except ApusError as problem:
+                log.warning("a heartbeat was not heard", extra={"reason": str(problem)})
+            except Exception:  # noqa: BLE001 - the loop that keeps the heart beating
+                log.exception("a heartbeat failed")
+            if stop.wait(self._config.heartbeat_seconds):
+                return
+
+    def look(self) -> None:
+        """Tell what really runs, where that may differ; remove machines whose servers went elsewhere."""
+        _, orders = self._service.work(-1, 0)
+        known = {order["id"]: order for order in orders}
+        for server_id, power in self._driver.machines().items():
+            with self._lock:
+                if server_id in self._busy:
+                    continue
+            order = known.get(server_id)
+            if order is None:
+                if self._service.is_elsewhere(server_id):
+                    log.info("machine removed", extra={"server": server_id})
+                    self._driver.remove(server_id)
+                    self._undertaker.clear(server_id)
+            elif not order["task_state"] and order["power_state"] != power:
+                self._service.report(server_id, {"power": int(power)})
+
+    def resources(self) -> dict[str, Any]:
+        """Return what the host has."""
+        config = self._config
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            memory = int(next(line for line in lines if line.startswith("MemTotal")).split()[1]) // 1024
+        disk = shutil.disk_usage(config.folder).total // GIB
+        return {
+            "vcpus": config.vcpus or os.cpu_count() or 1,
+            "memory_mib": config.memory_mib or memory,
+            "disk_gib": config.disk_gib or disk,
+            "hypervisor_type": self._driver.hypervisor_type,
+            "hypervisor_version": self._driver.hypervisor_version,
+            "console_url": self._door.url,
+            "address": config.console_ip,
+        }
+
+
+def _has_moving_parts(order: Mapping[str, Any]) -> bool:
+    return any(
+        part["state"] in ("attaching", "detaching") for part in (*order["devices"], *order["interfaces"])
+    )

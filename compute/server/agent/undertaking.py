@@ -1,0 +1,239 @@
+"""What a task means on a host: the steps with driver and disks, each of which may be repeated.
+
+    order {"task_state": "spawning", …} ──▶ Undertaker.do(order) ──▶ {} or {"map": place}, or an error
+
+An agent that was killed in a task does the whole task again: what runs is left running, what is attached
+stays so.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..domain import Disk, Machine, Nic
+from ..states import Task
+from .config_drive import iso_of
+from .disks import Disks, root_name, volume_name
+from .driver import Driver, DriverFailed
+
+Order = Mapping[str, Any]
+Tell = Callable[[Mapping[str, Any]], None]
+ROOT_DEVICE = "vda"
+RESCUE_SUFFIX = "-rescue"
+
+
+class Undertaker:
+    """Does tasks."""
+
+    def __init__(
+        self, driver: Driver, disks: Disks, folder: Path, *, stop_seconds: float, accelerated: bool
+    ) -> None:
+        self._driver = driver
+        self._disks = disks
+        self._folder = folder
+        self._stop_seconds = stop_seconds
+        self._accelerated = accelerated
+        self._steps: dict[Task, Callable[[Order, Tell], dict[str, Any]]] = {
+            Task.SPAWNING: self._start,
+            Task.STARTING: self._start,
+            Task.RESUMING: self._start,
+            Task.STOPPING: self._stop,
+            Task.REBOOTING: self._reboot,
+            Task.REBOOTING_HARD: self._restart,
+            Task.PAUSING: lambda order, _: self._plain(self._driver.pause, order),
+            Task.UNPAUSING: lambda order, _: self._plain(self._driver.unpause, order),
+            Task.SUSPENDING: lambda order, _: self._plain(self._driver.suspend, order),
+            Task.RESCUING: self._rescue,
+            Task.UNRESCUING: self._unrescue,
+            Task.REBUILD_SPAWNING: self._anew,
+            Task.RESIZE_FINISHING: self._anew,
+            Task.RESIZE_REVERTING: self._anew,
+            Task.RESIZE_CONFIRMING: lambda _order, _tell: {},
+            Task.SNAPSHOT: self._snapshot,
+            Task.BACKUP: self._snapshot,
+            Task.SNAPSHOT_UPLOADING: lambda _order, _tell: {},
+            Task.SHELVING: self._shelve,
+            Task.OFFLOADING: self._offload,
+            Task.RESIZE_MIGRATING: self._leave,
+            Task.PASSWORD: self._password,
+            Task.DELETING: self._delete,
+        }
+
+    def do(self, order: Order, tell: Tell) -> dict[str, Any]:
+        """Do the order's task; return what the report must say beside that it went well.
+
+        Raises:
+            ApusError: it did not; the sentence is the server's fault.
+        """
+        task = Task(order["task_state"])
+        step = self._steps.get(task)
+        if step is None:
+            raise DriverFailed(f"{task} is not possible between hosts of this kind")
+        return step(order, tell)
+
+    def machine(self, order: Order, *, rescue: str = "") -> Machine:
+        """Return the machine that the order describes, its disks attached to this host."""
+        disks: list[Disk] = []
+        letter = ROOT_DEVICE
+        if rescue:
+            name = order["id"] + RESCUE_SUFFIX
+            disks.append(self._disks.root(name, order["project_id"], rescue, 0, ROOT_DEVICE))
+            letter = "vdz"
+        if order["map"]:
+            size = order["flavor"]["disk"]
+            root = self._disks.root(order["id"], order["project_id"], order["map"], size, letter)
+            disks.append(root if not rescue else Disk(device=letter, socket=root.socket, export=root.export))
+        for device in order["devices"]:
+            if device["volume_id"] and device["connection"] and device["state"] != "detaching":
+                disks.append(self.disk(device, boots=not order["map"]))
+        drive = self._config_drive(order)
+        if drive is not None:
+            disks.append(Disk(device="sda", path=str(drive), cdrom=True))
+        home = self.home(order["id"])
+        return Machine(
+            uuid=order["id"],
+            name=order["instance_name"],
+            title=order["name"],
+            memory_mib=order["flavor"]["ram"],
+            vcpus=order["flavor"]["vcpus"],
+            disks=tuple(disks),
+            nics=tuple(nic_of(port) for port in order["interfaces"] if port["state"] != "detaching"),
+            serial_socket=str(home / "serial.sock"),
+            serial_log=str(home / "console.log"),
+            accelerated=self._accelerated,
+        )
+
+    def disk(self, device: Mapping[str, Any], *, boots: bool = False) -> Disk:
+        """Return a volume's disk, attached to this host."""
+        disk = self._disks.volume(device["volume_id"], device["connection"], device["device"])
+        if boots and device["boot_index"] == 0:
+            return Disk(
+                device=disk.device, socket=disk.socket, export=disk.export, serial=disk.serial, boot_order=1
+            )
+        return disk
+
+    def commit(self, device: Mapping[str, Any], tell: Tell) -> None:
+        """Hand over what the guest wrote to a volume, and let go of it."""
+        if not device["volume_id"] or not device["connection"]:
+            return
+        commit = self._disks.commit_volume(device["volume_id"], device["connection"])
+        if commit is not None:
+            tell({"device": device["id"], "state": "committed", "commit": commit})
+        self._disks.release(volume_name(device["volume_id"]), discard=False)
+
+    def home(self, server_id: str) -> Path:
+        """Return the folder for the server's console and config drive."""
+        home = self._folder / server_id
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return home
+
+    def _config_drive(self, order: Order) -> Path | None:
+        files = order.get("config_drive")
+        if not files:
+            return None
+        drive = self.home(order["id"]) / "config.iso"
+        drive.write_bytes(iso_of({name: base64.b64decode(data) for name, data in files.items()}))
+        return drive
+
+    def _plain(self, step: Callable[[str], None], order: Order) -> dict[str, Any]:
+        step(order["id"])
+        return {}
+
+    def _start(self, order: Order, tell: Tell) -> dict[str, Any]:
+        del tell
+        self._driver.start(self.machine(order))
+        return {}
+
+    def _stop(self, order: Order, tell: Tell) -> dict[str, Any]:
+        del tell
+        self._driver.stop(order["id"], self._stop_seconds)
+        return {}
+
+    def _reboot(self, order: Order, tell: Tell) -> dict[str, Any]:
+        self._stop(order, tell)
+        return self._start(order, tell)
+
+    def _restart(self, order: Order, tell: Tell) -> dict[str, Any]:
+        self._driver.remove(order["id"])
+        return self._start(order, tell)
+
+    def _anew(self, order: Order, tell: Tell) -> dict[str, Any]:
+        """Start from the order's map, whatever this host had of the server before."""
+        self._driver.remove(order["id"])
+        self._disks.release(root_name(order["id"]), discard=True)
+        return self._start(order, tell)
+
+    def _rescue(self, order: Order, tell: Tell) -> dict[str, Any]:
+        del tell
+        self._driver.remove(order["id"])
+        self._driver.start(self.machine(order, rescue=order["task"]["rescue_map"]))
+        return {}
+
+    def _unrescue(self, order: Order, tell: Tell) -> dict[str, Any]:
+        self._driver.remove(order["id"])
+        self._disks.release(root_name(order["id"] + RESCUE_SUFFIX), discard=True)
+        return self._start(order, tell)
+
+    def _snapshot(self, order: Order, tell: Tell) -> dict[str, Any]:
+        del tell
+        map_id = f"image-{order['task']['image_id']}"
+        return {"map": self._disks.snapshot(order["id"], order["project_id"], map_id)}
+
+    def _shelve(self, order: Order, tell: Tell) -> dict[str, Any]:
+        self._stop(order, tell)
+        return self._snapshot(order, tell)
+
+    def _offload(self, order: Order, tell: Tell) -> dict[str, Any]:
+        self._driver.remove(order["id"])
+        self._disks.release(root_name(order["id"]), discard=True)
+        for device in order["devices"]:
+            self.commit(device, tell)
+        return {}
+
+    def _leave(self, order: Order, tell: Tell) -> dict[str, Any]:
+        """Stop and hand over all that the guest wrote, so that another host can go on."""
+        self._stop(order, tell)
+        place = ""
+        if order["map"]:
+            map_id = f"server-{order['id']}-left"
+            place = self._disks.snapshot(order["id"], order["project_id"], map_id)
+        self._offload(order, tell)
+        return {"map": place} if place else {}
+
+    def _password(self, order: Order, tell: Tell) -> dict[str, Any]:
+        del tell
+        self._driver.set_password(order["id"], order["admin_password"])
+        return {}
+
+    def _delete(self, order: Order, tell: Tell) -> dict[str, Any]:
+        self._driver.remove(order["id"])
+        for device in order["devices"]:
+            self.commit(device, tell)
+        self.clear(order["id"])
+        self._disks.forget(order["id"], order["project_id"])
+        return {}
+
+    def clear(self, server_id: str) -> None:
+        """Remove what this host keeps of a server that is not here any more."""
+        for name in (root_name(server_id), root_name(server_id + RESCUE_SUFFIX)):
+            self._disks.release(name, discard=True)
+        home = self._folder / server_id
+        if home.is_dir():
+            for each in home.iterdir():
+                each.unlink()
+            home.rmdir()
+
+
+def nic_of(port: Mapping[str, Any]) -> Nic:
+    """Return the interface that a port is, as the network service says it is to be plugged."""
+    vif = port["vif"]
+    tap = f"tap{port['port_id'][:11]}"
+    mtu = int(vif.get("mtu") or 0)
+    if vif.get("type") == "bridge" and vif.get("bridge"):
+        return Nic(mac=port["mac"], bridge=vif["bridge"], tap=tap, mtu=mtu)
+    if vif.get("type") == "tap":
+        return Nic(mac=port["mac"], tap=tap, mtu=mtu)
+    return Nic(mac=port["mac"], mtu=mtu)
