@@ -135,7 +135,7 @@ class NetworkAgent(Daemon):
                 }
             ),
             "applied": self._applied,
-            "ports": sorted(port.id for port in self._wanted.ports) if ready and self._wanted else [],
+            "ports": self._wanted.port_ids if ready and self._wanted else [],
         }
 
 

@@ -133,6 +133,16 @@ class Wanted:
             generation=document["generation"],
         )
 
+    @property
+    def port_ids(self) -> list[str]:
+        """Every port that is on this host: guests', DHCP's, routers'."""
+        ids = {port.id for port in self.ports}
+        ids |= {network.dhcp.port_id for network in self.networks if network.dhcp is not None}
+        for router in self.routers:
+            sockets = [*router.interfaces, *([router.gateway] if router.gateway is not None else [])]
+            ids |= {socket.port_id for socket in sockets}
+        return sorted(ids)
+
     def network(self, network_id: str) -> Network | None:
         """The network of this id, None where the host has no part in it."""
         return next((network for network in self.networks if network.id == network_id), None)
