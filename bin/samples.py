@@ -67,6 +67,7 @@ from ..proxy.settings import ProxySettings
 from ..replicator.database import ReplicatorSettings
 from ..replicator.object import ReplicatorConfig
 from .block_server import BlockServerConfig
+from .block_sweeper import BlockSweeperConfig
 from .lifecycle import LifecycleSettings
 from .notifier import NotifierSettings
 
@@ -227,6 +228,12 @@ def _cloud_files() -> dict[str, list[Section]]:
                 (BlockServerConfig, StoreConfig, BlockConfig),
                 {},
                 "Attaches disks of the cloud to this host; doc/block-layer.md.",
+            ),
+            Section(
+                "block-sweeper",
+                (BlockSweeperConfig, StoreConfig, BlockConfig),
+                {},
+                "Removes blocks that no disk has; one for the account is enough.",
             ),
         ],
     }

@@ -12,12 +12,15 @@ A digest is the 32 bytes of a SHA-256; outside of maps it is written in hexadeci
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from hashlib import sha256
 
 from ...common.errors import Refused
+from ..store.interface import Store
 
 DIGEST_BYTES = 32
 ROOTS, WRITERS, CONDEMNED, REPRIEVES = "roots/", "writers/", "condemned/", "reprieves/"
+MAPS_SUFFIX = "-maps"
 SWEEP, SWEEPER = "sweep", "sweeper"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 
@@ -40,7 +43,14 @@ def blocks_container(project_id: str) -> str:
 
 def maps_container(project_id: str) -> str:
     """Return the container of a project's maps."""
-    return f"{checked_id(project_id)}-maps"
+    return f"{checked_id(project_id)}{MAPS_SUFFIX}"
+
+
+def projects_in(store: Store) -> Iterator[str]:
+    """Yield the ids of all projects that have maps in the account."""
+    for container in store.containers():
+        if container.endswith(MAPS_SUFFIX):
+            yield container.removesuffix(MAPS_SUFFIX)
 
 
 def records_container(project_id: str) -> str:
