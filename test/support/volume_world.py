@@ -6,6 +6,7 @@ world.asked("POST", "/volumes", {"volume": {"size": 1}})      world.settle()    
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,10 +28,12 @@ from apus.compute.volume.app import MIGRATIONS, VolumeService, make_office, make
 from apus.compute.volume.images import Image, Images, Login, MapPlace
 from apus.compute.volume.office import Office
 from apus.compute.volume.settings import VolumeConfig
+from apus.compute.volume.tables import metadata
 
 BLOCK = 64 * 1024
 GIB = 1 << 30
 NEWEST = "volume 3.70"
+Saved = tuple[dict[str, list[dict[str, Any]]], dict[str, Any]]
 
 
 class FakeImages(Images):
@@ -110,21 +113,28 @@ class VolumeWorld:
     tokens: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
 
     @classmethod
-    def open(
+    def open(cls, folder: Path, *, store: MemoryStore | None = None, **settings: Any) -> VolumeWorld:
+        """Begin with nothing."""
+        now = [1_800_000_000.0]
+        catalogue = Catalogue.open(f"sqlite:///{folder}/volume.db", MIGRATIONS)
+        # One connection serves a test; no test here cuts the power.
+        raw = catalogue.engine.raw_connection()
+        raw.cursor().execute("PRAGMA synchronous = OFF")
+        raw.close()
+        return cls._over(catalogue, store or MemoryStore(clock=lambda: now[0]), FakeImages(), now, settings)
+
+    @classmethod
+    def _over(
         cls,
-        folder: Path,
-        *,
-        store: MemoryStore | None = None,
-        now: list[float] | None = None,
-        **settings: Any,
+        catalogue: Catalogue,
+        store: MemoryStore,
+        images: FakeImages,
+        now: list[float],
+        settings: Mapping[str, Any],
     ) -> VolumeWorld:
-        """Begin, or begin again after a death with the same folder and store."""
-        now = now if now is not None else [1_800_000_000.0]
-        store = store or MemoryStore(clock=lambda: now[0])
-        images = FakeImages()
         office = make_office(
             VolumeConfig(**settings),
-            catalogue=Catalogue.open(f"sqlite:///{folder}/volume.db", MIGRATIONS),
+            catalogue=catalogue,
             store=store,
             blocks=BlockConfig(block_size=BLOCK),
             images=images,
@@ -133,16 +143,29 @@ class VolumeWorld:
         verifier = FakeVerifier()
         return cls(make_service(office, verifier), office, store, images, verifier, now)
 
-    def reborn(self, folder: Path) -> VolumeWorld:
-        """The service after its process was killed and started again."""
-        self.office.catalogue.close()
-        again = VolumeWorld.open(folder, store=self.store, now=self.now)
-        again.images.known, again.images.files, again.images.maps = (
-            self.images.known,
-            self.images.files,
-            self.images.maps,
-        )
-        return again
+    def reborn(self) -> VolumeWorld:
+        """The service after its process was killed and started again: all that was in memory is gone."""
+        return VolumeWorld._over(self.office.catalogue, self.store, self.images, self.now, {})
+
+    def saved(self) -> Saved:
+        """Everything as it is now, for `rewound`."""
+        with self.office.catalogue.read() as connection:
+            tables = {
+                table.name: [dict(row) for row in connection.execute(table.select()).mappings()]
+                for table in metadata.sorted_tables
+            }
+        return tables, copy.deepcopy(self.store.objects)
+
+    def rewind(self, saved: Saved) -> None:
+        """Have everything as it was then."""
+        tables, objects = saved
+        with self.office.catalogue.write() as connection:
+            for table in metadata.sorted_tables:
+                connection.execute(table.delete())
+                if tables[table.name]:
+                    connection.execute(table.insert(), tables[table.name])
+        self.store.objects = copy.deepcopy(objects)
+        self.images.maps.clear()
 
     def token(self, who: Identity) -> str:
         """Return a token of somebody."""
@@ -165,6 +188,12 @@ class VolumeWorld:
         token = self.token(identity_of(project, roles))
         headers = {"OpenStack-API-Version": version} if version else {}
         return call(self.service, method, f"/v3/{project}{path}", document, token=token, headers=headers)
+
+    def service_call(
+        self, method: str, path: str, token: str, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send a request to a whole path with whatever token."""
+        return call(self.service, method, path, token=token, headers=headers or {})
 
     def asked(self, method: str, path: str, document: Any = None, **options: Any) -> Any:
         """Send a request that must go well; return its document."""
