@@ -27,6 +27,8 @@ from ..common.metrics import MetricsConfig
 from ..common.recon import ReconConfig
 from ..compute.block.config import BlockConfig
 from ..compute.image.settings import ImageSettings
+from ..compute.network.host.agent import AgentSettings
+from ..compute.network.settings import NetworkSettings
 from ..compute.store.config import StoreConfig
 from ..container.sync import SyncSettings
 from ..container.updater import UpdaterSettings
@@ -72,7 +74,7 @@ from .lifecycle import LifecycleSettings
 from .notifier import NotifierSettings
 
 FOLDER = Path(__file__).resolve().parent.parent / "etc"
-_PORTS = {"proxy": 8080, "object": 6200, "container": 6201, "account": 6202, "image": 9292}
+_PORTS = {"proxy": 8080, "object": 6200, "container": 6201, "account": 6202, "image": 9292, "network": 9696}
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,16 @@ def files() -> dict[str, list[Section]]:
 
 def _cloud_files() -> dict[str, list[Section]]:
     return {
+        "network-agent.conf": [
+            Section("DEFAULT", (LogSettings,)),
+            Section(
+                "network-agent",
+                (AgentSettings,),
+                {"metadata_secret": "changeme", "password": "changeme"},
+                "Makes a host's networks what the network service says; doc/network.md.",
+            ),
+        ],
+        "network-server.conf": _tenant("network", NetworkSettings),
         "block-server.conf": [
             Section("DEFAULT", (LogSettings,)),
             Section(

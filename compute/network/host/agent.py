@@ -44,7 +44,7 @@ class AgentSettings:
     )
     network_url: str = setting("http://127.0.0.1:9696", help="The network service.")
     identity_url: str = setting("http://127.0.0.1:5000", help="The identity service, without /v3.")
-    username: str = setting("network", help="User of the agent; needs the role service or admin.")
+    username: str = setting("cloud", help="User of the agent; needs the role service or admin.")
     password: str = setting("", help="Its password.")
     project_name: str = setting("service", help="Its project.")
     domain_name: str = setting("Default", help="The domain of both.")
