@@ -26,6 +26,7 @@ from ..common.logs import LogSettings
 from ..common.metrics import MetricsConfig
 from ..common.recon import ReconConfig
 from ..compute.block.config import BlockConfig
+from ..compute.identity.settings import IdentityConfig
 from ..compute.image.settings import ImageSettings
 from ..compute.network.host.agent import AgentSettings
 from ..compute.network.settings import NetworkSettings
@@ -50,6 +51,7 @@ from ..proxy.middleware.encryption import EncryptionConfig
 from ..proxy.middleware.etag_quoter import EtagQuoterConfig
 from ..proxy.middleware.formpost import FormpostConfig
 from ..proxy.middleware.gatekeeper import GatekeeperConfig
+from ..proxy.middleware.identity_token import IdentityTokenConfig
 from ..proxy.middleware.keymaster import KeymasterConfig
 from ..proxy.middleware.keystoneauth import KeystoneauthConfig
 from ..proxy.middleware.list_endpoints import ListEndpointsConfig
@@ -74,7 +76,16 @@ from .lifecycle import LifecycleSettings
 from .notifier import NotifierSettings
 
 FOLDER = Path(__file__).resolve().parent.parent / "etc"
-_PORTS = {"proxy": 8080, "object": 6200, "container": 6201, "account": 6202, "image": 9292, "network": 9696}
+_PORTS = {
+    "proxy": 8080,
+    "object": 6200,
+    "container": 6201,
+    "account": 6202,
+    "identity": 5000,
+    "image": 9292,
+    "network": 9696,
+    "volume": 8776,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +160,15 @@ FURTHER_PROXY_FILTERS = (
         "OpenStack's own filter (pip install apus[keystone]), and these are its options.",
     ),
     _further(
+        "identity_token",
+        IdentityTokenConfig,
+        "With our own identity service `identity_token keystoneauth` stand in tempauth's place: "
+        "doc/identity.md.",
+    ),
+    _further(
         "keystoneauth",
         KeystoneauthConfig,
-        "Goes after authtoken and nowhere else: without authtoken anybody could claim to be anybody.",
+        "Goes after authtoken or identity_token and nowhere else: anybody could claim to be anybody.",
     ),
     _further("crossdomain", CrossdomainConfig, "Goes before tempauth."),
     _further(
@@ -307,6 +324,7 @@ def _store_files() -> dict[str, list[Section]]:
             ServiceSettings,
             {"replicator": ReplicatorSettings, "auditor": AuditorSettings, "reaper": ReaperSettings},
         ),
+        "identity-server.conf": _tenant("identity", IdentityConfig),
         "image-server.conf": _tenant("image", ImageSettings, StoreConfig, BlockConfig),
     }
 
