@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import programs
 import pytest
 import trees
 from programs import swift
@@ -39,16 +40,7 @@ def large(store: Store, tmp_path: Path) -> Path:
 
 def command(store: Store, cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run `apus` to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "apus.bin.apus", *words],
-        env={**os.environ, **store.environment()},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        errors="surrogateescape",
-        timeout=600,
-        check=False,
-    )
+    return programs.apus(store, *words, cwd=cwd)
 
 
 def apus(store: Store, cwd: Path, *words: str, code: int = 0) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import programs
 import pytest
 import trees
-from programs import run, swift
+from programs import output, swift
 from side_by_side import Fronts
 from store import Store, ask
 
@@ -21,8 +21,8 @@ PIECE_BYTES = 1 << 20
 
 def apus(store: Store, cwd: Path, *words: str) -> list[dict[str, Any]]:
     """Run `apus` to its end; what it told, record by record."""
-    command = [sys.executable, "-m", "apus.bin.apus", words[0], "--json", *words[1:]]
-    return [json.loads(line) for line in run(command, store.environment(), cwd).splitlines()]
+    done = programs.apus(store, words[0], "--json", *words[1:], cwd=cwd)
+    return [json.loads(line) for line in output(done).splitlines()]
 
 
 def test_either_store_takes_up_the_upload_that_began_before_the_other(fronts: Fronts, tmp_path: Path) -> None:
@@ -76,11 +76,8 @@ def test_a_temporary_url_opens_either(fronts: Fronts, tmp_path: Path) -> None:
         apus(fronts.plain.ours, tmp_path, "post", bucket, "-m", "Temp-URL-Key:secret")
         for front in (fronts.plain.ours, fronts.plain.stocks):
             place = f"{front.endpoint}{client.account_path}/{bucket}/{quote(name)}"
-            command = [sys.executable, "-m", "apus.bin.apus", "tempurl", "GET", "600", place, "secret"]
-            url = run(command, {}, tmp_path).strip()
+            made = programs.apus(front, "tempurl", "GET", "600", place, "secret", cwd=tmp_path)
+            url = output(made).strip()
             reply = ask(front.address, "GET", url.removeprefix(front.endpoint), {})
             assert (reply.status, reply.body) == (200, b"opened")
-            abilities = run(
-                [sys.executable, "-m", "apus.bin.apus", "capabilities"], front.environment(), tmp_path
-            )
-            assert "tempurl" in abilities
+            assert "tempurl" in output(programs.apus(front, "capabilities", cwd=tmp_path))

@@ -6,11 +6,12 @@ import json
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clusters import AllInOne, all_in_one, free_port_block
+from clusters import COMMAND, AllInOne, all_in_one, free_port_block
 from processes import await_exit, kill_and_wait
 from store import Client
 
@@ -39,6 +40,12 @@ def test_up_says_how_to_go_on(cluster: AllInOne) -> None:
     assert "testing" in said
     assert len(said.partition("Try:")[2].strip().splitlines()) == 4
     assert everybody(cluster) == before
+
+
+def test_the_command_of_the_checkout_is_the_program(cluster: AllInOne) -> None:
+    """Tests start the program in a quicker way; what a person types does the same."""
+    done = subprocess.run([COMMAND, "status"], env=cluster.environment, capture_output=True, check=True)
+    assert done.stdout.decode() == cluster.run("status")
 
 
 def test_status_is_what_scripts_were_promised(cluster: AllInOne) -> None:

@@ -2,7 +2,8 @@
 
     AllInOne(home, port).up() ──▶ .store, .status(), .kill("node2"), .once("object-replicator") …
 
-Everything goes through `bin/apus-aio`, as a person's would; what a test does to processes itself, it does by pid.
+Everything goes through `bin/apus-aio`'s program, as a person's would; what a test does to processes itself, it
+does by pid.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import json
 import os
 import random
 import socket
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import warm
 from processes import kill_and_wait
 from store import Store
 from turns import share_of_ports
@@ -78,13 +79,12 @@ class AllInOne:
         self, *words: str, codes: tuple[int, ...] = (0,), variables: Mapping[str, str] | None = None
     ) -> str:
         """Run apus-aio; return what it printed."""
-        done = subprocess.run(
-            [str(COMMAND), *words],
-            env={**self.environment, **(variables or {})},
-            capture_output=True,
-            text=True,
+        done = warm.run(
+            "apus.bin.aio:main",
+            str(COMMAND),
+            words,
+            environment={**self.environment, **(variables or {})},
             timeout=COMMAND_TIMEOUT_SECONDS,
-            check=False,
         )
         if done.returncode not in codes:
             raise CommandFailed(

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import warm
 from store import KEYS, Store
 
 TIMEOUT_SECONDS = 900
@@ -26,7 +27,25 @@ class CommandError(AssertionError):
 
 def swift(store: Store, *words: str, cwd: Path | None = None, user: str = "test:tester") -> str:
     """Run python-swiftclient's `swift`; return its standard output."""
-    return run([swift_command(), *words], store.environment(user), cwd)
+    environment = {**os.environ, **store.environment(user)}
+    return output(
+        warm.run(
+            "swiftclient.shell:main",
+            swift_command(),
+            words,
+            environment=environment,
+            cwd=cwd,
+            timeout=TIMEOUT_SECONDS,
+        )
+    )
+
+
+def apus(store: Store, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run our own command to its end."""
+    environment = {**os.environ, **store.environment()}
+    return warm.run(
+        "apus.bin.apus:main", "apus", words, environment=environment, cwd=cwd, timeout=TIMEOUT_SECONDS
+    )
 
 
 def swift_command() -> str:
@@ -82,10 +101,14 @@ def installed(program: str) -> str:
 
 def run(command: list[str], environment: Mapping[str, str], cwd: Path | None, text: str = "") -> str:
     """Run a command to its end, with a text to read; its standard output."""
-    done = _done(command, environment, cwd, text)
+    return output(_done(command, environment, cwd, text))
+
+
+def output(done: subprocess.CompletedProcess[str]) -> str:
+    """What a program has printed; CommandError where it failed."""
     if done.returncode:
         raise CommandError(
-            f"{' '.join(command)}: exit {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+            f"{' '.join(done.args)}: exit {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
         )
     return done.stdout
 

@@ -20,14 +20,24 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
+import warm
 from clusters import ROOT, AllInOne, free_port_block
 from processes import kill_and_wait
 from store import Store
 
 KINDS = ("account", "container", "object")
 START_TIMEOUT_SECONDS = 180
+END_TIMEOUT_SECONDS = 60
+PRELOADED = (
+    "swift.account.server",
+    "swift.container.server",
+    "swift.obj.server",
+    "swift.proxy.server",
+    "swift.common.middleware.recon",
+)
 FORGETFUL = {"recheck_account_existence": "-10", "recheck_container_existence": "-10"}
 """Lives that memcached takes to be over; 0 would be an endless one, and so would be a tenth of -1."""
 PROXY_FILTERS: Mapping[str, Mapping[str, str]] = {
@@ -70,7 +80,7 @@ class StockPrograms:
 
     cluster: AllInOne
     venv: Path
-    running: dict[str, list[subprocess.Popen[bytes]]] = field(default_factory=dict)
+    running: dict[str, list[subprocess.Popen[bytes] | warm.Child]] = field(default_factory=dict)
 
     def replace_node(self, node: str) -> None:
         """End our processes of the node and serve its device with stock's three servers."""
@@ -108,13 +118,13 @@ class StockPrograms:
         """End the stock programs of a node, or of the proxy."""
         for process in self.running.pop(place, []):
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            process.wait(END_TIMEOUT_SECONDS)
 
     def run_once(self, node: str, program: str, kind: str) -> str:
         """Run a stock daemon once on the node; what it said."""
         path = self._server_conf(node, kind)
         done = subprocess.run(
-            [*self._command(program), str(path), "once", "-v"],
+            [str(self.venv / "bin" / "python"), *self._launcher(program), str(path), "once", "-v"],
             capture_output=True,
             text=True,
             timeout=900,
@@ -186,25 +196,27 @@ class StockPrograms:
         if program is None:
             pytest.skip("memcached is missing; run: .ci/install test")
         port = free_port_block(1)
-        self._start(place, [program, "-u", getpass.getuser(), "-l", "127.0.0.1", "-p", str(port), "-U", "0"])
+        command = [program, "-u", getpass.getuser(), "-l", "127.0.0.1", "-p", str(port), "-U", "0"]
+        with self._log(place) as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+        self.running.setdefault(place, []).append(process)
         await_port(port)
         return port
 
     def _launch(self, place: str, program: str, conf: Path) -> None:
-        self._start(place, [*self._command(program), str(conf)])
-
-    def _command(self, program: str) -> list[str]:
-        launcher = str(Path(__file__).with_name("stock_launch.py"))
-        conf = str(self.cluster.home / "etc" / "swift.conf")
-        return [str(self.venv / "bin" / "python"), launcher, conf, str(self.venv / "bin" / program)]
-
-    def _start(self, place: str, command: list[str]) -> None:
-        log = self.cluster.home / f"stock-{place}.log"
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-            )
+        parent = warm.parent_of("stock_launch:main", str(self.venv / "bin" / "python"), PRELOADED)
+        argv = [*self._launcher(program), str(conf)]
+        with self._log(place) as output, open(os.devnull, "rb") as nothing:
+            files = [nothing.fileno(), output.fileno(), output.fileno()]
+            process = parent.start(argv, os.environ, os.getcwd(), files)
         self.running.setdefault(place, []).append(process)
+
+    def _launcher(self, program: str) -> list[str]:
+        launcher = str(Path(__file__).with_name("stock_launch.py"))
+        return [launcher, str(self.cluster.home / "etc" / "swift.conf"), str(self.venv / "bin" / program)]
+
+    def _log(self, place: str) -> BinaryIO:
+        return (self.cluster.home / f"stock-{place}.log").open("ab")
 
 
 @contextmanager
