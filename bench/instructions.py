@@ -146,7 +146,6 @@ def count_all(roles: Sequence[str]) -> dict[str, int]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="apus-count-")))
         cluster = stack.enter_context(all_in_one(folder / "cluster"))
-        _end_daemons(cluster)
         counted = {"calibration": count_program(CALIBRATION, folder)}
         for role in roles:
             subject = SUBJECTS[role](cluster)
@@ -359,13 +358,6 @@ def _length(body: bytes) -> str:
 
 def _servers(cluster: AllInOne, role: str) -> list[dict[str, Any]]:
     return [process for process in cluster.status()["processes"] if process["role"] == role]
-
-
-def _end_daemons(cluster: AllInOne) -> None:
-    """Leave only servers running: a daemon's requests would be counted as the operation's."""
-    for process in cluster.status()["processes"]:
-        if not process["role"].endswith("-server"):
-            kill_and_wait(process["pid"])
 
 
 @contextmanager
