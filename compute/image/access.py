@@ -13,6 +13,11 @@ from dataclasses import dataclass
 from ..api.call import Call
 from .image import Image, MemberStatus, Status, Visibility
 
+INSIDERS = frozenset(("admin", "service"))
+"""Who may do everything with every image. `service` is the role of the cloud's other services, which finish
+for users what these began: a snapshot's data comes when the user's token may have ended."""
+WRITERS = INSIDERS | {"member", "manager"}
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -25,11 +30,10 @@ class Caller:
     @classmethod
     def of(cls, call: Call) -> Caller:
         """Return who made a request; raises Forbidden where a token is for no project, but for admins'."""
-        project_id = call.identity.project_id or ""
-        if not project_id and not call.is_admin:
-            project_id = call.project_id
-        writers = {"admin", "member", "manager", "service"}
-        return cls(project_id, call.is_admin, bool(writers & set(call.identity.roles)))
+        roles = set(call.identity.roles)
+        is_admin = bool(INSIDERS & roles)
+        project_id = (call.identity.project_id or "") if is_admin else call.project_id
+        return cls(project_id, is_admin, bool(WRITERS & roles))
 
 
 def may_see(caller: Caller, image: Image, membership: MemberStatus | None) -> bool:
