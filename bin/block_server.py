@@ -60,7 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     folder = Path(config.state_folder)
     disks = HostDisks(Account(store), folder, block)
-    disks.start()
+    try:
+        disks.start()
+    except Refused as problem:
+        print(f"{SECTION}: {problem}", file=sys.stderr)
+        return EXIT_CONF
     control = ControlServer(disks, folder / "control")
     control.start()
     announce_ready()

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...common.errors import Refused
+from ...common.errors import Refused, Unavailable
 from .gate import Gate
 from .local import ABSENT, CHANGED, HERE, Identity, LocalFile, read_identity, write_identity
 from .map import DiskMap, blocks_in
@@ -56,10 +56,13 @@ class Disk:
         self._stripes = [threading.Lock() for _ in range(STRIPES)]
         self._committing = threading.Lock()
         self._changed = set(self._local.changed())
+        self._under_way: frozenset[int] = frozenset()
+        """Blocks of the commit under way."""
         self._going: set[int] = set()
-        """Blocks of the commit under way that have not been read for it."""
+        """Those of them that have not been read for it."""
         self._frozen: set[int] = set()
         self._ahead = ThreadPoolExecutor(AHEAD, "block-ahead")
+        self._is_closing = False
         self.fetched = 0
         """Blocks that came from the store."""
 
@@ -83,9 +86,16 @@ class Disk:
         return cls(maps, folder)
 
     def close(self) -> None:
-        """Let go of the local files; opened again, the disk is as it was."""
+        """Let go of the local files; opened again, the disk is as it was. A commit under way fails."""
+        self._is_closing = True
         self._ahead.shutdown(wait=True, cancel_futures=True)
-        self._local.close()
+        with self._committing:  # Descriptors must not be another file's while somebody reads from them.
+            self._local.close()
+
+    def settle(self) -> None:
+        """Return when no commit is under way."""
+        with self._committing:
+            pass
 
     @property
     def size(self) -> int:
@@ -115,7 +125,7 @@ class Disk:
     @property
     def changed_blocks(self) -> int:
         """How many blocks a commit would look at."""
-        return len(self._changed | self._going)
+        return len(self._changed | self._under_way)
 
     @property
     def bytes_used(self) -> int:
@@ -210,9 +220,10 @@ class Disk:
             Exists: another map has that id.
         """
         with self._committing, self._maps.writing() as writing:
+            self._refuse_when_closing()
             with self._gate.alone():
                 going = sorted(self._changed)
-                self._changed, self._going = set(), set(going)
+                self._under_way, self._changed, self._going = frozenset(going), set(), set(going)
                 base = self._base
             try:
                 digests = self._send(writing, going)
@@ -231,7 +242,7 @@ class Disk:
             return Committed(saved, len(going), sum(base.length_of(index) for index in going))
 
     def _end_commit(self) -> None:
-        self._going, self._frozen = set(), set()
+        self._under_way, self._going, self._frozen = frozenset(), set(), set()
         self._local.forget_frozen()
 
     def _send(self, writing: Writing, going: list[int]) -> dict[int, bytes | None]:
@@ -246,11 +257,16 @@ class Disk:
 
     def _as_it_was(self, index: int) -> bytes:
         length = self._base.length_of(index)
+        self._refuse_when_closing()
         with self._stripe(index):
             self._going.discard(index)
             if index in self._frozen:
                 return self._local.frozen(index, length)
             return self._local.read(index * self._base.block_size, length)
+
+    def _refuse_when_closing(self) -> None:
+        if self._is_closing:
+            raise Unavailable("the disk is being closed; its changes stay here")
 
     def _prepare(self, index: int) -> None:
         """Make a block ready for a change; its lock is held, and we are inside the gate."""

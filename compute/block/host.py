@@ -9,7 +9,9 @@ reconnects goes on with what it had been told was written.
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -26,6 +28,8 @@ from .project import Project
 
 log = logging.getLogger(__name__)
 
+RETRY_SECONDS = 2.0
+"""Between attempts to open disks whose store didn't answer at the start."""
 SOCKET_PATH_BYTES_MAX = 107
 """Linux' limit."""
 
@@ -44,9 +48,20 @@ class HostDisks:
         self._servers: dict[str, DiskServer] = {}
         self._busy: set[str] = set()
         self._broken: dict[str, str] = {}
+        self._stopping = threading.Event()
+        self._retrying: threading.Thread | None = None
+        self._own = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def start(self) -> None:
-        """Serve the disks that are there from before; one that can't be opened is kept, and told of."""
+        """Serve the disks that are there from before; one that can't be opened is kept, and tried again.
+
+        Raises:
+            Refused: another process serves the folder.
+        """
+        try:
+            fcntl.flock(self._own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as problem:
+            raise Refused("another block server has this state folder") from problem
         for folder in sorted(self._disks_folder.iterdir()):
             if not (folder / "disk.json").exists():
                 shutil.rmtree(folder)  # Attaching it was interrupted before anybody was told.
@@ -56,14 +71,20 @@ class HostDisks:
             except ApusError as problem:
                 self._broken[folder.name] = str(problem)
                 log.error("disk not served", extra={"disk": folder.name, "why": str(problem)})
+        self._retrying = threading.Thread(target=self._retry, name="block-retry", daemon=True)
+        self._retrying.start()
 
     def stop(self) -> None:
         """End all clients and let go of the files; the disks stay attached for the next start."""
+        self._stopping.set()
+        if self._retrying is not None:
+            self._retrying.join()
         with self._lock:
             servers, self._servers = list(self._servers.values()), {}
         for server in servers:
             server.stop()
             server.disk.close()
+        os.close(self._own)
 
     def attach(self, name: str, project_id: str, map_id: str, *, is_writable: bool = True) -> dict[str, Any]:
         """Serve a map's disk and return its status; attached already under that name, it is as good.
@@ -79,6 +100,7 @@ class HostDisks:
                 self._reopen(name)
             server = self._servers.get(name)
             if server is None:
+                shutil.rmtree(self._folder(name), ignore_errors=True)  # Of an attempt that failed.
                 disk = Disk.attach(
                     self._project(project_id).maps, self._folder(name), map_id, is_writable=is_writable
                 )
@@ -102,6 +124,7 @@ class HostDisks:
                 self._broken.pop(name, None)
                 return
             server.stop()
+            server.disk.settle()
             if server.disk.changed_blocks and not discard:
                 self._serve(name, server.disk)
                 raise Refused(f"{name} has changes: commit first", 409)
@@ -138,6 +161,19 @@ class HostDisks:
         with self._lock:
             servers = list(self._servers.values())
         return {"disks": [_status(server) for server in servers], "broken": dict(self._broken)}
+
+    def _retry(self) -> None:
+        """Try again what couldn't be opened, until there is nothing more of it."""
+        while self._broken and not self._stopping.wait(RETRY_SECONDS):
+            for name in list(self._broken):
+                try:
+                    with self._alone(name):
+                        if name in self._broken:
+                            self._reopen(name)
+                            log.info("disk served at last", extra={"disk": name})
+                except ApusError as problem:
+                    if name in self._broken:
+                        self._broken[name] = str(problem)
 
     def _reopen(self, name: str) -> None:
         project_id = read_identity(self._folder(name)).project_id

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 import orjson
 
-from ...common.errors import Missing, Unavailable
+from ...common.errors import ApusError, Missing, Unavailable
 from ..store.errors import Exists
 from . import root
 from .map import DiskMap
@@ -56,7 +56,12 @@ class Writing:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._store.delete(self._container, self._name)
+        try:
+            self._store.delete(self._container, self._name)
+        except (
+            ApusError
+        ) as problem:  # What was saved is saved; the note holds up a sweep until its lease is over.
+            log.warning("writer's note not removed", extra={"note": self._name, "why": str(problem)})
 
     def put(self, data: bytes) -> bytes | None:
         """Keep a block, or nothing when all of it is zero, and return what stands for it in a map."""

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from nbd_client import NbdClient, Refusal
 
 from apus.common.errors import Missing, Refused, Unavailable
+from apus.compute.block import host as host_module
 from apus.compute.block.config import BlockConfig
 from apus.compute.block.control import ControlServer, answered, ask
 from apus.compute.block.host import HostDisks
@@ -272,6 +273,59 @@ def test_another_start_serves_what_was_attached(host: Host) -> None:
     host.disks.start()
     with NbdClient(host.socket) as client:
         assert client.read(5, 4) == b"kept"
+
+
+def test_a_disk_whose_store_was_down_at_the_start_is_served_later(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is listed as broken, keeps its changes, and comes back by itself."""
+    monkeypatch.setattr(host_module, "RETRY_SECONDS", 0.05)
+    with NbdClient(host.socket) as client:
+        client.write(5, b"kept")
+    host.disks.stop()
+    host.store.failures["read"] = [Unavailable("down")] * 3
+    host.disks = HostDisks(host.store, host.folder, CONFIG)
+    host.disks.start()
+    assert "vda" in host.disks.all()["broken"]
+    deadline = time.monotonic() + 60
+    while host.disks.all()["broken"] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    with NbdClient(host.socket) as client:
+        assert client.read(5, 4) == b"kept"
+
+
+def test_a_state_folder_has_one_server(host: Host) -> None:
+    """A second one is refused while the first lives."""
+    host.disks.stop()
+    host.disks = HostDisks(host.store, host.folder, CONFIG)
+    host.disks.start()
+    with pytest.raises(Refused):
+        HostDisks(host.store, host.folder, CONFIG).start()
+
+
+def test_a_disk_is_not_detached_from_under_its_commit(host: Host) -> None:
+    """The detach waits for the commit, which has all changes; closing amid a commit fails it and keeps them."""
+    with NbdClient(host.socket) as client:
+        client.write(0, b"changed")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def on_step(method: str, what: str) -> None:
+        if method == "put" and what.startswith("p1-maps/roots/"):
+            begun.set()
+            assert go_on.wait(60)
+
+    host.store.on_step = on_step
+    commit = threading.Thread(target=host.disks.commit, args=("vda", "c"))
+    detach = threading.Thread(target=host.disks.detach, args=("vda",))
+    commit.start()
+    assert begun.wait(60)
+    detach.start()
+    assert host.disks.status("vda")["changed_blocks"] == 1
+    go_on.set()
+    commit.join(60)
+    detach.join(60)
+    assert host.kept("c")[:7] == b"changed"
+    assert host.disks.all()["disks"] == []
 
 
 @pytest.mark.skipif(not QEMU_IO, reason="qemu-utils is not installed")

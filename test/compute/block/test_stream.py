@@ -11,7 +11,7 @@ from block_store import MemoryStore
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apus.common.errors import Corrupt, OutOfSpace, Refused
+from apus.common.errors import Corrupt, OutOfSpace, Refused, Unavailable
 from apus.compute.block.config import BlockConfig
 from apus.compute.block.map import DiskMap
 from apus.compute.block.project import Project
@@ -138,6 +138,15 @@ def test_a_block_that_no_replica_has_right_is_an_error() -> None:
     store.flip("p1-blocks", f"{digest.hex()[:2]}/{digest.hex()}", times=10**6)
     with pytest.raises(Corrupt):
         list(read_range(here.maps, disk))
+
+
+def test_a_note_that_cannot_be_removed_is_no_failure() -> None:
+    """What was saved is saved, whatever the store does afterwards."""
+    store = MemoryStore()
+    here = project(store)
+    store.failures["delete"] = [Unavailable("down")]
+    disk = write_stream(here.maps, [noise(BLOCK)], map_id="m")
+    assert b"".join(read_range(here.maps, disk)) == noise(BLOCK)
 
 
 def test_an_id_is_for_one_map() -> None:
