@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from clusters import ROOT, AllInOne
 
@@ -19,10 +20,10 @@ SMALL = (
 )
 
 
-def functional_tests(cluster: AllInOne, programs: str) -> None:
+def functional_tests(cluster: AllInOne, programs: str, *only: Path) -> None:
     """Run the very same functional tests against the cluster; all of them where APUS_INTEROP=full."""
     folder = ROOT / "test" / "functional"
-    chosen = [folder] if FULL else [folder / name for name in SMALL]
+    chosen = list(only) or ([folder] if FULL else [folder / name for name in SMALL])
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", *map(str, chosen)],
         cwd=ROOT,
