@@ -10,12 +10,14 @@ published is taken back. Revocations of tokens that have expired by themselves a
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import jwt
 from sqlalchemy import select
 
 from ...common.concurrency import sleep
@@ -27,6 +29,8 @@ from .keys import KeyFolder
 
 PERIOD_SECONDS = 15.0
 TURN_SECONDS = 0.005
+TURN = ".turn"
+"""The file that is locked; its date tells when the tables were last looked at."""
 
 
 class Publisher:
@@ -67,16 +71,26 @@ class Publisher:
             horizon = now - self._memory_seconds
             with self._catalogue.read() as connection:
                 rows = connection.execute(
-                    select(tables.revocations.c.before, tables.revocations.c.names).where(
-                        tables.revocations.c.before > horizon
-                    )
+                    select(tables.revocations.c.before, tables.revocations.c.names)
+                    .where(tables.revocations.c.before > horizon)
+                    .order_by(tables.revocations.c.id)
                 ).all()
             items = [Revocation(before=row.before, **row.names) for row in rows]
-            keys = self._keys.public_keys()
-            text = notices_text(keys, items, by=self._keys.signing_keys()[0], now=now)
-            fresh = self._folder / f".{FILE}.{os.getpid()}"
-            fresh.write_text(text)
-            fresh.replace(self._folder / FILE)
+            keys, signer = self._keys.public_keys(), self._keys.signing_keys()[0]
+            text = notices_text(keys, items, by=signer, now=now)
+            if not self._says_the_same(text):
+                fresh = self._folder / f".{FILE}.{os.getpid()}"
+                fresh.write_text(text)
+                fresh.replace(self._folder / FILE)
+            os.utime(self._folder / TURN)
+
+    def _says_the_same(self, text: str) -> bool:
+        """Whether nothing is new: verifiers forget all tokens that they know when the file changes."""
+        try:
+            known = (self._folder / FILE).read_text()
+        except FileNotFoundError:
+            return False
+        return _content(known) == _content(text)
 
     def forget(self) -> int:
         """Delete revocations that mean no living token any more; return how many."""
@@ -88,14 +102,15 @@ class Publisher:
 
     def _is_fresh(self) -> bool:
         try:
-            return time.time() - os.stat(self._folder / FILE).st_mtime < PERIOD_SECONDS
+            os.stat(self._folder / FILE)
+            return time.time() - os.stat(self._folder / TURN).st_mtime < PERIOD_SECONDS
         except FileNotFoundError:
             return False
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Nobody else publishes meanwhile, in this process or another; waiting lets other requests go on."""
-        with open(self._folder / ".turn", "w") as handle:
+        with open(self._folder / TURN, "a") as handle:
             while True:
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -103,3 +118,10 @@ class Publisher:
                 except BlockingIOError:
                     sleep(TURN_SECONDS)
             yield
+
+
+def _content(text: str) -> object:
+    """Return what notices say and who says it, but for when; they are our own, so nothing is verified."""
+    head = jwt.get_unverified_header(text)
+    said = json.loads(jwt.PyJWS().decode(text, options={"verify_signature": False}))
+    return head, said["keys"], said["revocations"]

@@ -192,3 +192,13 @@ def test_keys_are_rotated_without_logging_anybody_out(realm: Realm) -> None:
     realm.world.publisher.publish()
     assert realm.call("GET", "/v3/auth/projects", token=old).status == 401
     assert realm.call("GET", "/v3/auth/projects", token=new).status == 200
+
+
+def test_nothing_new_is_not_published(realm: Realm) -> None:
+    """Trap: a file that changes every few seconds makes every service check every token anew."""
+    board = FolderBoard(realm.world.config.token_keys)
+    before = board.current()
+    realm.world.publisher.publish()
+    assert board.current() is before
+    realm.world.change(lambda change: change.revoke(user_id="somebody"))
+    assert board.current() is not before
