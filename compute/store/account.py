@@ -27,6 +27,7 @@ from .config import StoreConfig
 from .errors import Exists, LoginRefused
 from .interface import Contents, Listed
 from .listing import listed
+from .login import logged_in
 
 log = logging.getLogger(__name__)
 
@@ -314,34 +315,19 @@ class Account:
                 return self._url, self._token
         url, token = self._new_token()
         with self._lock:
-            self._url, self._token = self._config.store_url or url, token
+            self._url, self._token = url, token
             return self._url, self._token
 
     def _new_token(self) -> tuple[str, str]:
-        config = self._config
-        options: dict[str, Any] = {}
-        if config.store_auth_version == "3":
-            options = {
-                "project_name": config.store_project,
-                "user_domain_name": config.store_domain,
-                "project_domain_name": config.store_domain,
-            }
-            if config.store_region:
-                options["region_name"] = config.store_region
-        for attempt in range(config.store_retries + 1):
+        retries = self._config.store_retries
+        for attempt in range(retries + 1):
             try:
-                url, token = swift.get_auth(
-                    config.store_auth_url, config.store_user, config.store_key,
-                    auth_version=config.store_auth_version, os_options=options,
-                    timeout=config.store_timeout_seconds, cacert=config.store_cacert or None,
-                )  # fmt: skip
+                return logged_in(self._config)
             except (ClientException, *BROKEN) as problem:
                 failure = _translated(problem, "log in to the store")
-                if attempt == config.store_retries or not _may_pass(failure, problem):
+                if attempt == retries or not _may_pass(failure, problem):
                     raise failure from problem
                 self._sleep(min(PAUSE_SECONDS * 2**attempt, PAUSE_SECONDS_MAX))
-            else:
-                return str(url), str(token)
         raise AssertionError("the last attempt returned or raised")
 
     def _forget(self, token: str) -> None:
@@ -396,9 +382,7 @@ def _translated(problem: Exception, what: str) -> Exception:
     status = problem.http_status
     said = f"{what}: the store answered {status}"
     if not status:
-        # Log-in by version 3 reports what its library met, without a number.
-        refused = "nauthorized" in str(problem)
-        return LoginRefused(f"{what}: {problem}") if refused else Unavailable(f"{what}: {problem}")
+        return Unavailable(f"{what}: {problem}")
     if status in (401, 403):
         return LoginRefused(said)
     if status == 404:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.server
 import io
 import json
@@ -72,6 +73,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             token = f"token{script.logins}"
             self.reply(200, b"", {"X-Storage-Url": f"http://{host}/v1/AUTH_a", "X-Auth-Token": token})
             return
+        if self.path.startswith("/v3"):
+            self.keystone(body)
+            return
         script.seen.append((self.command, self.path))
         script.headers.append({name.lower(): value for name, value in self.headers.items()})
         if script.answers:
@@ -88,6 +92,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.reply(204)
         else:
             self.whole_or_part(script.objects[self.path])
+
+    def keystone(self, body: bytes) -> None:
+        """Answer as Keystone does: what versions there are, and a token for who knows the password."""
+        base = f"http://{self.headers['Host']}"
+        if self.command == "GET":
+            version = {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": f"{base}/v3/"}]}
+            self.reply(200, json.dumps({"version": version}).encode())
+            return
+        asked = json.loads(body)["auth"]
+        user = asked["identity"]["password"]["user"]
+        if (user["name"], user["password"]) != ("cloud", "secret"):
+            self.reply(401, b"{}")
+            return
+        assert asked["scope"] == {"project": {"name": "service", "domain": {"name": "Default"}}}
+        self.script.logins += 1
+        url = f"{base}/v1/AUTH_a"
+        endpoint = {"interface": "public", "url": url, "region": "R", "region_id": "R", "id": "e"}
+        catalog = [{"type": "object-store", "name": "swift", "id": "s", "endpoints": [endpoint]}]
+        times = {"expires_at": "2999-01-01T00:00:00.000000Z", "issued_at": "2026-01-01T00:00:00.000000Z"}
+        token = {"methods": ["password"], "user": {"id": "u"}, "catalog": catalog, **times}
+        self.reply(201, json.dumps({"token": token}).encode(), {"X-Subject-Token": "t"})
 
     def whole_or_part(self, found: bytes) -> None:
         etag = md5(found).hexdigest()
@@ -112,7 +137,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         page = [row for row in rows if str(row["name"]) > begin][:2]
         self.reply(200 if self.command == "GET" else 201, json.dumps(page).encode())
 
-    do_GET = do_HEAD = do_PUT = do_DELETE = serve  # noqa: N815
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = serve  # noqa: N815
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +284,19 @@ def test_a_condition_and_a_newest_read_are_asked_for(account: Account, script: S
     assert script.headers[-1]["if-none-match"] == "*"
     account.read("c", "o", newest=True)
     assert script.headers[-1]["x-newest"] == "true"
+
+
+def test_a_log_in_by_version_3(server: http.server.ThreadingHTTPServer, script: Script) -> None:
+    """User and project with their domain, the store's endpoint from the catalogue; a wrong password is said."""
+    auth = f"http://127.0.0.1:{server.server_address[1]}/v3"
+    right = StoreConfig(store_auth_url=auth, store_auth_version="3", store_user="cloud", store_key="secret")
+    account = Account(right, sleep=lambda _: None)
+    account.put("c", "o", b"x")
+    script.answers = [(401, b"", {})]
+    assert account.read("c", "o") == b"x"
+    assert script.logins == 2
+    with pytest.raises(LoginRefused):
+        Account(dataclasses.replace(right, store_key="wrong"), sleep=lambda _: None).read("c", "o")
 
 
 def test_a_store_that_is_not_there_is_unavailable() -> None:
