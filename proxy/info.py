@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
 from ..common.errors import Refused
-from ..common.http.wsgi import Environ, WSGIApp, from_wsgi, let_go
+from ..common.http.wsgi import Environ, WSGIApp, from_wsgi, let_go, to_wsgi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +171,18 @@ def get_container_info(environ: Environ, app: WSGIApp) -> ContainerInfo:
     if info.exists:
         environ[_CONTAINER] = environ["PATH_INFO"], info
     return info
+
+
+def container_info_at(environ: Environ, app: WSGIApp, account: str, container: str) -> ContainerInfo:
+    """Return what is known of another container than the one that a request is for; names are text.
+
+    No authorisation is asked.
+    """
+    source = _source(app)
+    if source is not None:
+        return source.container_info(environ, account, container)
+    path = to_wsgi(f"/v1/{account}/{container}")
+    return ContainerInfo.of(*_head({**environ, "PATH_INFO": path}, app, account, container))
 
 
 def has_plain_facts(environ: Environ, app: WSGIApp) -> bool:

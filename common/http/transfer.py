@@ -138,6 +138,7 @@ class CountedBody:
 
     def _report(self, problem: BaseException | None) -> None:
         on_done, self._on_done = self._on_done, None
+        self.transfer = None  # It names us, and so would keep all of an answer until a collection.
         if on_done is not None:
             on_done(self._count, problem)
 

@@ -19,8 +19,8 @@ from ...common.cluster import DEFAULT_DIRECTORY, ClusterConf
 from ...common.config import parse, setting
 from ...common.errors import Refused
 from ...common.http.answer import Answer
-from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi, to_wsgi
-from ..info import get_container_info
+from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
+from ..info import container_info_at
 from ..rings import Rings
 
 VERSIONS = (1.0, 2.0)
@@ -92,8 +92,7 @@ class ListEndpoints:
     def _policy_index(self, environ: Environ, names: list[str]) -> int | None:
         if len(names) < 3:
             return None
-        path = "/".join(("/v1", *names[:2]))
-        return get_container_info({**environ, "PATH_INFO": to_wsgi(path)}, self.app).policy_index
+        return container_info_at(environ, self.app, *names[:2]).policy_index
 
     def _endpoints(self, names: list[str], policy_index: int | None) -> list[str]:
         if policy_index is not None:

@@ -221,8 +221,13 @@ def environ_of(
 
 def request(app: WSGIApp, method: str, path: str, **what: Any) -> Heard:
     """Make a request and hear its answer to the end."""
+    return answer_to(app, environ_of(method, path, **what))
+
+
+def answer_to(app: WSGIApp, environ: dict[str, Any]) -> Heard:
+    """Hear the answer to a request to its end."""
     announced: list[tuple[str, list[tuple[str, str]]]] = []
-    body: Any = app(environ_of(method, path, **what), lambda *said: announced.append(said[:2]))
+    body: Any = app(environ, lambda *said: announced.append(said[:2]))
     try:
         content = b"".join(body)
     finally:

@@ -21,15 +21,17 @@ from ....common.http.answer import Answer
 from ....common.http.errors import BadFraming, ClientTimeout
 from ....common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
 from ...authorization import RULING
+from ...info import plain_memory
 from ..access_keys import KNOWN_CALLER, NoSecrets, secrets_behind
 from ..host_names import domains_of, host_of
-from ..shortcut import Affair, passable
+from ..shortcut import Affair, note_plain, passable
 from . import names, operations, signing
 from .access_logging.recording import AccessLog, Known, Record
 from .configuration import judging, sharing
 from .configuration.other_door import OtherDoor
 from .errors import S3Error, from_swift
 from .listing.etags import ListedEtags
+from .marks import OPERATION
 from .request import Request
 from .settings import S3Config
 
@@ -57,6 +59,7 @@ class S3:
         self._domains = domains_of(config.storage_domain)
         self._access_log = AccessLog(app, config)
         self._access_log.take_up()
+        self._remembers_plain = plain_memory(app)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -69,6 +72,7 @@ class S3:
         code = None
         try:
             request = self._request(environ)
+            note_plain(environ, self._remembers_plain)
             known = self._access_log.of_s3(request)
             answer = served(request)
         except S3Error as error:
@@ -86,6 +90,8 @@ class S3:
         if known is None and method == "POST" and request is not None:  # A form has told whose bucket it is.
             known = self._access_log.of_s3(request)
         body = answer(environ, start_response)
+        if type(body) is list:
+            environ.pop(OPERATION, None)  # It names the environ, which would be kept until a collection.
         if known is None:
             return body
         record = Record(known, environ, begun, None if request is None else request.user)
@@ -131,7 +137,7 @@ class S3:
         if environ["REQUEST_METHOD"] == "OPTIONS":
             return self._preflight(environ, query)
         signed = signing.check(environ, self.secrets, self.config)
-        place = names.place(host_of(environ)[0], from_wsgi(environ["PATH_INFO"]), self._domains)
+        place = self._place(environ)
         secret = signed.secret
         account = self.config.default_account if secret is None else secret.account
         if secret is not None:
@@ -149,12 +155,17 @@ class S3:
             caller=None if secret is None else secret.caller,
         )
 
+    def _place(self, environ: Environ) -> names.Place:
+        """Return what a request is for."""
+        host = host_of(environ)[0] if self._domains else ""
+        return names.place(host, from_wsgi(environ["PATH_INFO"]), self._domains)
+
     def _preflight(self, environ: Environ, query: dict[str, str]) -> Request:
         """Return a browser's question whether it may send a request, which is not signed itself.
 
         A query that has a signature has the one of that request: it tells whose bucket is meant, and no more.
         """
-        place = names.place(host_of(environ)[0], from_wsgi(environ["PATH_INFO"]), self._domains)
+        place = self._place(environ)
         key = signing.claimed_key(environ, query)
         secret = self.secrets.s3_secret(key) if key else None
         account = self.config.default_account if secret is None else secret.account
@@ -238,4 +249,4 @@ def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[
 
     if config.storage_domain:  # Then any path may be a bucket's, by the request's host.
         return make
-    return passable(make, Affair(headers=frozenset(("HTTP_AUTHORIZATION",)), known_facts=True))
+    return passable(make, Affair(headers=frozenset(("HTTP_AUTHORIZATION",)), known_facts=True, signed=True))

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from email.header import Header
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 from ....common.config import true_value
@@ -49,7 +50,6 @@ _GUARDED = ("HTTP_X_OBJECT_TRANSIENT_SYSMETA_S3API_LOCK_", "HTTP_X_OBJECT_TRANSI
 _META_SHOWN = "x-amz-meta-"
 _SPENT_PREFIXES = ("HTTP_X_AMZ_", "HTTP_AMZ_SDK_")
 _SPENT = frozenset(("HTTP_AUTHORIZATION", "HTTP_CONTENT_MD5", "HTTP_DATE"))
-_KNOWN_MAX = 1024  # Clients choose names of metadata; the memory must not follow their fancy.
 _metas = Sieve(lambda key: key.startswith(_META))
 _guarded = Sieve(lambda key: key.startswith(_GUARDED))
 _spent = Sieve(lambda key: key in _SPENT or key.startswith(_SPENT_PREFIXES))
@@ -89,7 +89,8 @@ _FACTS = frozenset(
         "x-timestamp",
     )
 )
-_shown: dict[str, tuple[str, str]] = {}
+_SILENT = frozenset(("x-backend-timestamp", "x-timestamp"))
+"""Facts of every object, which mean nothing to S3."""
 _OVERRIDABLE = (
     "cache-control",
     "content-disposition",
@@ -227,10 +228,9 @@ def shown(headers: Iterable[tuple[str, str]]) -> tuple[Headers, Headers]:
     """Return an answer's headers as S3 has them, and the facts behind them by names in lower case."""
     said: Headers = {}
     facts: Headers = {}
-    for pair in headers:
-        name, value = pair
-        known = _shown.get(name)
-        title, fact = known if known is not None else _place_of(name)
+    place = _place_of
+    for name, value in headers:
+        title, fact = place(name)
         if title:
             said[title] = value
         elif fact:
@@ -238,17 +238,24 @@ def shown(headers: Iterable[tuple[str, str]]) -> tuple[Headers, Headers]:
     etag = said.get("ETag")
     if etag is not None:
         said["ETag"] = f'"{etag_of(etag, facts)}"'
-    if facts:
+    tells = not is_plain(facts)
+    if tells:
         _join_pieces(said, facts)
     if not "".join(said.values()).isascii():
         _encode(said)
-    if facts or "x-amz-expiration" in said:
+    if tells or "x-amz-expiration" in said:
         _add_facts(said, facts)
     return said, facts
 
 
+def is_plain(facts: Mapping[str, str]) -> bool:
+    """Tell whether facts say no more than that there is an object."""
+    return facts.keys() <= _SILENT
+
+
+@lru_cache(maxsize=1024)  # Names of metadata are the clients' invention.
 def _place_of(name: str) -> tuple[str, str]:
-    """Return under which name a header is shown, or which fact it is; remember it."""
+    """Return under which name a header is shown, or which fact it is."""
     lower = name.encode("latin-1").lower().decode("latin-1")
     title, fact = _TITLES.get(lower, ""), ""
     if lower.startswith("x-object-meta-"):
@@ -259,8 +266,6 @@ def _place_of(name: str) -> tuple[str, str]:
         title = name
     elif lower in _FACTS or lower.startswith((SYSMETA, TRANSIENT)):
         fact = lower
-    if len(_shown) < _KNOWN_MAX:
-        _shown[name] = title, fact
     return title, fact
 
 

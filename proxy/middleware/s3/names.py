@@ -42,8 +42,8 @@ def place(host: str, path: str, domains: Sequence[str]) -> Place:
         bucket, _, key = path[1:].partition("/")
     else:
         key = path[1:]
-    account, colon, name = bucket.rpartition(":")
-    if name and not is_bucket(name):
+    account, colon, name = bucket.rpartition(":") if ":" in bucket else ("", "", bucket)
+    if name and not _lax(name):
         raise S3Error("InvalidBucketName", BucketName=name)
     if not name and (key or colon):
         raise S3Error("InvalidURI")

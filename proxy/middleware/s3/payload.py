@@ -39,6 +39,8 @@ def receive(environ: Environ, signed: Signed) -> None:
         length = "0"
     announced = None if _is_about_another(environ) else checksums.announced(environ)
     payload = signed.payload
+    if announced is None and length == "0" and payload.lower() == OF_NOTHING:
+        return
     if payload in STREAMING:
         source = _decoded(environ, signed, announced)
     elif payload == UNSIGNED and announced is None:

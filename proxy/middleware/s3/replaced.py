@@ -13,8 +13,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from ....common.http.wsgi import to_wsgi
-from ...info import get_container_info
+from ...info import container_info_at
 from . import spent, versioning
 from .names import SEGMENTS, segments_of
 from .request import Request
@@ -28,9 +27,11 @@ def before(request: Request) -> Callable[[], None] | None:
     """Return what is to be done once the request has replaced what its key stands for; None for nothing."""
     assert request.bucket is not None
     assert request.key is not None
-    if request.bucket.endswith(SEGMENTS) or versioning.is_enabled(request.container()):
+    if request.bucket.endswith(SEGMENTS):
         return None
-    if not _has_parts(request, request.path(segments_of(request.bucket))):
+    if not request.is_plain and versioning.is_enabled(request.container()):
+        return None
+    if not _has_parts(request, segments_of(request.bucket)):
         return None
     if spent.keeps_archive(request.container()):
         return None
@@ -38,17 +39,17 @@ def before(request: Request) -> Callable[[], None] | None:
     return partial(spent.forget, request, parts.own) if parts and parts.own else None
 
 
-_absent: dict[str, float] = {}
+_absent: dict[tuple[str, str], float] = {}
 
 
-def _has_parts(request: Request, path: str) -> bool:
+def _has_parts(request: Request, container: str) -> bool:
     """Tell whether there is a container for the parts of the bucket's uploads."""
-    moment = time.monotonic()
-    if _absent.get(path, 0.0) > moment:
+    moment, place = time.monotonic(), (request.account, container)
+    if _absent.get(place, 0.0) > moment:
         return False
-    if get_container_info({**request.environ, "PATH_INFO": to_wsgi(path)}, request.app).exists:
+    if container_info_at(request.environ, request.app, *place).exists:
         return True
     if len(_absent) >= _ABSENT_MAX:
         _absent.clear()
-    _absent[path] = moment + _ABSENT_SECONDS
+    _absent[place] = moment + _ABSENT_SECONDS
     return False

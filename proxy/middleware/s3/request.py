@@ -20,6 +20,7 @@ from ....common.http.wsgi import Environ, WSGIApp, to_wsgi
 from ...info import ContainerInfo, get_container_info
 from .. import inner
 from ..access_keys import KNOWN_CALLER, Secret
+from ..shortcut import is_noted_plain
 from . import checksums, xml
 from .errors import S3Error
 from .settings import S3Config
@@ -131,6 +132,11 @@ class Request:
     def container(self) -> ContainerInfo:
         """Return what is known of the bucket's container; nobody's leave is asked."""
         return get_container_info(self.environ, self.app)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether bucket and account are known to be there, with nothing that S3 keeps of buckets."""
+        return is_noted_plain(self.environ)
 
     def bucket_exists(self) -> bool:
         """Whether there is such a bucket."""

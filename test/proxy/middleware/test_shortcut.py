@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import re
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flat_store import ACCOUNT, Body, FlatStore, environ_of, request
+from flat_store import ACCOUNT, Body, FlatStore, answer_to, environ_of, request
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from signers import ACCESS_KEY, KnownSecrets, signed
 
 from apus.common.http.wsgi import WSGIApp
 from apus.proxy.info import AccountInfo, ContainerInfo
@@ -36,6 +40,7 @@ from apus.proxy.middleware import (
     tempurl,
     versioned_writes,
 )
+from apus.proxy.middleware.access_keys import Secret
 from apus.proxy.middleware.s3 import door as s3
 from apus.proxy.middleware.s3.configuration.judging import LOCKS
 from apus.proxy.middleware.shortcut import Affair, Shortcut, passable
@@ -97,8 +102,9 @@ class Between:
         self.app = app
         self._user = user
 
-    def s3_secret(self, _access_key: str) -> None:
-        """Know no access key."""
+    def s3_secret(self, access_key: str) -> Secret | None:
+        """Know one access key."""
+        return KnownSecrets().s3_secret(access_key)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         environ.update(self._user)
@@ -234,6 +240,93 @@ def test_the_way_round_changes_no_answer(
         timeless(path): kept for path, kept in without.objects.items()
     }
     assert Body.open_bodies == 0
+
+
+SIGNED_WORDS = st.sampled_from(
+    [
+        ("X-Container-Sync-Auth", "realm nonce sum"),
+        ("X-Container-Sync-To", "http://there/v1/a/c"),
+        ("X-Auth-Token", "a token"),
+        ("X-Amz-Copy-Source", "/limited/plain"),
+        ("X-Copy-From", "c/plain"),
+        ("X-Amz-Meta-Color", "blue"),
+        ("Range", "bytes=1-2"),
+        ("If-None-Match", HELLO),
+    ]
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    kind=st.sampled_from(["v4", "v4", "v4", "v4-query", "v2"]),
+    method=st.sampled_from(["GET", "HEAD", "PUT", "DELETE", "POST"]),
+    target=st.sampled_from(
+        [f"/{c}/{n}" for c in CONTAINERS if "+" not in c for n in ("plain", "static", "link", "x", "a/b")]
+        + ["/", "/info", "/limited", "/v1x/k", "/v1.0/k", "/v1/AUTH_test/c/plain", "/limited/plain?acl"]
+    ),
+    headers=st.lists(SIGNED_WORDS, max_size=2).map(dict),
+    body=st.sampled_from([b"", b"12", b"12345"]),
+    access_key=st.sampled_from([ACCESS_KEY, ACCESS_KEY, "nobody"]),
+    account=st.sampled_from(list(ACCOUNTS)),
+    remembered=st.sets(st.sampled_from(list(CONTAINERS))),
+)
+def test_the_way_to_its_own_door_changes_no_answer_to_a_signed_request(
+    kind: str,
+    method: str,
+    target: str,
+    headers: dict[str, str],
+    body: bytes,
+    access_key: str,
+    account: str,
+    remembered: set[str],
+) -> None:
+    """What S3's clients ask for, on whatever path and with whatever header of the store's own."""
+    Body.open_bodies = 0
+    has_body = method in ("PUT", "POST") and kind != "v4-query"  # Of which botocore would make a query.
+    what: dict[str, Any] = {"headers": headers, "body": body if has_body else b""}
+    answers, traces = [], []
+    for with_ways_round in (True, False):
+        store = store_of(account, remembered)
+        app = pipeline(store, {"apus.authorize": USER["apus.authorize"]}, with_ways_round=with_ways_round)
+        environ = signed(kind, method, target, access_key=access_key, **what)
+        answers.append(answer_to(app, environ))
+        left = {timeless(path): kept for path, kept in store.objects.items()}
+        traces.append(([(each, timeless(path)) for each, path in store.seen], left))
+    assert answers[0] == answers[1]
+    assert traces[0] == traces[1]
+    assert Body.open_bodies == 0
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_nothing_of_a_signed_request_waits_for_a_collection(method: str) -> None:
+    """Its environ, and a body of megabytes in that, go when the request is over."""
+    app = pipeline(store_of(remembered={"web"}), USER, with_ways_round=True)
+    environ = signed("v4", method, "/web/plain", body=b"12345" if method == "PUT" else b"")
+    source = environ["wsgi.input"] = Input(environ["wsgi.input"].read())
+    is_there = weakref.ref(source)
+    gc.disable()
+    try:
+        assert answer_to(app, environ).status == 200
+        del environ, source
+        assert is_there() is None
+    finally:
+        gc.enable()
+
+
+class Input(BytesIO):
+    """One that can be seen to go."""
+
+
+def test_a_container_whose_name_is_not_ascii_is_not_taken_for_another() -> None:
+    """What WSGI makes of `é` is the text of another container's name, of which something else is known."""
+    store, calls = store_of(remembered={"c", "Ã©"}), list[str]()
+    CONTAINERS["Ã©"] = CONTAINERS["c"]
+    try:
+        app = passable(lambda app: Counted(app, calls), Affair(known_facts=True))(store)
+        request(app, "GET", "é/plain")
+    finally:
+        del CONTAINERS["Ã©"]
+    assert len(calls) == 1
 
 
 class Counted:

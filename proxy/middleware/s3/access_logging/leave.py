@@ -10,19 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from .....common.http.wsgi import Environ, WSGIApp, to_wsgi
-from ....info import get_container_info
+from .....common.http.wsgi import Environ, WSGIApp
+from ....info import container_info_at
 from ..configuration import documents
 from ..configuration.policy import ARN, LOG_DELIVERY, BadPolicy, Question, Ruling, policy_of
-from ..request import VERSION
 from .destination import Place
 
 
 def is_denied(app: WSGIApp, environ: Environ, where: Place, name: str) -> bool:
     """Tell whether the target's policy says no; one that cannot be read does."""
-    path = to_wsgi(f"/{VERSION}/{where.account}/{where.target}")
     try:
-        text = documents.unpacked("policy", get_container_info({**environ, "PATH_INFO": path}, app).sysmeta)
+        info = container_info_at(environ, app, where.account, where.target)
+        text = documents.unpacked("policy", info.sysmeta)
         if text is None:
             return False
         policy = policy_of(text, where.target)

@@ -20,7 +20,7 @@ from .....common import endings
 from .....common.errors import ApusError
 from .....common.http.transfer import CountedBody
 from .....common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi, to_wsgi
-from ....info import get_container_info
+from ....info import ContainerInfo, container_info_at, get_container_info
 from ...proxy_logging import shown_path
 from ...refusals import names_in
 from ..configuration import documents
@@ -102,7 +102,8 @@ class AccessLog:
         bucket, environ = request.bucket, request.environ
         if bucket is None or not request.account:
             return None
-        found = None if _creates(request) else self._logging_of(environ, request.account, bucket)
+        has_none = request.is_plain or _creates(request)
+        found = None if has_none else self._logging_of(environ, request.account, bucket)
         is_copy = "HTTP_X_AMZ_COPY_SOURCE" in environ
         if found is None and not is_copy:
             return None
@@ -128,7 +129,7 @@ class AccessLog:
     def _logging_of(self, environ: Environ, account: str, bucket: str) -> Logging | None:
         """Return what a bucket's owner has said of its log."""
         try:
-            kept = get_container_info(_at(environ, account, bucket), self._app).sysmeta
+            kept = _info(environ, self._app, account, bucket).sysmeta
             if _SYSMETA not in kept:
                 return None
             text = documents.unpacked(DOCUMENT, kept)
@@ -267,13 +268,12 @@ def _besides(entry: Entry, deed: further.Deed, account: str) -> Entry:
     )
 
 
-def _at(environ: Environ, account: str, bucket: str) -> Environ:
-    """Return the environ as one for a bucket: its own, where it is that already."""
-    path = environ["PATH_INFO"]
-    wanted = to_wsgi(f"/{VERSION}/{account}/{bucket}")
-    if path == wanted or path.startswith(f"{wanted}/"):
-        return environ
-    return {**environ, "PATH_INFO": wanted}
+def _info(environ: Environ, app: WSGIApp, account: str, bucket: str) -> ContainerInfo:
+    """Return what is known of a bucket: nearly always the request's own, for which others will ask, too."""
+    path, own = environ["PATH_INFO"], to_wsgi(f"/{VERSION}/{account}/{bucket}")
+    if path.startswith(own) and path[len(own) : len(own) + 1] in ("", "/"):
+        return get_container_info(environ, app)
+    return container_info_at(environ, app, account, bucket)
 
 
 def _user(environ: Mapping[str, Any]) -> str | None:

@@ -8,6 +8,7 @@ Pure; both doors lead to the same data, so one policy has to judge both.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 READS = frozenset(("GET", "HEAD"))
 _BUCKET: Mapping[str, tuple[str, str, str]] = {
@@ -60,6 +61,7 @@ _VERSIONED = frozenset(
 """Actions that have a second name where a version is asked for."""
 
 
+@lru_cache(maxsize=512)
 def of_s3(level: str, method: str, word: str, *, has_version: bool = False) -> str:
     """Return the action of an S3 request by its level, method and subresource."""
     if level == "service":

@@ -25,7 +25,9 @@ _METHODS = frozenset(("GET", "HEAD", "PUT"))
 
 def finish(request: Request, answer: Answer) -> None:
     """Say when an object will expire, if a rule has it."""
-    if request.key is None or answer.status not in (200, 206) or request.method not in _METHODS:
+    if request.is_plain or request.key is None or request.method not in _METHODS:
+        return
+    if answer.status not in (200, 206):
         return
     kept = request.container().sysmeta
     if KEPT not in kept or "ETag" not in answer.headers:

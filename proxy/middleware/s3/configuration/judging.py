@@ -12,16 +12,17 @@ operation's own action counts for its own bucket, what is read of another one is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote_plus
 
 from .....common.http.answer import Answer
-from .....common.http.wsgi import Environ, WSGIApp, from_wsgi, to_wsgi
+from .....common.http.wsgi import Environ, WSGIApp, from_wsgi
 from ....authorization import Denial
-from ....info import get_container_info
+from ....info import container_info_at, get_container_info
 from ...inner import ask
 from ...refusals import denied, names_in
+from ...shortcut import is_noted_plain
 from ...versioned_writes.names import container_of, version_of
 from ..marks import OPERATION
 from ..multipart.names import upload_of
@@ -80,9 +81,8 @@ class Operation:
         return operation
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a request is for."""
+class Place(NamedTuple):
+    """What a request is for; a tuple, as every request makes one."""
 
     account: str
     container: str
@@ -133,6 +133,8 @@ class Judge:
 
     def __call__(self, environ: Environ, lists: str | None, asked: Denial) -> Answer | None:
         """Return None when the request may go on, or what refuses it; `asked` is the auth filter."""
+        if is_noted_plain(environ):
+            return asked(environ, lists)
         is_settled = bool(environ.get("swift.authorize_override"))  # By a temporary URL, or by one of ours.
         place = _place(environ["PATH_INFO"], is_settled=is_settled)
         uploads = environ["REQUEST_METHOD"] in _CHANGES and place is not None and place.key is not None
@@ -157,7 +159,7 @@ class Judge:
     def _kept(self, environ: Environ, place: Place) -> Mapping[str, str]:
         """Return what the bucket says of itself."""
         if place.bucket != place.container:
-            environ = {**environ, "PATH_INFO": to_wsgi(f"/v1/{place.account}/{place.bucket}")}
+            return container_info_at(environ, self._app, place.account, place.bucket).sysmeta
         return get_container_info(environ, self._app).sysmeta
 
     def _judged(self, environ: Environ, place: Place, lists: str | None, asked: Denial) -> Answer | None:

@@ -29,7 +29,11 @@ BYTES_MAX = 64 * 1024
 BYPASS = "x-amz-bypass-governance-retention"
 UPLOADS = frozenset((("PUT", ""), ("PUT", "copy"), ("POST", "uploads")))
 """Methods and subresources by which an object comes to be."""
-_HEADERS = ("x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date", "x-amz-object-lock-legal-hold")
+_KEYS = (
+    "HTTP_X_AMZ_OBJECT_LOCK_MODE",
+    "HTTP_X_AMZ_OBJECT_LOCK_RETAIN_UNTIL_DATE",
+    "HTTP_X_AMZ_OBJECT_LOCK_LEGAL_HOLD",
+)
 
 
 def is_locking(info: ContainerInfo) -> bool:
@@ -79,14 +83,13 @@ def take_upload(request: Request, word: str) -> None:
     """
     if request.key is None or (request.method, word) not in UPLOADS:
         return
-    said = [request.header(name) for name in _HEADERS]
-    info = request.container()
-    if not is_locking(info):
-        if any(text is not None for text in said):
+    if request.is_plain or not is_locking(info := request.container()):
+        if not request.environ.keys().isdisjoint(_KEYS):
             raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
         return
     now = datetime.now(UTC)
-    lock = locks.of_headers(said[0], said[1], said[2], now)
+    mode, until, hold = map(request.environ.get, _KEYS)
+    lock = locks.of_headers(mode, until, hold, now)
     if lock is None or lock.until is None:
         text = document_of(info, DOCUMENT)
         default = None if text is None else default_lock(text)

@@ -59,7 +59,9 @@ def take_upload(request: Request, word: str) -> None:
     Raises:
         S3Error: for what is no list, or not the caller's or the bucket's to give.
     """
-    if GRANT_KEYS.isdisjoint(request.environ) or (request.method, word) not in UPLOADS or request.key is None:
+    if request.key is None or request.environ.keys().isdisjoint(GRANT_KEYS):
+        return
+    if (request.method, word) not in UPLOADS:
         return
     grants = said_grants(request, has_body=False)
     if grants is None or all(grant.grantee == request.account for grant in grants):

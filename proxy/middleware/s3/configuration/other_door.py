@@ -21,7 +21,7 @@ from .....common.config import true_value
 from .....common.http.answer import Answer
 from .....common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi, let_go, to_wsgi
 from ....authorization import RULING, Denial, Ruling
-from ....info import get_container_info
+from ....info import container_info_at
 from ...inner import ask, call
 from ..names import SEGMENTS
 from . import acl, locks, turns
@@ -57,7 +57,7 @@ def _judged(app: WSGIApp, environ: Environ, pieces: list[str]) -> WSGIApp:
     if not (_changes_object(environ, pieces[3]) if is_object else _ends_versions(environ)):
         return app
     bucket = pieces[3].removesuffix(SEGMENTS)
-    info = get_container_info({**environ, "PATH_INFO": f"/v1/{pieces[2]}/{bucket}"}, app)
+    info = container_info_at(environ, app, from_wsgi(pieces[2]), from_wsgi(bucket))
     has_locks = is_locking(info)
     if has_locks and (not is_object or pieces[3] != bucket):
         return Answer.text(403, "The bucket has object lock, which does not allow this.")

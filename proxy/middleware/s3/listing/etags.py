@@ -30,7 +30,9 @@ class ListedEtags:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        if environ["REQUEST_METHOD"] != "GET" or not _is_container(environ["PATH_INFO"]):
+        path = environ["PATH_INFO"]
+        is_object = path.count("/") > 3 and not path.endswith("/")
+        if is_object or environ["REQUEST_METHOD"] != "GET" or not _is_container(path):
             return self.app(environ, start_response)
         reply = call(self.app, environ)
         length = reply.headers.get("content-length", "")

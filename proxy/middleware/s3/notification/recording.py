@@ -25,10 +25,10 @@ from .....common.constraints import API_VERSIONS
 from .....common.errors import Refused, Unavailable
 from .....common.http.answer import Answer
 from .....common.http.errors import BadFraming, ClientTimeout
-from .....common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi, to_wsgi
+from .....common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi
 from .....common.timestamp import Timestamp, now
 from ....authorization import denial
-from ....info import ContainerInfo, get_container_info
+from ....info import ContainerInfo, container_info_at, get_container_info
 from ....row_log import RowLog
 from ...inner import heard
 from ...shortcut import Affair, Shortcut, passable
@@ -127,8 +127,7 @@ class Notifications:
         if meaning is not None and meaning.place is not None:
             place = meaning.place
             version_id = meaning.version_id
-            path = to_wsgi("/".join(("/v1", *place)))
-            info = get_container_info({**environ, "PATH_INFO": path}, self.app)
+            info = container_info_at(environ, self.app, *place[:2])
         else:
             names = _names(environ["PATH_INFO"])
             if names is None or (meaning is None and environ["REQUEST_METHOD"] == "POST"):

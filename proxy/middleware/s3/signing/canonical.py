@@ -1,6 +1,6 @@
 """What client and server write down alike before they sign it.
 
-    path, query, headers as they came ──▶ canonical_path(), canonical_query(), header_lines()
+    path, query, headers as they came ──▶ canonical_path(), canonical_query(), HeaderLines
                                              └──▶ request_text()
 
 All of it is version 4's, S3's variant: the path is decoded and encoded once, not twice. Strings are WSGI's,
@@ -10,7 +10,8 @@ one character per byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from urllib.parse import quote, unquote_to_bytes
 
 from .....common.http.wsgi import Environ
@@ -59,13 +60,28 @@ def header_key(name: str) -> str:
     return _BARE.get(name) or "HTTP_" + name.upper().replace("-", "_")
 
 
-def header_lines(environ: Environ, names: Iterable[tuple[str, str]]) -> str:
-    """Return the signed headers, a line each; of each, name and key."""
-    value = environ.get
-    lines = "".join([f"{name}:{value(key) or ''}\n" for name, key in names])
-    if " " not in lines and "\t" not in lines:
-        return lines
-    return "".join([f"{name}:{trimmed(value(key) or '')}\n" for name, key in names])
+class HeaderLines:
+    """What the same headers of many requests are written down as, a line each."""
+
+    __slots__ = ("_names", "_template", "_values")
+
+    def __init__(self, names: Sequence[tuple[str, str]]) -> None:
+        """Take the signed headers: of each, name and key."""
+        self._names = names
+        self._template = "".join([f"{name.replace('%', '%%')}:%s\n" for name, _ in names])
+        self._values = itemgetter(*(key for _, key in names)) if len(names) > 1 else None
+
+    def of(self, environ: Environ) -> str:
+        """Return the lines of a request."""
+        if self._values is not None:
+            try:
+                lines: str = self._template % self._values(environ)
+            except KeyError:  # A header that is not there counts as one that says nothing.
+                pass
+            else:
+                if " " not in lines and "\t" not in lines:
+                    return lines
+        return "".join([f"{name}:{trimmed(environ.get(key) or '')}\n" for name, key in self._names])
 
 
 def trimmed(value: str) -> str:
@@ -86,5 +102,7 @@ def request_text(
 ) -> str:
     """Return the canonical request; `lines` are the signed headers'."""
     spelled = path(raw_path(environ))
-    query = canonical_query(environ.get("QUERY_STRING") or "", without=without)
-    return f"{environ['REQUEST_METHOD']}\n{spelled}\n{query}\n{lines}\n{signed_names}\n{payload}"
+    query = environ.get("QUERY_STRING")
+    if query:
+        query = canonical_query(query, without=without)
+    return f"{environ['REQUEST_METHOD']}\n{spelled}\n{query or ''}\n{lines}\n{signed_names}\n{payload}"

@@ -34,7 +34,7 @@ from ..signed import (
     payload_of,
     unsigned_payload,
 )
-from .canonical import header_key, header_lines, is_header_name, request_text
+from .canonical import HeaderLines, header_key, is_header_name, request_text
 from .hints import mismatch
 from .moments import compact, compact_moment, require_recent, require_running, signed_at
 
@@ -68,8 +68,8 @@ class Claim:
     region: str
     service: str
     signed_names: str
-    names: tuple[tuple[str, str], ...]
-    """The signed headers: name, and key in the environ."""
+    lines: HeaderLines
+    """The signed headers."""
     keys: frozenset[str]
     scope: str
     """What the signing key was made for."""
@@ -94,7 +94,7 @@ class Claim:
             raise S3Error(code, "SignedHeaders must name headers, with semicolons between them.")
         pairs = tuple([(name, header_key(name)) for name in names])
         keys = frozenset(key for _, key in pairs)
-        return cls(from_wsgi(access_key), date, region, service, lowered, pairs, keys, scope)
+        return cls(from_wsgi(access_key), date, region, service, lowered, HeaderLines(pairs), keys, scope)
 
     def require(self, moment: int, config: S3Config, *, code: str) -> None:
         """Refuse a credential that is made for another day, region or service."""
@@ -178,7 +178,7 @@ def check_header(environ: Environ, secrets: Secrets, config: S3Config, now: floa
     _require_signed(environ, claim)
     text = request_text(
         environ,
-        header_lines(environ, claim.names),
+        claim.lines.of(environ),
         claim.signed_names,
         environ["HTTP_X_AMZ_CONTENT_SHA256"],
     )
@@ -278,7 +278,7 @@ def _refusal(
     def fits(changed: Environ, **how: object) -> bool:
         other = request_text(
             changed,
-            header_lines(changed, claim.names),
+            claim.lines.of(changed),
             claim.signed_names,
             text.rpartition("\n")[2],
             without=without,
@@ -309,7 +309,7 @@ def check_query(environ: Environ, secrets: Secrets, config: S3Config, now: float
     require_running(moment, moment + lasts, now, skew_seconds_max=skew, lasts=lasts)
     secret = secret_of(claim.access_key, secrets)
     _require_signed(environ, claim)
-    lines = header_lines(environ, claim.names)
+    lines = claim.lines.of(environ)
     payload = dict(query).get("X-Amz-Content-Sha256") or _signed_payload(environ, claim)
     text = request_text(environ, lines, claim.signed_names, to_wsgi(payload), without="X-Amz-Signature")
     key = key_of(secret, claim)

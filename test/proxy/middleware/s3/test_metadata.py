@@ -65,7 +65,7 @@ def test_trap_86_long_values_are_kept_in_pieces(text: str) -> None:
     for piece in kept.values():
         piece.encode("latin-1").decode()
     found = [("X-Object-Meta-" + key[len("HTTP_X_OBJECT_META_") :].title(), kept[key]) for key in kept]
-    said, facts = metadata.shown(reversed(found))
+    said, facts = metadata.shown(found[::-1])
     if value:
         assert str(make_header(decode_header(said["x-amz-meta-a"]))) == text.strip()
         assert len(facts) == len(kept) - 1
