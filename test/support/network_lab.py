@@ -100,6 +100,12 @@ class Lab:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
+    @property
+    def pid(self) -> int:
+        """The process whose namespaces are the host's, as seen from outside."""
+        unshared = self._process.pid
+        return int(Path(f"/proc/{unshared}/task/{unshared}/children").read_text().split()[0])
+
     def do(self, what: str, **arguments: Any) -> Any:
         """Have the program inside do something; return what it answers."""
         assert self._process.stdin is not None
@@ -162,11 +168,22 @@ def lab(folder: Path) -> Iterator[Lab]:
         env={**os.environ, "PYTHONPATH": str(ROOT / ".dev")},
     ) as process:
         try:
-            yield Lab(process)
+            made = Lab(process)
+            made.do("folder")  # So that it is there.
+            yield made
         finally:
             assert process.stdin is not None
             process.stdin.close()
             process.wait()
+
+
+def join(one: Lab, two: Lab, prefix: str) -> None:
+    """Lay a cable between two hosts: PREFIX.1 and PREFIX.2."""
+    ends = ("netns", str(one.pid), "type", "veth", "peer", "name", "eth9", "netns", str(two.pid))
+    subprocess.run(["ip", "link", "add", "eth9", *ends], check=True)
+    for number, host in enumerate((one, two), 1):
+        host.run("ip", "address", "add", f"{prefix}.{number}/24", "dev", "eth9")
+        host.run("ip", "link", "set", "eth9", "up")
 
 
 class _Inside:

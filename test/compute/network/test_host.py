@@ -297,3 +297,29 @@ def test_what_is_no_longer_wanted_goes_and_nothing_else(tmp_path: Path) -> None:
         assert host.run("ip", "netns", "list").split() == ["qdhcp-others"]
         assert "--pid-file" not in host.run("sh", "-c", "cat /proc/[0-9]*/cmdline")
         assert "tap" not in host.run("nft", "list", "ruleset")
+
+
+def test_a_network_reaches_over_two_hosts(tmp_path: Path) -> None:
+    """Guests of one network on two hosts meet through VXLAN, under the firewall of both; another's stay apart there too."""
+    with network_lab.lab(tmp_path / "one") as one, network_lab.lab(tmp_path / "two") as two:
+        network_lab.join(one, two, "192.0.2")
+        for place, (host, number) in enumerate(((one, 5), (two, 6)), 1):
+            said = document()
+            said["networks"] = said["networks"][:2]
+            for each in said["networks"]:
+                each["peers"] = [f"192.0.2.{3 - place}"]
+                each["dhcp"] = each["dhcp"] if place == 1 else None
+            said["ports"] = [each for each in said["ports"] if each["addresses"] == [f"10.0.0.{number}"]]
+            said["routers"] = []
+            tunnel = {"tunnel_address": f"192.0.2.{place}"}
+            host.become(said, tunnel)
+            for project in "ab":
+                name = f"{project}{number}"
+                host.guest(name, port_id(project, number), mac(project, number), f"10.0.0.{number}/24")
+                host.serve(name, 22, 80)
+            host.become(said, tunnel)
+            assert host.become(said, tunnel) == []
+        assert one.ask("a5", "10.0.0.6", 80) == "a6 sees 10.0.0.5"
+        assert two.ask("b6", "10.0.0.5", 80) == "b5 sees 10.0.0.6"
+        assert one.ask("a5", "10.0.0.6", 22, 1).startswith("failed")
+        assert two.dhcp("b6", mac("b", 6)).startswith("10.0.0.6 ")
