@@ -31,6 +31,7 @@ from ..compute.image.settings import ImageSettings
 from ..compute.network.host.agent import AgentSettings
 from ..compute.network.settings import NetworkSettings
 from ..compute.store.config import StoreConfig
+from ..compute.volume.settings import VolumeConfig
 from ..container.sync import SyncSettings
 from ..container.updater import UpdaterSettings
 from ..object.auditor import ObjectAuditorSettings
@@ -326,6 +327,7 @@ def _store_files() -> dict[str, list[Section]]:
         ),
         "identity-server.conf": _tenant("identity", IdentityConfig),
         "image-server.conf": _tenant("image", ImageSettings, StoreConfig, BlockConfig),
+        "volume-server.conf": _tenant("volume", VolumeConfig, StoreConfig, BlockConfig),
     }
 
 

@@ -143,6 +143,13 @@ class Disks:
         """Remove such a record."""
         self._project(project_id).records.delete(kind, resource_id)
 
+    def recorded(self, project_id: str, kind: str) -> Iterator[dict[str, Any]]:
+        """Yield the records of a kind whose maps are there."""
+        project = self._project(project_id)
+        for _name, facts in project.records.list(kind):
+            if project.maps.exists(facts["map_id"]):
+                yield facts
+
     def _project(self, project_id: str) -> Project:
         return Project.open(self._store, project_id, self._config)
 

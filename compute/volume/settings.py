@@ -47,7 +47,10 @@ class VolumeConfig:
         minimum=0,
     )
     message_days: float = setting(30.0, help="How long messages about failed requests are kept.", minimum=0)
-    token_keys: str = setting("", help="Folder of the identity service's public keys, for checking tokens.")
+    token_keys: str = setting(
+        "/var/lib/apus/keys",
+        help="Folder with the identity service's public keys, by which tokens are checked.",
+    )
     identity_url: str = setting(
         "http://127.0.0.1:5000", help="The identity service, told to whoever comes without a token."
     )

@@ -7,6 +7,7 @@ import bz2
 import hashlib
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,14 @@ def test_a_record_carries_a_backup_to_another_catalogue(world: VolumeWorld) -> N
     assert world.refused("POST", "/backups/import_record", {"backup-record": told}, roles=ADMIN)[0] == 400
 
 
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "none": bytes,
+    "zlib": zlib.compress,
+    "bz2": bz2.compress,
+    "zstd": zstandard.ZstdCompressor().compress,
+}
+
+
 class CinderBackups:
     """Writes what Cinder's chunked driver writes, into the service's own account."""
 
@@ -144,12 +153,7 @@ class CinderBackups:
         prefix = f"{self.volume}/2024010100000{number}/az_nova_backup_{backup_id}"
         listed = []
         for place, (offset, data, how) in enumerate(chunks, 1):
-            packed = {
-                "none": bytes,
-                "zlib": zlib.compress,
-                "bz2": bz2.compress,
-                "zstd": zstandard.ZstdCompressor().compress,
-            }[how](data)
+            packed = PACKERS[how](data)
             name = f"{prefix}-{place:05d}"
             self.store.put("volumebackups", name, packed)
             md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()

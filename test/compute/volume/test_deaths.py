@@ -11,6 +11,7 @@ from block_store import Died, MemoryStore
 from volume_world import BLOCK, VolumeWorld
 
 from apus.common.errors import OutOfSpace, Unavailable
+from apus.compute.volume.rebuild import rebuild
 
 IMAGE = "3b3a3c3e-1111-4111-8111-111111111111"
 Begin = Callable[[VolumeWorld, str], Any]
@@ -153,3 +154,23 @@ def test_a_volume_deleted_by_force_while_it_is_made_leaves_nothing(tmp_path: Pat
     world.settle()
     assert world.refused("GET", f"/volumes/{made['id']}")[0] == 404
     assert world.map_ids() == set()
+
+
+def test_a_lost_catalogue_is_made_again(tmp_path: Path) -> None:
+    """From the store alone: volumes, snapshots and backups are there again, with their data, and restore."""
+    (tmp_path / "new").mkdir()
+    world, volume_id = prepared(tmp_path)
+    _snapshot(world, volume_id)
+    world.settle()
+    world.write(volume_id, {0: b"w" * BLOCK})
+    world.settle()
+    again = VolumeWorld.open(tmp_path / "new", store=world.store)
+    assert rebuild(again.office) == 3
+    assert rebuild(again.office) == 0
+    assert again.show("volume", volume_id)["status"] == "available"
+    assert again.blocks(again.row("volumes", volume_id)["map_id"], 0) == [b"w" * BLOCK]
+    assert len(again.asked("GET", "/snapshots")["snapshots"]) == 1
+    _restore(again, volume_id)
+    again.settle()
+    assert again.blocks(again.row("volumes", volume_id)["map_id"], 0) == [b"d" * BLOCK]
+    assert again.map_ids() == maps_that_rows_have(again)
