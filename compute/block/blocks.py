@@ -21,6 +21,9 @@ from .naming import block_name, blocks_container, digest_of
 
 log = logging.getLogger(__name__)
 
+ASKED_AT_A_TIME = 1000
+"""Blocks that a long list of them is asked for at a time, so that the list of what is to be done stays short."""
+
 
 class BlockStore:
     """The blocks of one project."""
@@ -64,10 +67,13 @@ class BlockStore:
         wanted = list(digests)
         if not wanted:
             return []
+        gone: list[bytes] = []
         with ThreadPoolExecutor(min(len(wanted), 2 * self.config.block_uploads)) as pool:
-            return [
-                digest for digest, there in zip(wanted, pool.map(self.has, wanted), strict=True) if not there
-            ]
+            for at in range(0, len(wanted), ASKED_AT_A_TIME):
+                part = wanted[at : at + ASKED_AT_A_TIME]
+                there = pool.map(self.has, part)
+                gone += [digest for digest, is_there in zip(part, there, strict=True) if not is_there]
+        return gone
 
     def get(self, digest: bytes) -> bytes:
         """Return a block whose bytes are what its name says.

@@ -31,5 +31,5 @@ def copied(source: MapStore, disk: DiskMap, target: MapStore, *, map_id: str = "
                 part = digests[at : at + 64 * workers]
                 for _ in pool.map(lambda digest: writing.adopt(digest, source.blocks), part):
                     pass
-        saved = writing.save(replace(disk, parent=""), map_id)
+        saved = writing.save(replace(disk, map_id="", parent=""), map_id)
         return target.load(saved.map_id)

@@ -104,34 +104,35 @@ class Writing:
             Exists: another map has that id.
             Missing: the map rests on blocks that are gone, with the map they came from.
         """
-        disk = replace(disk, map_id=checked_id(map_id or str(uuid.uuid4())), created=self._maps.clock())
-        while True:
-            self._stay()
-            for page in disk.pages:
-                if page.is_new:
-                    self.put(page.entries)
-            self._look_at(disk)
-            self._put_root(disk)
-            if not self._has_lapsed():
-                return disk
+        map_id = checked_id(map_id or str(uuid.uuid4()))
+        ground = disk.map_id or disk.parent
+        parent = disk.parent if disk.map_id in ("", map_id) else disk.map_id
+        disk = replace(disk, map_id=map_id, parent=parent, created=self._maps.clock())
+        self._stay()
+        for page in disk.pages:
+            if page.is_new:
+                self.put(page.entries)
+        self._look_at(disk, ground)
+        self._put_root(disk)
+        if self._has_lapsed():
             # Slower than its lease: what the root names may have gone before the root was seen.
             try:
                 self._stay()
-                self._look_at(disk)
+                self._look_at(disk, ground)
             except Missing:
                 self._maps.delete(disk.map_id)
                 raise
-            return disk
+        return disk
 
-    def _look_at(self, disk: DiskMap) -> None:
-        """Make sure that everything the map names is there and stays."""
+    def _look_at(self, disk: DiskMap, ground: str) -> None:
+        """Make sure that everything the map names is there and stays; `ground` is what it was made from."""
         wanted: set[bytes] = set()
         if self._condemned:
             wanted = (disk.digests() & self._condemned) - self._known
             for digest in wanted:
                 self._reprieve(digest)
-        if self._must_look_again or (disk.parent and not self._maps.exists(disk.parent)):
-            wanted = disk.digests()
+        if self._must_look_again or (ground and not self._maps.exists(ground)):
+            wanted = disk.digests() - self._known
         gone = self._maps.blocks.missing(wanted)
         if gone:
             raise Missing(f"{len(gone)} blocks of the map are gone, {gone[0].hex()} among them")
