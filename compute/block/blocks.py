@@ -22,7 +22,7 @@ from .naming import block_name, blocks_container, digest_of
 log = logging.getLogger(__name__)
 
 ASKED_AT_A_TIME = 1000
-"""Blocks that a long list of them is asked for at a time, so that the list of what is to be done stays short."""
+"""Of a long list of blocks, so that the list of what is to be done stays short."""
 
 
 class BlockStore:
