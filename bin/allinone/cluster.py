@@ -89,7 +89,7 @@ class Cluster:
             missing = tuple(service for service in wanted if service not in alive)
             if not missing:
                 return Risen((), 0)
-            self._write_proxy_conf()
+            self._take_over_users()
             if any(service in missing for service in self.layout.tenants):
                 tenants.found(self.layout, tenants.Secrets.of(self.layout))
             processes.start(missing, ip_of=self._ips)
@@ -201,9 +201,9 @@ class Cluster:
         """Write the confs of the cloud's services, and have the proxy know their users."""
         layout = replace(self.layout, has_cloud=True)
         _write(tenants.files(layout, tenants.Secrets.of(layout)))
-        _write({layout.proxy.conf: confs.proxy_conf(layout, self.users())})
         processes.stop((layout.proxy,))
         self._save(layout)
+        self._write_proxy_conf()
 
     def _notifier(self) -> tuple[Service, ...]:
         """Return who calls webhooks, where a person has named any."""
@@ -214,11 +214,15 @@ class Cluster:
             _write({notifier.conf: confs.notifier_conf(self.layout)})
         return (notifier,)
 
-    def _write_proxy_conf(self) -> None:
+    def _take_over_users(self) -> None:
         """Take over changed users; everything else of the conf a person may have edited by hand."""
         users_file, conf = self.layout.users_file, self.layout.proxy.conf
         if users_file.exists() and users_file.stat().st_mtime > conf.stat().st_mtime:
-            conf.write_text(confs.proxy_conf(self.layout, self.users()))
+            self._write_proxy_conf()
+
+    def _write_proxy_conf(self) -> None:
+        password = tenants.Secrets.of(self.layout).cloud_password if self.layout.has_cloud else ""
+        _write({self.layout.proxy.conf: confs.proxy_conf(self.layout, self.users(), password)})
 
     def _save(self, layout: Layout) -> None:
         self.layout = layout

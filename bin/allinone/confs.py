@@ -20,6 +20,8 @@ TEST_USERS: Mapping[str, str] = {
     "user_test2_tester2": "testing2 .admin",
     "user_test5_tester5": "testing5 service",
 }
+_CLOUD_FILTERS = ("identity_token", "keystoneauth")
+"""Who knows the cloud's users, beside tempauth with the store's; their accounts' names begin differently."""
 _PROXY_FILTERS = (
     "catch_errors",
     "gatekeeper",
@@ -33,6 +35,7 @@ _PROXY_FILTERS = (
     "tempurl",
     "s3",
     "formpost",
+    *_CLOUD_FILTERS,
     "tempauth",
     "staticweb",
     "copy",
@@ -44,7 +47,9 @@ _PROXY_FILTERS = (
     "versioned_writes",
     "symlink",
 )
-PIPELINE = " ".join((*_PROXY_FILTERS, "proxy-server"))
+PIPELINE = " ".join((*(name for name in _PROXY_FILTERS if name not in _CLOUD_FILTERS), "proxy-server"))
+CLOUD_PIPELINE = " ".join((*_PROXY_FILTERS, "proxy-server"))
+CLOUD_PREFIX = "PROJECT"
 STORAGE_PIPELINE = "healthcheck metrics recon"
 
 _SECTIONS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
@@ -79,11 +84,20 @@ def cluster_conf(*, prefix: str, suffix: str) -> str:
     )
 
 
-def proxy_conf(layout: Layout, users: Mapping[str, str]) -> str:
-    """The proxy's pipeline, open to these users."""
+def proxy_conf(layout: Layout, users: Mapping[str, str], cloud_password: str = "") -> str:
+    """The proxy's pipeline, open to these users, and to the cloud's where there is one."""
+    pipeline = CLOUD_PIPELINE if layout.has_cloud else PIPELINE
     filters: dict[str, dict[str, str]] = {
-        f"filter:{name}": {"use": f"egg:apus#{name}"} for name in _PROXY_FILTERS
+        f"filter:{name}": {"use": f"egg:apus#{name}"} for name in pipeline.split()[:-1]
     }
+    if layout.has_cloud:
+        filters["filter:identity_token"] |= {
+            "token_keys": str(layout.token_keys),
+            "identity_url": layout.tenant_url("identity"),
+            "password": cloud_password,
+            "reseller_prefix": CLOUD_PREFIX,
+        }
+        filters["filter:keystoneauth"]["reseller_prefix"] = CLOUD_PREFIX
     filters["filter:versioned_writes"] |= {
         "allow_versioned_writes": "true",
         "allow_object_versioning": "true",
@@ -101,7 +115,7 @@ def proxy_conf(layout: Layout, users: Mapping[str, str]) -> str:
                 "workers": workers_of(layout),
                 "swift_dir": str(layout.etc),
             },
-            "pipeline:main": {"pipeline": PIPELINE},
+            "pipeline:main": {"pipeline": pipeline},
             "app:proxy-server": {
                 "use": "egg:apus#proxy",
                 "account_autocreate": "true",

@@ -17,12 +17,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ...common.errors import ApusError
-from .confs import ini, workers_of
+from .confs import CLOUD_PREFIX, ini, workers_of
 from .layout import Layout
 
 _PIPELINE = "healthcheck metrics"
 _REGION = "RegionOne"
-_STORE_URL = "/v1/AUTH_$(project_id)s"
+_STORE_URL = f"/v1/{CLOUD_PREFIX}_$(project_id)s"
 _PATHS: Mapping[str, Mapping[str, str]] = {
     "identity": {"identity": "/v3"},
     "image": {"image": ""},

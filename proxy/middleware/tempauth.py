@@ -150,7 +150,7 @@ class TempAuth:
             return self.app(environ, start_response)
         path = environ["PATH_INFO"]
         known = environ.get(KNOWN_CALLER)
-        if known is not None:
+        if isinstance(known, Caller):  # Else another filter's that knows users.
             self._introduce(environ, known)
             return self.app(environ, start_response)
         if path.startswith(self.auth_prefix):

@@ -15,14 +15,15 @@ from apus.bin.allinone.layout import DAEMONS, SERVERS, Layout
 HOME = Path("/srv/apus")
 
 
-def fresh(*, port: int = 8080, nodes: int = 4) -> Layout:
-    return Layout.fresh(HOME, bind_ip="127.0.0.1", port=port, workers=1, nodes=nodes)
+def fresh(*, port: int = 8080, nodes: int = 4, has_cloud: bool = False) -> Layout:
+    layout = Layout.fresh(HOME, bind_ip="127.0.0.1", port=port, workers=1, nodes=nodes)
+    return replace(layout, has_cloud=has_cloud)
 
 
-@given(port=st.integers(1, 60000), nodes=st.integers(1, 50))
-def test_no_two_processes_share_a_port_or_a_file(port: int, nodes: int) -> None:
-    """Whatever the port and the number of nodes."""
-    services = fresh(port=port, nodes=nodes).services
+@given(port=st.integers(1, 60000), nodes=st.integers(1, 50), has_cloud=st.booleans())
+def test_no_two_processes_share_a_port_or_a_file(port: int, nodes: int, has_cloud: bool) -> None:
+    """Whatever the port and the number of nodes, with the cloud's services or without."""
+    services = fresh(port=port, nodes=nodes, has_cloud=has_cloud).services
     ports = [service.port for service in services if service.port]
     assert len(set(ports)) == len(ports)
     assert len({service.pid_file for service in services}) == len(services)
@@ -47,17 +48,17 @@ def test_without_a_background_servers_are_all_that_should_run() -> None:
     ]
 
 
-@pytest.mark.parametrize("background", [True, False])
-def test_what_is_written_is_what_is_read(background: bool) -> None:
+@pytest.mark.parametrize("chosen", [True, False])
+def test_what_is_written_is_what_is_read(chosen: bool) -> None:
     """cluster.json holds the whole of it."""
-    layout = replace(fresh(port=9000, nodes=5).grown(), background=background)
+    layout = replace(fresh(port=9000, nodes=5).grown(), background=chosen, has_cloud=not chosen)
     assert Layout.from_json(HOME, layout.to_json()) == layout
 
 
 def test_clusters_from_before_there_was_a_choice_have_a_background() -> None:
     """Their cluster.json does not speak of it."""
     facts = json.loads(fresh().to_json())
-    del facts["background"]
+    del facts["background"], facts["cloud"]
     assert Layout.from_json(HOME, json.dumps(facts)) == fresh()
 
 
