@@ -29,10 +29,11 @@ name, ports = sys.argv[1], [int(each) for each in sys.argv[2].split(',')]
 def serve(listener):
     while True:
         connection, peer = listener.accept()
-        connection.sendall(f'{name} sees {peer[0]}'.encode()); connection.close()
+        connection.sendall(f'{name} sees {peer[0].removeprefix("::ffff:")}'.encode()); connection.close()
 listeners = []
 for port in ports:
-    listener = socket.create_server(('', port), backlog=64); listeners.append(listener)
+    listener = socket.create_server(('::', port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=64)
+    listeners.append(listener)
 for listener in listeners:
     threading.Thread(target=serve, args=(listener,)).start()
 print('ready', flush=True)

@@ -32,9 +32,9 @@ class DhcpSettings:
 
 @dataclass(frozen=True, slots=True)
 class DhcpService:
-    """One dnsmasq: the namespace it runs in, its command, and its files by path."""
+    """One dnsmasq: whose it is (a network's or a router's), its namespace, its command, its files by path."""
 
-    network_id: str
+    owner_id: str
     namespace: str
     command: tuple[str, ...]
     files: Mapping[str, str]
@@ -62,7 +62,7 @@ def service_of(network: Network, settings: DhcpSettings) -> DhcpService | None:
     if network.mtu:
         command.append(f"--dhcp-option-force=option:mtu,{network.mtu}")
     return DhcpService(
-        network_id=network.id,
+        owner_id=network.id,
         namespace=names.dhcp_namespace(network.id),
         command=tuple(command),
         files={

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from . import names, translation
+from .advertising import advertiser_of
 from .dhcp import METADATA_ADDRESS, DhcpService, DhcpSettings, service_of
 from .firewall import Firewall, compiled
 from .wanted import Network, Router, Wanted
@@ -123,6 +124,7 @@ def layout(wanted: Wanted, settings: HostSettings) -> Layout:
     bridges = {bridge.name: bridge for bridge in _bridges(wanted, settings)}
     cables = {cable.outer: cable for cable in _cables(wanted, settings)}
     services = [service_of(network, settings.dhcp) for network in wanted.networks]
+    services += [advertiser_of(router, wanted, settings.dhcp) for router in wanted.routers]
     return Layout(
         bridges=bridges,
         tunnels={tunnel.name: tunnel for tunnel in _tunnels(wanted, settings)},

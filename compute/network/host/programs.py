@@ -55,7 +55,7 @@ class Programs:
 
     def stop_others(self, services: Mapping[str, DhcpService]) -> None:
         """End those of networks that want none here; before their namespaces go."""
-        wanted = {service.network_id for service in services.values()}
+        wanted = {service.owner_id for service in services.values()}
         for folder in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
             if folder.name not in wanted:
                 _stop(folder / "pid")
@@ -70,13 +70,13 @@ class Programs:
             except (Unavailable, OSError) as problem:
                 failed += 1
                 log.warning(
-                    "no DHCP for a network",
-                    extra={"network": service.network_id, "problem": str(problem)[:2000]},
+                    "a dnsmasq does not run",
+                    extra={"owner": service.owner_id, "problem": str(problem)[:2000]},
                 )
         return failed
 
     def _keep(self, service: DhcpService) -> None:
-        folder = self._folder / service.network_id
+        folder = self._folder / service.owner_id
         hosts_path = f"{folder}/hosts"
         after = {**service.files, f"{folder}/command": "\n".join(service.command)}
         before = {path: text for path in after if (text := _read(path)) is not None}

@@ -9,10 +9,12 @@ guard.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..addresses import mac_from
 from . import firewall
 from .layout import VXLAN_PORT, Bridge, Cable, Layout, Space, Tunnel
 from .translation import TABLE
@@ -132,9 +134,8 @@ def _space(space: Space, observed: Observed) -> Iterator[Command]:
 def _bridge(bridge: Bridge, observed: Observed) -> Iterator[Command]:
     link = observed.links.get((HOST, bridge.name))
     if link is None:
-        yield _in(
-            HOST, "link", "add", bridge.name, "type", "bridge", "forward_delay", "0", "mcast_snooping", "0"
-        )
+        shape = ("type", "bridge", "forward_delay", "0", "mcast_snooping", "0")
+        yield _in(HOST, "link", "add", bridge.name, "address", _steady_mac(bridge.name), *shape)
         yield Command(("sysctl", "-q", "-w", f"net.ipv6.conf.{bridge.name}.disable_ipv6=1"))
         link = Link(bridge.name)
     if bridge.mtu and link.mtu != bridge.mtu:
@@ -148,6 +149,11 @@ def _bridge(bridge: Bridge, observed: Observed) -> Iterator[Command]:
             yield _in(HOST, "link", "set", member, "master", bridge.name)
         if guest is not None and not guest.is_up:
             yield _in(HOST, "link", "set", member, "up")
+
+
+def _steady_mac(name: str) -> str:
+    """Return a MAC for a bridge: left to itself, it takes the least of its members', which changes."""
+    return mac_from("fe:16:3e", int.from_bytes(hashlib.sha256(name.encode()).digest()[:3]))
 
 
 def _cable(cable: Cable, observed: Observed) -> Iterator[Command]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -323,3 +324,39 @@ def test_a_network_reaches_over_two_hosts(tmp_path: Path) -> None:
         assert two.ask("b6", "10.0.0.5", 80) == "b5 sees 10.0.0.6"
         assert one.ask("a5", "10.0.0.6", 22, 1).startswith("failed")
         assert two.dhcp("b6", mac("b", 6)).startswith("10.0.0.6 ")
+
+
+def test_a_guest_makes_its_own_ipv6_address(tmp_path: Path) -> None:
+    """Told by the router, a guest takes the SLAAC address that its port has; its neighbour meets it there, as rules allow."""
+    said = document(a=[rule(protocol="tcp", port=80, ethertype="IPv6"), rule("egress", ethertype="IPv6")])
+    six = {
+        "id": "subnet-six",
+        "cidr": "2001:db8::/64",
+        "gateway": "2001:db8::1",
+        "has_dhcp": True,
+        "nameservers": [],
+        "routes": [],
+        "ra_mode": "slaac",
+        "address_mode": "slaac",
+    }
+    said["networks"][0]["subnets"].append(six)
+    said["routers"][0]["interfaces"][0]["addresses"].append("2001:db8::1/64")
+    own = {number: f"2001:db8::f816:3eff:fe00:{number}" for number in (5, 6)}
+    for each, number in zip(said["ports"], (5, 6), strict=False):
+        each["addresses"].append(own[number])
+    with network_lab.lab(tmp_path) as host:
+        host.become(said, SETTINGS)
+        for number in (5, 6):
+            host.guest(f"a{number}", port_id("a", number), mac("a", number))
+        host.become(said, SETTINGS)
+        assert host.become(said, SETTINGS) == []
+        deadline = time.monotonic() + 60
+        for number in (5, 6):
+            while f"{own[number]}/64" not in (
+                shown := host.run("ip", "-n", f"a{number}", "-6", "address")
+            ) or ("tentative" in shown):
+                assert time.monotonic() < deadline, shown
+                time.sleep(0.2)
+        host.serve("a5", 22, 80)
+        assert host.ask("a6", own[5], 80) == f"a5 sees {own[6]}"
+        assert host.ask("a6", own[5], 22, 1).startswith("failed")
