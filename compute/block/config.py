@@ -52,6 +52,10 @@ class BlockConfig:
         minimum=1,
     )
 
+    sweep_removals: int = setting(
+        8, help="Blocks removed at a time; writers may have to wait for the end of all removals.", minimum=1
+    )
+
     def __post_init__(self) -> None:
         """Refuse block sizes that a disk's map cannot be divided by."""
         if self.block_size & (self.block_size - 1):

@@ -13,6 +13,7 @@ Each step may die anywhere and be made again by anybody. doc/decisions/sweeping.
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import orjson
@@ -139,17 +140,31 @@ class Sweeper:
         """Remove what is condemned and still without a map."""
         condemned = read_condemned(self._store, self._container, state.generation)
         marked = self._marked()
-        deleted = 0
-        for digest in sorted(condemned - marked):
-            self._lock.renew()
-            if not self._is_reprieved(state.generation, digest):
-                deleted += self._store.delete(self._maps.blocks.container, block_name(digest))
+        deleted = self._remove(state.generation, sorted(condemned - marked))
         self._lock.renew()
         ended = state.moved(Phase.IDLE, self._maps.clock())
         self._put_state(ended)
         self._forget_ended(ended)
         log.info("blocks swept", extra={"container": self._maps.blocks.container, "deleted": deleted})
         return Progress(Phase.IDLE, deleted=deleted)
+
+    def _remove(self, generation: int, digests: list[bytes]) -> int:
+        """Remove blocks, several at a time, unless they are reprieved; return how many were there."""
+
+        def remove(digest: bytes) -> bool:
+            if self._is_reprieved(generation, digest):
+                return False
+            return self._store.delete(self._maps.blocks.container, block_name(digest))
+
+        at_once = self._maps.config.sweep_removals
+        deleted = 0
+        with ThreadPoolExecutor(at_once, "block-sweep") as pool:
+            # One alone is removed by this very thread: what a simulation steps through.
+            each = pool.map if at_once > 1 else map
+            for at in range(0, len(digests), at_once):
+                self._lock.renew()
+                deleted += sum(each(remove, digests[at : at + at_once]))
+        return deleted
 
     def _marked(self) -> set[bytes]:
         """Return every digest that a map has; pages that maps share are read once."""

@@ -31,6 +31,7 @@ CONFIG = BlockConfig(
     sweep_grace_seconds=5,
     sweep_settle_seconds=LATE_SECONDS,
     sweep_lock_seconds=120,
+    sweep_removals=1,
 )
 CONTENTS = [bytes([value]) * BLOCK for value in range(1, 15)]
 
