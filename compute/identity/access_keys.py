@@ -21,7 +21,7 @@ from webob import Response
 from ...common.identity import Identity
 from ...common.identity.claims import claims_of
 from ..api.call import Call
-from ..api.faults import BadRequest, NotFound
+from ..api.faults import BadRequest, Conflict, NotFound
 from ..api.reply import answer, empty
 from ..api.routing import Routes
 from . import policy, tables
@@ -45,10 +45,10 @@ CREDENTIALS = Kind(
     (
         Field("user_id", fixed=True),
         Field("project_id", fixed=True),
-        Field("type", required=True, nullable=False),
+        Field("type", required=True, nullable=False, fixed=True),
     ),
     filters=("user_id", "type"),
-    hidden=("sealed", "blob", "description", "options"),
+    hidden=("sealed", "access_hash", "blob", "description", "options"),
     keeps_extra=False,
 )
 
@@ -101,16 +101,14 @@ class Credentials(Collection):
         return {**given, "blob": text}
 
     def prepare(self, change: Change, values: Record, before: Record | None) -> None:
-        """Check that user and project are there, and that an access key is one."""
-        owner = before or values
-        if before is None:
-            found(change.connection, USERS, values["user_id"])
-        if values.get("type", owner["type"]) == EC2 and owner.get("project_id") is None:
-            raise BadRequest("An access key needs a 'project_id'.")
-        if before is None and values.get("project_id") is not None:
+        """Check that the user and the project of a new one are there."""
+        if before is not None:
+            return
+        found(change.connection, USERS, values["user_id"])
+        if values["project_id"] is not None:
             found(change.connection, PROJECTS, values["project_id"])
-            if values["type"] == EC2:
-                roles_for(change.connection, values["user_id"], values["project_id"])
+        elif values["type"] == EC2:
+            raise BadRequest("An access key needs a 'project_id'.")
 
     def create(self, call: Call) -> Response:
         """Make one."""
@@ -128,6 +126,10 @@ class Credentials(Collection):
             self.complete(call, values)
             self.demand_change(call, values)
             self.prepare(change, values, None)
+            if key:
+                values["access_hash"] = free_access(change.connection, key[0], values["id"])
+                if not policy.administers_all(call.identity):
+                    roles_for(change.connection, values["user_id"], values["project_id"])
             values["sealed"] = self.world.keys.seal(given["blob"])
             change.connection.execute(tables.credentials.insert().values(**values))
             row = found(change.connection, CREDENTIALS, values["id"])
@@ -136,16 +138,17 @@ class Credentials(Collection):
         return answer(201, {"credential": self.world.change(work)})
 
     def changed(self, change: Change, before: Record, after: Record, given: Record) -> None:
-        """Store a new blob; an access key keeps its access."""
+        """Store a new blob, under which an access key is found from now on."""
         del before
         if "blob" not in given:
             return
-        if after["type"] == EC2 and id_of(access_and_secret(given["blob"])[0]) != after["id"]:
-            raise BadRequest("The access of an access key cannot be changed; make another one.")
+        fresh: Record = {"sealed": self.world.keys.seal(given["blob"])}
+        if after["type"] == EC2:
+            access = access_and_secret(given["blob"])[0]
+            fresh["access_hash"] = free_access(change.connection, access, after["id"])
         table = tables.credentials
-        sealed = self.world.keys.seal(given["blob"])
-        change.connection.execute(table.update().where(table.c.id == after["id"]).values(sealed=sealed))
-        after["sealed"] = sealed
+        change.connection.execute(table.update().where(table.c.id == after["id"]).values(**fresh))
+        after |= fresh
         change.revoke(audit_id=audit_id_of(after["id"]))
 
     def removing(self, change: Change, row: Record) -> None:
@@ -156,6 +159,19 @@ class Credentials(Collection):
         """Return a credential with what is secret of it: only its owner comes this far."""
         document = Collection.document(self, connection, row, base)
         return {**document, "blob": self.world.keys.unseal(row["sealed"])}
+
+
+def free_access(connection: Connection, access: str, credential_id: str) -> str:
+    """Return the hash of an access that no other credential has.
+
+    Raises:
+        Conflict: another one has it.
+    """
+    column = tables.credentials.c
+    taken = select(column.id).where(column.access_hash == id_of(access), column.id != credential_id)
+    if connection.scalar(taken.limit(1)) is not None:
+        raise Conflict("Another credential has this access.")
+    return id_of(access)
 
 
 def access_and_secret(blob: str) -> tuple[str, str]:
@@ -216,9 +232,16 @@ class AccessKeys:
             found(change.connection, PROJECTS, project_id)
             roles_for(change.connection, user_id, project_id)
             sealed = self.world.keys.seal(json.dumps({"access": access, "secret": secret}))
-            values = {"id": id_of(access), "user_id": user_id, "project_id": project_id, "type": EC2}
-            change.connection.execute(tables.credentials.insert().values(**values, sealed=sealed))
-            return {**values, "sealed": sealed}
+            values = {
+                "id": id_of(access),
+                "user_id": user_id,
+                "project_id": project_id,
+                "type": EC2,
+                "access_hash": id_of(access),
+                "sealed": sealed,
+            }
+            change.connection.execute(tables.credentials.insert().values(**values))
+            return values
 
         return answer(201, {"credential": self._document(call, self.world.change(work))})
 
@@ -271,7 +294,7 @@ class AccessKeys:
         missing = NotFound(f"Could not find credential: {access}.")
         with self.world.read() as connection:
             row = connection.execute(
-                select(tables.credentials).where(tables.credentials.c.id == id_of(access))
+                select(tables.credentials).where(tables.credentials.c.access_hash == id_of(access))
             ).first()
             if row is None or row.type != EC2 or row.project_id is None:
                 raise missing
@@ -308,7 +331,7 @@ def _key(connection: Connection, access: str, user_id: str) -> Record:
     column = tables.credentials.c
     row = connection.execute(
         select(tables.credentials).where(
-            column.id == id_of(access), column.user_id == user_id, column.type == EC2
+            column.access_hash == id_of(access), column.user_id == user_id, column.type == EC2
         )
     ).first()
     if row is None:

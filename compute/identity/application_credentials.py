@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 from webob import Response
 
+from ...common.identity import Identity
 from ..api.call import Call
 from ..api.faults import BadRequest, Forbidden, NotFound
 from ..api.reply import answer, empty
@@ -21,6 +22,7 @@ from ..api.routing import Routes
 from . import moments, policy, tables
 from .collection import base_of, listing
 from .fields import NAME_CHARACTERS_MAX
+from .scoping import roles_for
 from .world import Change, Record, World, new_id, record
 
 SECRET_BYTES = 64
@@ -97,8 +99,8 @@ class ApplicationCredentials:
             "secret_hash": self.world.passwords.hash(secret),
             "expires_at": expires_at,
             "unrestricted": unrestricted,
-            "role_ids": _roles_wanted(given.get("roles"), dict(zip(who.roles, who.role_ids, strict=True))),
         }
+        self._take_roles(who, given, values)
 
         def work(change: Change) -> Record:
             values["rule_ids"] = _rules_wanted(change.connection, given.get("access_rules"), user_id)
@@ -107,6 +109,15 @@ class ApplicationCredentials:
             return self._document(change.connection, call, row)
 
         return answer(201, {"application_credential": {**self.world.change(work), "secret": secret}})
+
+    def _take_roles(self, who: Identity, given: Record, values: Record) -> None:
+        """Choose among the roles that the user has now, which by another such credential may be fewer."""
+        assert who.project_id is not None
+        with self.world.read() as connection:
+            _, roles = roles_for(connection, who.user_id, who.project_id)
+        narrowed = who.application_credential_id is not None
+        held = {role.name: role.id for role in roles if not narrowed or role.id in who.role_ids}
+        values["role_ids"] = _roles_wanted(given.get("roles"), held)
 
     def remove(self, call: Call, user_id: str, credential_id: str) -> Response:
         """Remove one; its tokens end."""
@@ -177,7 +188,7 @@ class ApplicationCredentials:
         }
         if row["rule_ids"] is not None:
             rules = connection.execute(select(RULES).where(RULES.c.id.in_(row["rule_ids"]))).all()
-            document["access_rules"] = [_rule_document(record(rule), base) for rule in rules]
+            document["access_rules"] = [_rule_facts(record(rule)) for rule in rules]
         return document
 
 
@@ -210,7 +221,7 @@ def _roles_wanted(wanted: Any, held: dict[str, str]) -> list[str]:
         named = each if isinstance(each, dict) else {}
         role_id = named.get("id") or held.get(str(named.get("name")))
         if role_id not in held.values():
-            raise BadRequest("An application credential can have only roles that its maker's token has.")
+            raise BadRequest("An application credential can have only roles that its maker has.")
         found.append(str(role_id))
     return sorted(set(found))
 
@@ -242,9 +253,13 @@ def _rule_wanted(connection: Connection, each: Any, user_id: str) -> str:
     return str(rule_id)
 
 
+def _rule_facts(row: Record) -> Record:
+    return {name: row[name] for name in ("id", "service", "method", "path")}
+
+
 def _rule_document(row: Record, base: str) -> Record:
     return {
-        **{name: row[name] for name in ("id", "service", "method", "path")},
+        **_rule_facts(row),
         "links": {"self": f"{base}/users/{row['user_id']}/access_rules/{row['id']}"},
     }
 

@@ -12,16 +12,19 @@ import re
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, select
+from webob import Response
 
 from ...common.identity import Identity
 from ..api.call import Call
 from ..api.faults import BadRequest, Forbidden
+from ..api.routing import Routes
 from . import policy, tables
 from .collection import Collection
 from .fields import FLAG, Field, Kind
 from .places import exists
 from .world import Change, Record, new_id
 
+REGION_CHARACTERS_MAX = 255
 INTERFACES = ("public", "internal", "admin")
 REGIONS = Kind(
     "regions",
@@ -85,18 +88,26 @@ class Regions(_Installation):
         assert call.identity
         return select(tables.regions)
 
+    def add_to(self, routes: Routes) -> None:
+        """Serve the paths of regions, one of which may be made where it shall be."""
+        super().add_to(routes)
+        routes.put("/v3/regions/{thing_id}")(self.create_there)
+
+    def create_there(self, call: Call, thing_id: str) -> Response:
+        """Make a region whose id the path says."""
+        return self.create_from(call, {**call.member("region"), "id": thing_id})
+
     def received(self, call: Call, given: Record) -> Record:
         """Let a region's maker choose its id."""
+        del call
         chosen = given.get("id")
-        if call.request.method == "POST" and chosen not in (None, ""):
-            if not isinstance(chosen, str) or len(chosen) > 255:
-                raise BadRequest("A region's id is a text of at most 255 characters.")
-            call.request.environ["apus.region_id"] = chosen
-        return {name: value for name, value in given.items() if name != "id"}
+        if chosen is not None and (not isinstance(chosen, str) or len(chosen) > REGION_CHARACTERS_MAX):
+            raise BadRequest(f"A region's id is a text of at most {REGION_CHARACTERS_MAX} characters.")
+        return given if chosen else {name: value for name, value in given.items() if name != "id"}
 
-    def complete(self, call: Call, values: Record) -> None:
-        """Take the id that was chosen."""
-        values["id"] = call.request.environ.get("apus.region_id") or values["id"]
+    def id_of_new(self, given: Record) -> str:
+        """Return the id that was chosen."""
+        return str(given.get("id") or new_id())
 
     def prepare(self, change: Change, values: Record, before: Record | None) -> None:
         """Check the region around it."""

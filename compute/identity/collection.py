@@ -117,10 +117,19 @@ class Collection:
 
     def create(self, call: Call) -> Response:
         """Make one."""
-        given = self.received(call, call.member(self.kind.singular))
+        return self.create_from(call, call.member(self.kind.singular))
+
+    def id_of_new(self, given: Record) -> str:
+        """Return the id that a new thing gets."""
+        del given
+        return new_id()
+
+    def create_from(self, call: Call, document: Record) -> Response:
+        """Make what a document says."""
+        given = self.received(call, document)
 
         def work(change: Change) -> Record:
-            values = {"id": new_id(), **stored(self.kind, given)}
+            values = {"id": self.id_of_new(given), **stored(self.kind, given)}
             self.complete(call, values)
             self.demand_change(call, values)
             self.prepare(change, values, None)

@@ -46,6 +46,7 @@ class Kind:
     """Columns in which "" is shown as null."""
     hidden: tuple[str, ...] = ()
     keeps_extra: bool = True
+    name_characters_max: int = NAME_CHARACTERS_MAX
 
     def field(self, name: str) -> Field | None:
         """Return the field of that name."""
@@ -66,7 +67,7 @@ def stored(kind: Kind, document: Mapping[str, Any], *, before: Record | None = N
     for name, value in document.items():
         field = kind.field(name)
         if field is not None:
-            _take(field, value, values, before, blank=name in kind.blank_as_none)
+            _take(field, value, values, before, kind)
         elif name == "options" and isinstance(value, dict):
             values["options"] = value
         elif name == "id" and before is not None and value != before["id"]:
@@ -80,16 +81,17 @@ def stored(kind: Kind, document: Mapping[str, Any], *, before: Record | None = N
     return values
 
 
-def _take(field: Field, value: Any, values: Record, before: Record | None, *, blank: bool) -> None:
+def _take(field: Field, value: Any, values: Record, before: Record | None, kind: Kind) -> None:
     """Check one member and note its column's value."""
+    blank, length_max = field.name in kind.blank_as_none, kind.name_characters_max
     if value is None:
         if not field.nullable:
             raise BadRequest(f"{field.name!r} may not be null")
         value = "" if blank or field.name == "description" else None
     elif not isinstance(value, _TYPES[field.kind]) or (field.kind == NUMBER and isinstance(value, bool)):
         raise BadRequest(f"{field.name!r} must be a {field.kind}")
-    elif field.name == "name" and not (str(value).strip() and len(str(value)) <= NAME_CHARACTERS_MAX):
-        raise BadRequest(f"A name has between 1 and {NAME_CHARACTERS_MAX} characters.")
+    elif field.name == "name" and not (str(value).strip() and len(str(value)) <= length_max):
+        raise BadRequest(f"A name has between 1 and {length_max} characters.")
     elif field.choices and value not in field.choices:
         raise BadRequest(f"{field.name!r} must be one of {', '.join(field.choices)}")
     if field.fixed and before is not None and value != before[field.name]:

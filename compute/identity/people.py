@@ -104,7 +104,7 @@ class Users(Collection):
         if before is None:
             values |= {"created_at": change.now, "enabled": values.get("enabled", True)}
             if not exists(change.connection, tables.domains, values["domain_id"]):
-                raise BadRequest(f"There is no domain {values['domain_id']}.")
+                raise NotFound(f"Could not find domain {values['domain_id']}.")
 
     def received(self, call: Call, given: Record) -> Record:
         """Return the document with the hash of a password in the password's place."""
@@ -212,7 +212,7 @@ class Groups(Collection):
     def prepare(self, change: Change, values: Record, before: Record | None) -> None:
         """Check the domain."""
         if before is None and not exists(change.connection, tables.domains, values["domain_id"]):
-            raise BadRequest(f"There is no domain {values['domain_id']}.")
+            raise NotFound(f"Could not find domain {values['domain_id']}.")
 
     def removing(self, change: Change, row: Record) -> None:
         """End the members' tokens, which may have had roles by the group."""

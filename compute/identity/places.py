@@ -33,6 +33,7 @@ DOMAINS = Kind(
         Field("enabled", FLAG, nullable=False),
     ),
     filters=("name", "enabled"),
+    name_characters_max=64,
 )
 PROJECTS = Kind(
     "projects",
@@ -47,6 +48,7 @@ PROJECTS = Kind(
     ),
     filters=("name", "enabled", "domain_id", "parent_id"),
     hidden=("is_domain", "tags", "subtree", "parents"),
+    name_characters_max=64,
 )
 TAG_CHARACTERS_MAX = 255
 TAGS_MAX = 80
@@ -66,6 +68,11 @@ class Domains(Collection):
     def domain_of(self, row: Record) -> str | None:
         """Return its own id: its administrators may see it."""
         return str(row["id"])
+
+    def may_see(self, call: Call, row: Record) -> bool:
+        """Whether it is within reach, or the caller is at home or at work there."""
+        who = call.identity
+        return policy.sees(who, row["id"]) or row["id"] in (who.user_domain_id, who.project_domain_id)
 
     def within_reach(self, call: Call) -> Select[Any]:
         """Return all domains, or the caller's."""
@@ -181,7 +188,7 @@ class Projects(Collection):
         if before is not None:
             return
         if "domain_id" in values and not exists(change.connection, tables.domains, values["domain_id"]):
-            raise BadRequest(f"There is no domain {values['domain_id']}.")
+            raise NotFound(f"Could not find domain {values['domain_id']}.")
         if values["parent_id"] != values["domain_id"]:
             parent = found(change.connection, PROJECTS, values["parent_id"])
             if parent["domain_id"] != values["domain_id"]:

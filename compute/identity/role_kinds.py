@@ -74,7 +74,7 @@ class Roles(Collection):
         del before
         domain_id = values.get("domain_id")
         if domain_id and not exists(change.connection, tables.domains, domain_id):
-            raise BadRequest(f"There is no domain {domain_id}.")
+            raise NotFound(f"Could not find domain {domain_id}.")
 
     def removing(self, change: Change, row: Record) -> None:
         """End the tokens that have the role, and those that had others by it."""
@@ -107,8 +107,12 @@ class Roles(Collection):
         def work(change: Change) -> Record:
             document = self._pair(change.connection, call, prior_id, implied_id)
             known = implications_in(change.connection)
-            if found(change.connection, ROLES, implied_id)["name"] == policy.ADMIN:
+            prior = found(change.connection, ROLES, prior_id)
+            implied = found(change.connection, ROLES, implied_id)
+            if implied["name"] == policy.ADMIN:
                 raise Forbidden("No role can imply admin.")
+            if implied["domain_id"] and not prior["domain_id"]:
+                raise Forbidden("A role of all domains cannot imply one of a single domain.")
             if prior_id in closure([implied_id], known):
                 raise BadRequest("A role cannot imply one that implies it.")
             if implied_id not in known.get(prior_id, []):

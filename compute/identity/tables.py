@@ -178,10 +178,11 @@ endpoints = Table(
 credentials = Table(
     "credentials",
     metadata,
-    _id(),  # Of an access key: its SHA-256.
+    _id(),  # Of an access key: the SHA-256 of its first access.
     _ref("user_id", index=True),
     Column("project_id", String(64)),
     Column("type", String(255), nullable=False),
+    Column("access_hash", String(64), index=True),  # SHA-256 of an access key's access.
     Column("sealed", Text, nullable=False),  # Encrypted: requests are signed with it, so it must be known.
     *_described(),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 from typing import Any
 
 from keystone_world import Realm, project
@@ -73,7 +74,8 @@ def test_a_key_is_for_a_project_of_its_user(realm: Realm) -> None:
     assert realm.call("POST", many, {"tenant_id": other["id"]}, token=demo).status == 401
     assert realm.call("POST", many, {"tenant_id": other["id"]}, token=admin).status == 401
     admins, _ = whoami(realm, admin)
-    stolen = {"tenant_id": place}
+    blob = json.dumps({"access": other["access"], "secret": "t"})
+    stolen = {"credential": {"blob": blob}}
     assert realm.call("POST", f"/v3/users/{admins}/credentials/OS-EC2", stolen, token=demo).status == 403
 
 
@@ -155,3 +157,19 @@ def test_signatures_of_version_4() -> None:
     assert not holds("other", encoded, signature)
     assert not holds("secret", encoded, signature[:-1])
     assert not holds("secret", "?", signature)
+
+
+def test_an_access_key_is_found_by_its_access_of_today(realm: Realm) -> None:
+    """A blob may be changed, its access with it; no two credentials have the same."""
+    demo, service = realm.log_in("demo", project("demo")), realm.log_in("cloud", project("service"))
+    key = made(realm, demo, *whoami(realm, demo))
+    listed = realm.call("GET", "/v3/credentials?type=ec2", token=demo).json()["credentials"]
+    one = next(each["id"] for each in listed if key["access"] in each["blob"])
+    fresh = {"credential": {"blob": '{"access": "fresh", "secret": "t"}'}}
+    assert realm.call("PATCH", f"/v3/credentials/{one}", fresh, token=demo).status == 200
+    path = "/v3/apus/access_keys/"
+    assert realm.call("GET", path + key["access"], token=service).status == 404
+    assert realm.call("GET", path + "fresh", token=service).json()["access_key"]["secret"] == "t"
+    other = made(realm, demo, *whoami(realm, demo))
+    stolen = {"credential": {"blob": '{"access": "%s", "secret": "t"}' % other["access"]}}
+    assert realm.call("PATCH", f"/v3/credentials/{one}", stolen, token=demo).status == 409

@@ -78,7 +78,7 @@ def test_no_thing_is_made_in_a_domain_that_is_not_there(realm: Realm) -> None:
     admin = realm.admin
     for kind in ("user", "project", "group", "role"):
         document = {kind: {"name": "x", "domain_id": "nowhere"}}
-        assert realm.call("POST", f"/v3/{kind}s", document, token=admin).status == 400
+        assert realm.call("POST", f"/v3/{kind}s", document, token=admin).status == 404
     user = realm.make("user", admin)
     domain = realm.make("domain", admin)
     moved = {"user": {"domain_id": domain["id"]}}
@@ -300,3 +300,29 @@ def test_filters_of_tags_and_their_negations(held: set[str], asked: set[str]) ->
     query = ",".join(asked)
     assert tags_fit(held, {"tags": query}) is not tags_fit(held, {"not-tags": query})
     assert tags_fit(held, {"tags-any": query}) is not tags_fit(held, {"not-tags-any": query})
+
+
+def test_a_region_is_made_where_it_shall_be(realm: Realm) -> None:
+    """PUT names a region's id in the path."""
+    admin = realm.admin
+    reply = realm.call("PUT", "/v3/regions/south", {"region": {"description": "warm"}}, token=admin)
+    assert (reply.status, reply.json()["region"]["id"]) == (201, "south")
+    assert realm.call("PUT", "/v3/regions/south", {"region": {}}, token=admin).status == 409
+
+
+def test_people_may_know_their_domain(realm: Realm) -> None:
+    """The one that they, or their token's project, are at home in; no other."""
+    demo = realm.log_in("demo", project("demo"))
+    other = realm.make("domain", realm.admin)["id"]
+    assert realm.call("GET", "/v3/domains/default", token=demo).status == 200
+    assert realm.call("GET", f"/v3/domains/{other}", token=demo).status == 403
+
+
+def test_roles_of_one_domain_imply_and_are_not_implied(realm: Realm) -> None:
+    """A role that counts everywhere cannot imply one that counts in one domain."""
+    admin = realm.admin
+    local = realm.make("role", admin, domain_id=realm.make("domain", admin)["id"])
+    everywhere = realm.make("role", admin)
+    path = "/v3/roles/{}/implies/{}"
+    assert realm.call("PUT", path.format(everywhere["id"], local["id"]), token=admin).status == 403
+    assert realm.call("PUT", path.format(local["id"], everywhere["id"]), token=admin).status == 201

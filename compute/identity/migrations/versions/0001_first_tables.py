@@ -89,12 +89,14 @@ def _credentials() -> None:
         sa.Column("user_id", sa.String(length=64), nullable=False),
         sa.Column("project_id", sa.String(length=64), nullable=True),
         sa.Column("type", sa.String(length=255), nullable=False),
+        sa.Column("access_hash", sa.String(length=64), nullable=True),
         sa.Column("sealed", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("extra", sa.JSON(), nullable=False),
         sa.Column("options", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index("ix_credentials_access_hash", "credentials", ["access_hash"], unique=False)
     op.create_index("ix_credentials_user_id", "credentials", ["user_id"], unique=False)
 
 
