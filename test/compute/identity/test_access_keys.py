@@ -74,8 +74,7 @@ def test_a_key_is_for_a_project_of_its_user(realm: Realm) -> None:
     assert realm.call("POST", many, {"tenant_id": other["id"]}, token=demo).status == 401
     assert realm.call("POST", many, {"tenant_id": other["id"]}, token=admin).status == 401
     admins, _ = whoami(realm, admin)
-    blob = json.dumps({"access": other["access"], "secret": "t"})
-    stolen = {"credential": {"blob": blob}}
+    stolen = {"tenant_id": place}
     assert realm.call("POST", f"/v3/users/{admins}/credentials/OS-EC2", stolen, token=demo).status == 403
 
 
@@ -171,5 +170,6 @@ def test_an_access_key_is_found_by_its_access_of_today(realm: Realm) -> None:
     assert realm.call("GET", path + key["access"], token=service).status == 404
     assert realm.call("GET", path + "fresh", token=service).json()["access_key"]["secret"] == "t"
     other = made(realm, demo, *whoami(realm, demo))
-    stolen = {"credential": {"blob": '{"access": "%s", "secret": "t"}' % other["access"]}}
+    blob = json.dumps({"access": other["access"], "secret": "t"})
+    stolen = {"credential": {"blob": blob}}
     assert realm.call("PATCH", f"/v3/credentials/{one}", stolen, token=demo).status == 409
