@@ -30,6 +30,8 @@ from ..compute.identity.settings import IdentityConfig
 from ..compute.image.settings import ImageSettings
 from ..compute.network.host.agent import AgentSettings
 from ..compute.network.settings import NetworkSettings
+from ..compute.server.agent.settings import AgentConfig
+from ..compute.server.settings import ServerConfig
 from ..compute.store.config import StoreConfig
 from ..compute.volume.settings import VolumeConfig
 from ..container.sync import SyncSettings
@@ -82,6 +84,7 @@ _PORTS = {
     "object": 6200,
     "container": 6201,
     "account": 6202,
+    "compute": 8774,
     "identity": 5000,
     "image": 9292,
     "network": 9696,
@@ -250,6 +253,16 @@ def _cloud_files() -> dict[str, list[Section]]:
                 "Makes a host's networks what the network service says; doc/network.md.",
             ),
         ],
+        "compute-agent.conf": [
+            Section("DEFAULT", (LogSettings,)),
+            Section(
+                "compute-agent",
+                (AgentConfig, StoreConfig, BlockConfig),
+                {"host": "changeme", "key": "changeme"},
+                "Keeps a host's machines as the server service wants them; doc/compute.md.",
+            ),
+        ],
+        "compute-server.conf": _tenant("compute", ServerConfig),
         "network-server.conf": _tenant("network", NetworkSettings),
         "block-server.conf": [
             Section("DEFAULT", (LogSettings,)),

@@ -84,7 +84,7 @@ class Reports:
             world.images.fill(server.task["image_id"], server.task["map"])
         if task is Task.SHELVING:
             world.images.fill(server.task["image_id"], report["map"])
-            return {"map_id": report["map"]}
+            return {"map_id": world.images.map_of(server.task["image_id"]) or report["map"]}
         if task is Task.OFFLOADING:
             self._unplug_all(server)
             return {"host": None}

@@ -12,6 +12,7 @@ from typing import Any
 
 from cloud import FakeVerifier, call, identity_of
 
+from apus.common.errors import Missing
 from apus.compute.api.faults import Fault
 from apus.compute.catalogue import Catalogue
 from apus.compute.server.app import MIGRATIONS, service
@@ -284,3 +285,27 @@ class Cloud:
     def act(self, server_id: str, name: str, argument: Any = None, **how: Any) -> tuple[int, Any]:
         """Ask for an action."""
         return self.ask("POST", f"/servers/{server_id}/action", {name: argument}, **how)
+
+
+class Door:
+    """The service's door for a host, without a wire."""
+
+    def __init__(self, cloud: Cloud, host: str) -> None:
+        self._cloud, self._host = cloud, host
+        self._path = f"/internal/hosts/{host}"
+
+    def register(self, resources: Mapping[str, Any]) -> None:
+        self._cloud.as_host(self._host, "PUT", self._path, {"resources": dict(resources)})
+
+    def work(self, since: int, wait_seconds: int) -> tuple[int, list[dict[str, Any]]]:
+        _, found = self._cloud.as_host(self._host, "GET", f"{self._path}/work?since={since}")
+        return found["sequence"], found["servers"]
+
+    def report(self, server_id: str, document: Mapping[str, Any]) -> None:
+        self._cloud.as_host(self._host, "POST", f"{self._path}/servers/{server_id}", dict(document))
+
+    def is_elsewhere(self, server_id: str) -> bool:
+        status, found = self._cloud.as_host(self._host, "GET", f"{self._path}/servers/{server_id}")
+        if status == 404:
+            raise Missing(server_id)
+        return bool(found["elsewhere"])

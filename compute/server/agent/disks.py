@@ -96,10 +96,12 @@ class BlockDisks:
         own = f"server-{server_id}-{uuid.uuid4().hex[:8]}"
         disk = source.load(map_id)
         if owner != project_id:
-            disk = copied(source, disk, target, map_id=own)
+            disk = copied(source, disk, target, map_id=f"{own}-copy")
         size = max(disk.size, size_gib * GIB)
         with target.writing() as writing:
             writing.save(resized(target, writing, disk, size) if size != disk.size else disk, own)
+        if owner != project_id:
+            target.delete(disk.map_id)
         return own
 
     def volume(self, volume_id: str, connection: Mapping[str, Any], device: str) -> Disk:
@@ -127,14 +129,19 @@ class BlockDisks:
         raise DriverFailed(f"volume {volume_id}: disks of the kind {kind!r} cannot be attached here")
 
     def snapshot(self, server_id: str, project_id: str, map_id: str) -> str:
-        """Commit the server's disk onto a new map of its own, and keep that once more under this id."""
+        """Commit the server's disk onto a new map of its own, and keep that once more under this id.
+
+        What was kept so for an earlier picture goes: the image service has a root of its own since.
+        """
         own = f"server-{server_id}-{uuid.uuid4().hex[:8]}"
         done = ask(self._control, do="commit", disk=root_name(server_id), map_id=own)
         maps = Project.open(self._store, project_id, self._config).maps
         with maps.writing() as writing:
             writing.save(maps.load(done["map_id"]), map_id)
-        if done["base_map_id"] != done["map_id"] and done["base_map_id"].startswith(f"server-{server_id}-"):
-            maps.delete(done["base_map_id"])
+        kept = {done["map_id"], map_id, f"server-{server_id}-left"}
+        for each in list(maps.list()):
+            if each.startswith(f"server-{server_id}-") and each not in kept:
+                maps.delete(each)
         return f"{project_id}/{map_id}"
 
     def commit_volume(self, volume_id: str, connection: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -158,7 +165,7 @@ class BlockDisks:
     def forget(self, server_id: str, project_id: str) -> None:
         """Remove every map that was the server's own; the blocks go with the next sweep."""
         maps = Project.open(self._store, project_id, self._config).maps
-        for map_id in maps.list():
+        for map_id in list(maps.list()):
             if map_id.startswith(f"server-{server_id}-"):
                 maps.delete(map_id)
 

@@ -8,7 +8,9 @@ domain is defined (so that it survives libvirt's restart) and described anew at 
 
 from __future__ import annotations
 
+import functools
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +28,19 @@ T = TypeVar("T")
 LOOK_SECONDS = 0.2
 UNPLUG_SECONDS = 30.0
 REMIND_SECONDS = 10.0
+EMBEDDED = "qemu:///embed?"
+# qemu runs as whoever runs the agent, and reaches the disks' sockets and logs as such; what others on the
+# host might
+# share is left alone.
+EMBEDDED_CONF = """user = "root"
+group = "root"
+dynamic_ownership = 0
+remember_owner = 0
+security_driver = "none"
+cgroup_controllers = []
+namespaces = []
+stdio_handler = "file"
+"""
 PREFIX = "instance-"
 _POWERS: Mapping[int, Power] = {
     libvirt.VIR_DOMAIN_NOSTATE: Power.NONE,
@@ -48,6 +63,9 @@ class LibvirtDriver:
         self._uri = uri
         self._folder = folder
         self._connection: Any = None
+        if uri.startswith(EMBEDDED):
+            _prepare_embedded(Path(uri.partition("root=")[2]))
+        _run_events()
         # Its own copy of each message on standard error would be a second log.
         libvirt.registerErrorHandler(lambda *_: None, None)
         self.hypervisor_version = int(self._ask(lambda connection: connection.getVersion()))
@@ -186,6 +204,26 @@ class LibvirtDriver:
         """Return the log of its serial console."""
         path = self._folder / server_id / "console.log"
         return path if path.exists() else None
+
+
+def _prepare_embedded(root: Path) -> None:
+    """Write the settings of a libvirt inside the agent, where there are none."""
+    conf = root / "etc" / "qemu.conf"
+    if not conf.exists():
+        conf.parent.mkdir(parents=True, exist_ok=True)
+        conf.write_text(EMBEDDED_CONF)
+
+
+@functools.cache
+def _run_events() -> None:
+    """Run libvirt's event loop: without one it notices no guest's end."""
+    libvirt.virEventRegisterDefaultImpl()
+
+    def run() -> None:
+        while True:
+            libvirt.virEventRunDefaultImpl()
+
+    threading.Thread(target=run, name="libvirt-events", daemon=True).start()
 
 
 def _plug(domain: Any, xml: str, mark: str) -> None:

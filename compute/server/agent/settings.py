@@ -26,7 +26,7 @@ class AgentConfig:
         "/var/lib/apus/compute", help="Folder for consoles and config drives of the host's machines."
     )
     block_socket: str = setting(
-        "/run/apus/block.sock", help="The control socket of the host's apus-block-server."
+        "/var/lib/apus/block/control", help="The control socket of the host's apus-block-server."
     )
     vcpus: int = setting(0, help="Processors to promise; 0: those that there are.", minimum=0)
     memory_mib: int = setting(0, help="MiB of memory to promise; 0: what there is.", minimum=0)

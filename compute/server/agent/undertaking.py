@@ -179,7 +179,7 @@ class Undertaker:
 
     def _snapshot(self, order: Order, tell: Tell) -> dict[str, Any]:
         del tell
-        map_id = f"image-{order['task']['image_id']}"
+        map_id = f"server-{order['id']}-image-{order['task']['image_id']}"
         return {"map": self._disks.snapshot(order["id"], order["project_id"], map_id)}
 
     def _shelve(self, order: Order, tell: Tell) -> dict[str, Any]:
@@ -191,6 +191,7 @@ class Undertaker:
         self._disks.release(root_name(order["id"]), discard=True)
         for device in order["devices"]:
             self.commit(device, tell)
+        self._disks.forget(order["id"], order["project_id"])
         return {}
 
     def _leave(self, order: Order, tell: Tell) -> dict[str, Any]:
@@ -200,7 +201,10 @@ class Undertaker:
         if order["map"]:
             map_id = f"server-{order['id']}-left"
             place = self._disks.snapshot(order["id"], order["project_id"], map_id)
-        self._offload(order, tell)
+        self._driver.remove(order["id"])
+        self._disks.release(root_name(order["id"]), discard=True)
+        for device in order["devices"]:
+            self.commit(device, tell)
         return {"map": place} if place else {}
 
     def _password(self, order: Order, tell: Tell) -> dict[str, Any]:

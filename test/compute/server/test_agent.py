@@ -5,14 +5,12 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pycdlib
 import pytest
 import requests
-from servers import IMAGE, SECRET, VOLUME, Cloud
+from servers import IMAGE, SECRET, VOLUME, Cloud, Door
 
 from apus.common.errors import Missing
 from apus.compute.server.agent.config_drive import LABEL, iso_of
@@ -26,30 +24,6 @@ from apus.compute.server.agent.undertaking import nic_of
 from apus.compute.server.domain import Machine
 from apus.compute.server.keys import host_key
 from apus.compute.server.states import Power
-
-
-class Door:
-    """The service's door for a host, without a wire."""
-
-    def __init__(self, cloud: Cloud, host: str) -> None:
-        self._cloud, self._host = cloud, host
-        self._path = f"/internal/hosts/{host}"
-
-    def register(self, resources: Mapping[str, Any]) -> None:
-        self._cloud.as_host(self._host, "PUT", self._path, {"resources": dict(resources)})
-
-    def work(self, since: int, wait_seconds: int) -> tuple[int, list[dict[str, Any]]]:
-        _, found = self._cloud.as_host(self._host, "GET", f"{self._path}/work?since={since}")
-        return found["sequence"], found["servers"]
-
-    def report(self, server_id: str, document: Mapping[str, Any]) -> None:
-        self._cloud.as_host(self._host, "POST", f"{self._path}/servers/{server_id}", dict(document))
-
-    def is_elsewhere(self, server_id: str) -> bool:
-        status, found = self._cloud.as_host(self._host, "GET", f"{self._path}/servers/{server_id}")
-        if status == 404:
-            raise Missing(server_id)
-        return bool(found["elsewhere"])
 
 
 class World:

@@ -17,7 +17,6 @@ NEWER = {
     "locked", "description", "tags", "trusted_image_certificates", "server_groups", "locked_reason",
     "OS-EXT-SRV-ATTR:hostname", "pinned_availability_zone",
 }  # fmt: skip
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3l0m0Zg7wzCwzQ2xJY0cKsdQ3mYV6tZ8W0mR9mE5aB me@home"
 
 
 @pytest.fixture(scope="module")

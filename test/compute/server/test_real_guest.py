@@ -1,0 +1,195 @@
+"""A real machine: the tiny guest, under libvirt and qemu, its disk in a store, from boot to snapshot and back."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from block_store import MemoryStore
+from servers import IMAGE, VOLUME, Cloud, Door
+
+from apus.bin.guest.image import build
+from apus.common.errors import ApusError
+from apus.compute.block.config import BlockConfig
+from apus.compute.block.control import ControlServer
+from apus.compute.block.host import HostDisks
+from apus.compute.block.project import Project
+from apus.compute.block.stream import write_stream
+from apus.compute.server.agent.disks import BlockDisks
+from apus.compute.server.agent.loop import Agent
+from apus.compute.server.agent.settings import AgentConfig
+from apus.compute.server.states import Power
+
+libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not shutil.which("qemu-system-x86_64"), reason="qemu-system-x86_64 is not installed"),
+]
+PATIENCE_SECONDS = 240
+MIB = 1 << 20
+
+
+class Host:
+    """One host with real machines, its agent called by hand."""
+
+    def __init__(self, folder: Path, guest: Path) -> None:
+        from apus.compute.server.agent.libvirt import LibvirtDriver
+
+        config = BlockConfig(block_size=MIB)
+        self.store = MemoryStore()
+        self.disks = HostDisks(self.store, folder / "b", config)
+        self.disks.start()
+        self.control = ControlServer(self.disks, folder / "control")
+        self.control.start()
+        self.cloud = Cloud(folder)
+        maps = Project.open(self.store, "p0", config).maps
+        write_stream(maps, [guest.read_bytes()], map_id="base")
+        write_stream(Project.open(self.store, "p1", config).maps, [bytes(16 * MIB)], map_id="volume")
+        try:
+            self.driver = LibvirtDriver(f"qemu:///embed?root={folder / 'libvirt'}", folder / "c")
+        except ApusError as problem:
+            pytest.skip(f"libvirt cannot start here: {problem}")
+        agent = AgentConfig(host="host-a", key="k", folder=str(folder / "c"), console_port=0, stop_seconds=60)
+        self.door = Door(self.cloud, "host-a")
+        self.agent = Agent(agent, self.door, self.driver, BlockDisks(self.store, folder / "control", config))  # type: ignore[arg-type]  # a door without a wire
+
+    def names(self, container: str) -> list[str]:
+        """Return what is in a container."""
+        return [row.name for row in self.store.names(container)]
+
+    def keep_as_image_service_does(self, image_id: str) -> None:
+        """Give the image a root of its own, as the image service does."""
+        owner, _, map_id = str(self.cloud.images.known[image_id]["place"]).partition("/")
+        maps = Project.open(self.store, owner, BlockConfig(block_size=MIB)).maps
+        with maps.writing() as writing:
+            writing.save(maps.load(map_id), f"kept-{image_id}")
+        self.cloud.images.known[image_id]["place"] = f"{owner}/kept-{image_id}"
+
+    def work(self) -> None:
+        """Do all that there is to do."""
+        for _ in range(10):
+            orders = self.door.work(0, 0)[1]
+            parts = [part for order in orders for part in order["devices"] + order["interfaces"]]
+            if not any(order["task_state"] for order in orders) and not any(
+                part["state"].endswith("ing") for part in parts
+            ):
+                return
+            for order in orders:
+                self.agent.serve(order)
+
+    def boot(self, **facts: Any) -> str:
+        """Make a server and run it."""
+        wish = {
+            "name": "guest",
+            "imageRef": IMAGE,
+            "flavorRef": "1",
+            "networks": "none",
+            "config_drive": True,
+        }
+        status, made = self.cloud.ask("POST", "/servers", {"server": {**wish, **facts}}, version="2.96")
+        assert status == 202, made
+        self.work()
+        server = self.cloud.show(made["server"]["id"])
+        assert server["status"] == "ACTIVE", server.get("fault")
+        return str(server["id"])
+
+    def wait(self, server_id: str, word: str) -> str:
+        """Return what the machine has printed, once that has the word."""
+        return until(lambda: self.printed(server_id), lambda text: word in text)
+
+    def printed(self, server_id: str) -> str:
+        """Return what the machine has printed so far."""
+        log = self.driver.console(server_id)
+        return log.read_text(errors="replace") if log else ""
+
+    def end(self) -> None:
+        """Leave nothing running."""
+        for server_id in self.driver.machines():
+            self.driver.remove(server_id)
+        self.control.stop()
+        self.disks.stop()
+
+
+def until(look: Callable[[], str], right: Callable[[str], bool]) -> str:
+    """Return what is seen once it is right."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not right(seen := look()):
+        assert time.monotonic() < end, f"it stayed at {seen[-500:]!r}"
+        time.sleep(0.2)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("guest") / "guest.img"
+    try:
+        build(path)
+    except ApusError as problem:
+        pytest.skip(f"the guest cannot be built here: {problem}")
+    return path
+
+
+@pytest.fixture
+def host(tmp_path_factory: pytest.TempPathFactory, guest: Path) -> Iterator[Host]:
+    folder = Path(tmp_path_factory.mktemp("h", numbered=True))
+    made = Host(folder, guest)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def volume_connection(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the volume service says that a volume is attached."""
+    return {"driver_volume_type": "apus-block", "data": dict(data)}
+
+
+def test_a_guest_boots_is_pictured_and_comes_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It boots from the store and reads its metadata; a picture of it, taken while it runs, boots with its file.
+
+    The picture stores changed blocks only. A disk comes and goes while the guest runs. Nothing is left at the end.
+    """
+    data = {"project_id": "p1", "map_id": "volume", "access_mode": "rw", "lease": "l"}
+    monkeypatch.setattr(
+        host.cloud.volumes, "attach", lambda *_: ("attachment-0", volume_connection(data)), raising=True
+    )
+    host.cloud.volumes.attachments["attachment-0"] = VOLUME
+    first = host.boot(name="first")
+    text = host.wait(first, "APUS-GUEST READY")
+    assert f"APUS-GUEST METADATA uuid={first} name=first" in text
+    assert "APUS-GUEST BOOTS 1" in text
+    before = set(host.names("p1-blocks"))
+    _, document = host.cloud.act(first, "createImage", {"name": "picture"}, version="2.45")
+    host.work()
+    picture = document["image_id"]
+    host.keep_as_image_service_does(picture)
+    assert host.cloud.images.known[picture]["status"] == "active"
+    assert len(set(host.names("p1-blocks")) - before) < 8, (
+        "a few blocks of one MiB were changed, not the disk"
+    )
+    path = f"/servers/{first}/os-volume_attachments"
+    assert host.cloud.ask("POST", path, {"volumeAttachment": {"volumeId": VOLUME}})[0] == 200
+    host.work()
+    assert host.cloud.volumes.known[VOLUME]["status"] == "in-use"
+    assert host.driver.machines()[first] is Power.RUNNING
+    assert host.cloud.ask("DELETE", f"{path}/{VOLUME}")[0] == 202
+    host.work()
+    assert host.cloud.ask("GET", path)[1]["volumeAttachments"] == []
+    host.cloud.ask("DELETE", f"/servers/{first}")
+    host.work()
+    second = host.boot(name="second", imageRef=picture)
+    assert "APUS-GUEST BOOTS 2" in host.wait(second, "APUS-GUEST READY")
+    assert host.cloud.act(second, "os-stop")[0] == 202
+    host.work()
+    assert host.cloud.show(second)["status"] == "SHUTOFF"
+    host.cloud.ask("DELETE", f"/servers/{second}")
+    host.work()
+    assert host.driver.machines() == {}
+    assert host.disks.all()["disks"] == []
+    kept = sorted(Project.open(host.store, "p1", BlockConfig(block_size=MIB)).maps.list())
+    assert kept == [f"kept-{picture}", "volume"]
