@@ -199,6 +199,7 @@ class Cluster:
 
     def _add_cloud(self) -> None:
         """Write the confs of the cloud's services, and have the proxy know their users."""
+        tenants.refuse_without_libraries()
         layout = replace(self.layout, has_cloud=True)
         _write(tenants.files(layout, tenants.Secrets.of(layout)))
         processes.stop((layout.proxy,))

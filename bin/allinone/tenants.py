@@ -8,6 +8,7 @@ services' names, ports and folders are layout.py's.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import secrets
 import subprocess
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ...common.errors import ApusError
+from ...common.errors import ApusError, Refused
 from .confs import CLOUD_PREFIX, ini, workers_of
 from .layout import Layout
 
@@ -82,6 +83,15 @@ def files(layout: Layout, known: Secrets) -> dict[Path, str]:
         layout.tenant(name).conf: _conf(layout, name, {"database": _database(layout, name), **more})
         for name, more in options.items()
     }
+
+
+def refuse_without_libraries() -> None:
+    """Refuse to make a cloud where its libraries are not installed."""
+    if importlib.util.find_spec("sqlalchemy") is None:
+        raise Refused(
+            "the cloud's services need more libraries: "
+            "run `make up APUS_SERVICES=all`, or install apus[cloud]"
+        )
 
 
 def found(layout: Layout, known: Secrets) -> None:
