@@ -56,12 +56,15 @@ class Call:
 
     @property
     def is_admin(self) -> bool:
-        """Whether the caller has the role admin."""
-        return ADMIN in self.identity.roles
+        """Whether the caller administers everything: has the role admin on a project, or on the system.
+
+        Who has it on a domain administers the people of that domain, which is the identity service's affair.
+        """
+        return ADMIN in self.identity.roles and not self.identity.domain_id
 
     def require(self, *roles: str) -> None:
-        """Refuse callers that have none of these roles."""
-        if not set(roles) & set(self.identity.roles):
+        """Refuse callers that have none of these roles, or have them on a domain only."""
+        if self.identity.domain_id or not set(roles) & set(self.identity.roles):
             raise Forbidden(f"This needs the role {' or '.join(roles)}.")
 
     def json(self, *required: str, optional: Collection[str] | None = None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ..api.routing import Routes
 from . import policy, tables
 from .collection import Collection, base_of, filtered, found, inexact, listing
 from .fields import FLAG, Field, Kind
-from .grants import projects_of
+from .grants import actor_condition, closure, implications_in, projects_of
 from .lockout import confirmed
 from .passwords import PASSWORD_CHARACTERS_MAX
 from .places import Projects, exists, forget, home_of_new
@@ -93,6 +93,19 @@ class Users(Collection):
     def may_see(self, call: Call, row: Record) -> bool:
         """Whether it is within reach, or the caller."""
         return call.identity.user_id == row["id"] or policy.sees(call.identity, row["domain_id"])
+
+    def demand_change(self, call: Call, row: Record) -> None:
+        """Refuse who administers neither everything nor the user's domain.
+
+        Trap: an administrator of a domain who sets the password of somebody there is that somebody from then
+        on; so nobody is changed who has roles that the administrator could not give.
+        """
+        super().demand_change(call, row)
+        if policy.administers_all(call.identity):
+            return
+        with self.world.read() as connection:
+            held = held_roles(connection, row["id"], own_domain=row["domain_id"])
+        policy.demand(held <= set(self.world.config.domain_admin_roles))
 
     def complete(self, call: Call, values: Record) -> None:
         """Settle the domain."""
@@ -173,6 +186,17 @@ class Users(Collection):
             self.visible(connection, call, thing_id)
             documents = project_documents(self.world, connection, call, thing_id)
         return listing(self.world, call, "projects", documents)
+
+
+def held_roles(connection: Connection, user_id: str, *, own_domain: str) -> set[str]:
+    """Return the names of all roles that a user has anywhere but on the own domain itself."""
+    column = tables.assignments.c
+    administers = (column.target == "domain") & (column.target_id == own_domain) & column.inherited.is_(False)
+    held = connection.scalars(
+        select(column.role_id).where(actor_condition(connection, user_id), ~administers)
+    )
+    ids = closure(held, implications_in(connection))
+    return set(connection.scalars(select(tables.roles.c.name).where(tables.roles.c.id.in_(ids))))
 
 
 def store_hash(change: Change, user_id: str, hashed: str) -> None:

@@ -113,6 +113,21 @@ def test_a_domain_administrator_gives_few_roles(realm: Realm, homes: tuple[Home,
     assert status(realm, "PUT", path, boss) == 403
 
 
+def test_a_domain_administrator_does_not_become_somebody_greater(realm: Realm) -> None:
+    """Trap: who sets the password of somebody with more roles has these roles from then on."""
+    home = Home(realm)
+    url = f"/v3/users/{home.member['id']}"
+    mine = {"user": {"password": "mine"}}
+    assert status(realm, "PATCH", url, home.boss_token, mine) == 200
+    assert realm.give(f"projects/{realm.founded.projects['admin']}/users/{home.member['id']}", "admin") == 204
+    assert status(realm, "PATCH", url, home.boss_token, mine) == 403
+    assert status(realm, "DELETE", url, home.boss_token) == 403
+    assert (
+        status(realm, "PATCH", f"/v3/users/{home.boss['id']}", home.boss_token, {"user": {"email": "x"}})
+        == 200
+    )
+
+
 def test_a_member_sees_itself_only(realm: Realm, homes: tuple[Home, Home]) -> None:
     """Without a role for it nobody lists or reads others; everybody reads themselves."""
     home, _ = homes
