@@ -22,6 +22,7 @@ from ..store.account import Account
 from ..store.config import StoreConfig
 from ..store.interface import Store
 from .data import Data
+from .definitions import Definitions
 from .desk import Desk
 from .discovery import Discovery
 from .images import Images
@@ -62,6 +63,7 @@ def make_service(
         Discovery(desk),
         Images(desk, intake, import_methods(web=settings.web_download)),
         Data(desk, intake),
+        Definitions(desk),
         Members(desk),
         Importing(desk, intake, spawn=spawn, resolve=resolve),
     ):

@@ -102,6 +102,12 @@ class Discovery:
             document["next"] = f"/v2/tasks?limit={count}&marker={found[count - 1].id}"
         return answer(200, document)
 
+    @served("POST", "/v2/tasks")
+    def refused(self, call: Call) -> Response:
+        """Glance's older way to import, which its newer one has replaced."""
+        call.require("admin")
+        raise BadRequest("Tasks are made by POST /v2/images/{id}/import, with the method web-download.")
+
     @served("GET HEAD", "/v2/tasks/{task_id}")
     def task(self, call: Call, task_id: str) -> Response:
         """One task, for admins."""
@@ -111,17 +117,6 @@ class Discovery:
         if task is None:
             raise NotFound(f"No task found with ID {task_id}")
         return answer(200, task_document(task))
-
-    @served("GET HEAD", "/v2/metadefs/namespaces")
-    def namespaces(self, _call: Call) -> Response:
-        """Definitions of metadata: none are kept."""
-        schema = "/v2/schemas/metadefs/namespaces"
-        return answer(200, {"namespaces": [], "first": "/v2/metadefs/namespaces", "schema": schema})
-
-    @served("GET HEAD", "/v2/metadefs/resource_types")
-    def resource_types(self, _call: Call) -> Response:
-        """What definitions of metadata could be for."""
-        return answer(200, {"resource_types": []})
 
     @served("GET HEAD", "/v2/cache")
     def cache(self, _call: Call) -> Response:

@@ -19,10 +19,10 @@ from ..api.call import Call
 from ..api.faults import BadRequest, Conflict
 from ..api.reply import answer, empty
 from ..api.routing import served
-from . import task_list
+from . import gallery, task_list
 from .desk import Desk
 from .image import HAS_DATA, Image, ImageTask
-from .intake import Intake
+from .intake import Intake, told_of_import
 from .views import STORE, task_document
 from .web_fetch import Resolve, fetch, resolve
 from .web_guard import target_of
@@ -88,6 +88,14 @@ class Importing:
         if image.status not in HAS_DATA:
             raise Conflict("Only images with status active can be targeted for copying")
         task = self._task(call, image, document)
+
+        def work(connection: Any) -> Image:
+            before = gallery.show(connection, image.id) or image
+            after = told_of_import(before)
+            gallery.replace(connection, before, after)
+            return after
+
+        self._desk.note(self._desk.catalogue.transaction(work))
         self._end(task, status=task_list.SUCCESS, result={"image_id": image.id})
         return empty(202)
 

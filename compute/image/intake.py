@@ -25,6 +25,7 @@ from . import gallery, task_list
 from .desk import Desk
 from .image import Image, Status, attempt_map_id
 from .shelf import Brought
+from .views import STORE
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +143,8 @@ class Intake:
                 attempt = image.attempt + 1
                 map_id = attempt_map_id(image_id, attempt)
                 taken = taken.changed(attempt=attempt, map_id=map_id, map_project=image.owner)
+            if next_status is Status.IMPORTING:
+                taken = told_of_import(taken, under_way=True)
             gallery.replace(connection, image, taken)
             return taken
 
@@ -200,7 +203,8 @@ class Intake:
         values = {**_measured(brought), "virtual_size": virtual, "status": Status.ACTIVE, "staged": False}
         with self._catalogue.read() as connection:
             members = gallery.members_of(connection, image.id)
-        self._shelf.note(image.changed(**values, lease_until=0.0), members)
+        active = image.changed(**values, lease_until=0.0)
+        self._shelf.note(told_of_import(active) if image.status is Status.IMPORTING else active, members)
         return self._still_mine(image, **values)
 
     def _still_mine(self, image: Image, **values: Any) -> Image:
@@ -219,11 +223,14 @@ class Intake:
             if current.attempt != image.attempt or current.status is not image.status:
                 raise Conflict(f"The upload of image {image.id} took too long between two pieces.")
             lease = {} if "lease_until" in values else {"lease_until": 0.0, "updated_at": now}
-            gallery.settle(connection, id=image.id, **values, **lease)
+            after = current.changed(**values, **lease)
+            if image.status is Status.IMPORTING and after.status is Status.ACTIVE:
+                after = told_of_import(after)
+            gallery.replace(connection, current, after)
             if values.get("status") is Status.ACTIVE:
                 done = {"image_id": image.id}
                 task_list.end_all_of(connection, image.id, now, status=task_list.SUCCESS, result=done)
-            return gallery.show(connection, image.id) or current
+            return after
 
         return self._catalogue.transaction(work)
 
@@ -251,7 +258,10 @@ class Intake:
             current = gallery.show(connection, image.id)
             if current is None or (current.attempt, current.status) != (image.attempt, image.status):
                 return
-            gallery.settle(connection, id=image.id, status=status, lease_until=0.0, updated_at=now, **values)
+            after = current.changed(status=status, lease_until=0.0, updated_at=now, **values)
+            if image.status is Status.IMPORTING:
+                after = told_of_import(after, has_failed=True)
+            gallery.replace(connection, current, after)
 
         self._catalogue.transaction(work)
 
@@ -260,6 +270,15 @@ class Intake:
             work()
         except ApusError as problem:
             raise _as_fault(problem) from problem
+
+
+def told_of_import(image: Image, *, under_way: bool = False, has_failed: bool = False) -> Image:
+    """Return the image with what Glance's clients wait for: stores still to be had, and those failed."""
+    said = {
+        "os_glance_importing_to_stores": STORE if under_way else "",
+        "os_glance_failed_import": STORE if has_failed else "",
+    }
+    return image.changed(properties={**image.properties, **said})
 
 
 def _measured(brought: Brought) -> dict[str, Any]:

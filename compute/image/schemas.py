@@ -83,6 +83,29 @@ _NAMESPACE: Mapping[str, Any] = {
     "schema": {"type": "string", "readOnly": True},
     "self": {"type": "string", "readOnly": True},
 }
+_OBJECT: Mapping[str, Any] = {
+    "name": {"type": "string", "maxLength": 80},
+    "description": _TEXT,
+    "required": {"type": "array", "items": _TEXT},
+    "properties": {"type": "object"},
+    "schema": {"type": "string", "readOnly": True},
+    "self": {"type": "string", "readOnly": True},
+    "created_at": _said_here("string", "Date and time of object creation"),
+    "updated_at": _said_here("string", "Date and time of the last object modification"),
+}
+_PROPERTY: Mapping[str, Any] = {
+    "name": {"type": "string", "maxLength": 80},
+    "title": _TEXT,
+    "description": _TEXT,
+    "type": {"type": "string", "enum": ["array", "boolean", "integer", "number", "object", "string"]},
+    "enum": {"type": "array"},
+    "default": {},
+}
+_TAG: Mapping[str, Any] = {
+    "name": {"type": "string", "maxLength": 80},
+    "created_at": _said_here("string", "Date and time of tag creation"),
+    "updated_at": _said_here("string", "Date and time of the last tag modification"),
+}
 _RESOURCE_TYPE: Mapping[str, Any] = {
     "name": {"type": "string", "maxLength": 80},
     "prefix": {"type": "string", "maxLength": 80},
@@ -121,6 +144,9 @@ _MEMBER_SCHEMA = {"name": "member", "properties": _MEMBER}
 _TASK_SCHEMA = {"name": "task", "properties": _TASK}
 _NAMESPACE_SCHEMA = {"name": "namespace", "properties": _NAMESPACE, "required": ["namespace"]}
 _RESOURCE_TYPE_SCHEMA = {"name": "resource_type_association", "properties": _RESOURCE_TYPE}
+_OBJECT_SCHEMA = {"name": "object", "properties": _OBJECT, "required": ["name"]}
+_PROPERTY_SCHEMA = {"name": "property", "properties": _PROPERTY, "required": ["name", "title", "type"]}
+_TAG_SCHEMA = {"name": "tag", "properties": _TAG, "required": ["name"]}
 _SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "image": _IMAGE_SCHEMA,
     "images": _plural("images", _IMAGE_SCHEMA),
@@ -130,6 +156,12 @@ _SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "tasks": _plural("tasks", _TASK_SCHEMA),
     "metadefs/namespace": _NAMESPACE_SCHEMA,
     "metadefs/namespaces": _plural("namespaces", _NAMESPACE_SCHEMA),
+    "metadefs/object": _OBJECT_SCHEMA,
+    "metadefs/objects": _plural("objects", _OBJECT_SCHEMA),
+    "metadefs/property": _PROPERTY_SCHEMA,
+    "metadefs/properties": _plural("properties", _PROPERTY_SCHEMA),
+    "metadefs/tag": _TAG_SCHEMA,
+    "metadefs/tags": _plural("tags", _TAG_SCHEMA),
     "metadefs/resource_type": _RESOURCE_TYPE_SCHEMA,
     "metadefs/resource_types": _plural("resource_type_associations", _RESOURCE_TYPE_SCHEMA),
 }

@@ -1,6 +1,6 @@
 """What the image service remembers, as tables.
 
-    images ◀── properties, tags, members        tasks
+    images ◀── properties, tags, members        tasks        metadef_namespaces ◀── metadef_items
 
 Times are Unix seconds, sizes bytes. A deleted image's row stays until its data is gone; what stands beside it
 goes at once.
@@ -98,4 +98,25 @@ tasks = Table(
     Column("expires_at", Double),
     Index("tasks_by_image", "image_id"),
     Index("tasks_by_owner", "owner", "created_at"),
+)
+
+metadef_namespaces = Table(
+    "metadef_namespaces",
+    metadata,
+    Column("namespace", String(80), primary_key=True),
+    Column("owner", String(255), nullable=False),
+    Column("visibility", String(16), nullable=False),
+    Column("protected", Boolean, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+)
+
+metadef_items = Table(
+    "metadef_items",
+    metadata,
+    Column("namespace", String(80), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("name", String(80), primary_key=True),
+    Column("document", Text, nullable=False),
 )
