@@ -459,3 +459,16 @@ def test_every_collection_answers(ask: Ask) -> None:
         assert isinstance(document[path.replace("-", "_")], list)
     for path in ("agents", "network-ip-availabilities", "quotas"):
         assert ask("GET", path, as_=ADMIN)[0] == 200
+
+
+def test_nobody_passes_for_anothers_server_to_metadata(ask: Ask) -> None:
+    """Which server a port is of is told together with the port's project, so that a borrowed id gives itself away."""
+    mine = subnet(ask)
+    port = made(
+        ask, "port", network_id=mine["network_id"], device_id="server-of-p2", device_owner="compute:nova"
+    )
+    ask("PUT", f"ports/{port['id']}", {"port": {"binding:host_id": "h1"}}, as_=ADMIN)
+    report = {"applied": -1, "ports": [], "tunnel_address": "", "physical_networks": []}
+    wanted = ask("PUT", "hosts/h1", {"host": report}, as_=ADMIN)[1]["wanted"]
+    (lease,) = wanted["networks"][0]["leases"]
+    assert (lease["device_id"], lease["project_id"]) == ("server-of-p2", "p1")
