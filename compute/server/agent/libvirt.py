@@ -28,6 +28,7 @@ T = TypeVar("T")
 LOOK_SECONDS = 0.2
 UNPLUG_SECONDS = 30.0
 REMIND_SECONDS = 10.0
+BRIDGE_SECONDS = 30.0
 EMBEDDED = "qemu:///embed?"
 # qemu runs as whoever runs the agent, and reaches the disks' sockets and logs as such; what others on the
 # host might
@@ -120,6 +121,8 @@ class LibvirtDriver:
             if self._ask(lambda _: domain.state()[0]) == libvirt.VIR_DOMAIN_PAUSED:
                 self._ask(lambda _: domain.resume())
             return
+        for nic in machine.nics:
+            _wait_for_bridge(nic)
         saved = domain is not None and self._ask(lambda _: domain.hasManagedSaveImage())
         if not saved:
             xml = domain_xml(machine)
@@ -179,6 +182,7 @@ class LibvirtDriver:
 
     def plug_nic(self, server_id: str, nic: Nic) -> None:
         """Give it an interface, now and for later starts."""
+        _wait_for_bridge(nic)
         self._with(server_id, lambda domain: _plug(domain, nic_xml(nic), nic.mac))
 
     def unplug_nic(self, server_id: str, nic: Nic) -> None:
@@ -224,6 +228,19 @@ def _run_events() -> None:
             libvirt.virEventRunDefaultImpl()
 
     threading.Thread(target=run, name="libvirt-events", daemon=True).start()
+
+
+def _wait_for_bridge(nic: Nic) -> None:
+    """Wait until the host's network agent has made the bridge that the interface is to be on.
+
+    Raises:
+        DriverFailed: it has not.
+    """
+    until = time.monotonic() + BRIDGE_SECONDS
+    while nic.bridge and not (Path("/sys/class/net") / nic.bridge).exists():
+        if time.monotonic() >= until:
+            raise DriverFailed(f"the network agent has not made the bridge {nic.bridge} on this host")
+        time.sleep(LOOK_SECONDS)
 
 
 def _plug(domain: Any, xml: str, mark: str) -> None:

@@ -22,6 +22,12 @@ class AgentConfig:
     libvirt_uri: str = setting(
         "qemu:///system", help="Where libvirt listens; qemu:///embed?root=DIR runs it inside the agent."
     )
+    acceleration: str = setting(
+        "auto",
+        help="Whether machines run on the processor (kvm) or are translated (none); auto: kvm where "
+        "the processor says that it can and /dev/kvm may be opened.",
+        choices=("auto", "kvm", "none"),
+    )
     folder: str = setting(
         "/var/lib/apus/compute", help="Folder for consoles and config drives of the host's machines."
     )

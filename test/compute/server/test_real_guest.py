@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not shutil.which("qemu-system-x86_64"), reason="qemu-system-x86_64 is not installed"),
 ]
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 180
 MIB = 1 << 20
 
 
@@ -47,6 +47,8 @@ class Host:
         self.control = ControlServer(self.disks, folder / "control")
         self.control.start()
         self.cloud = Cloud(folder)
+        small = {"name": "small", "id": "2", "ram": 128, "vcpus": 1, "disk": 1}
+        self.cloud.ask("POST", "/flavors", {"flavor": small}, token=self.cloud.admin)
         maps = Project.open(self.store, "p0", config).maps
         write_stream(maps, [guest.read_bytes()], map_id="base")
         write_stream(Project.open(self.store, "p1", config).maps, [bytes(16 * MIB)], map_id="volume")
@@ -54,7 +56,14 @@ class Host:
             self.driver = LibvirtDriver(f"qemu:///embed?root={folder / 'libvirt'}", folder / "c")
         except ApusError as problem:
             pytest.skip(f"libvirt cannot start here: {problem}")
-        agent = AgentConfig(host="host-a", key="k", folder=str(folder / "c"), console_port=0, stop_seconds=60)
+        agent = AgentConfig(
+            host="host-a",
+            key="k",
+            folder=str(folder / "c"),
+            console_port=0,
+            stop_seconds=60,
+            acceleration="none",
+        )
         self.door = Door(self.cloud, "host-a")
         self.agent = Agent(agent, self.door, self.driver, BlockDisks(self.store, folder / "control", config))  # type: ignore[arg-type]  # a door without a wire
 
@@ -87,7 +96,7 @@ class Host:
         wish = {
             "name": "guest",
             "imageRef": IMAGE,
-            "flavorRef": "1",
+            "flavorRef": "2",
             "networks": "none",
             "config_drive": True,
         }
