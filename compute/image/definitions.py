@@ -9,7 +9,7 @@ checked against them: they are a catalogue that dashboards read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -99,10 +99,11 @@ class Definitions:
         call.require(*INSIDERS)
         document = call.json("namespace")
         name = _name(document["namespace"])
-        values = {**_values(document), "namespace": name, "updated_at": self._desk.clock()}
 
         def work(connection: Connection) -> dict[str, Any]:
-            self._seen(connection, call, namespace)
+            known = orjson.loads(self._seen(connection, call, namespace).document)
+            said = {ASSOCIATIONS: known.get(ASSOCIATIONS), **document}
+            values = {**_values(said), "namespace": name, "updated_at": self._desk.clock()}
             at = metadef_namespaces.c.namespace == namespace
             try:
                 connection.execute(update(metadef_namespaces).where(at).values(**values))
@@ -134,6 +135,40 @@ class Definitions:
         with self._desk.catalogue.read() as connection:
             row = self._seen(connection, call, namespace)
         return answer(200, {ASSOCIATIONS: orjson.loads(row.document).get(ASSOCIATIONS, [])})
+
+    @served("POST", "/v2/metadefs/namespaces/{namespace}/resource_types")
+    def associated(self, call: Call, namespace: str) -> Response:
+        """One thing more that a namespace is for."""
+        call.require(*INSIDERS)
+        now = moment(self._desk.clock())
+        said = {**call.json("name"), "created_at": now, "updated_at": now}
+        name = _name(said["name"])
+        self._associate(call, namespace, lambda known: [*_without(known, name), said])
+        return answer(201, said)
+
+    @served("DELETE", "/v2/metadefs/namespaces/{namespace}/resource_types/{name}")
+    def dissociated(self, call: Call, namespace: str, name: str) -> Response:
+        """One less."""
+        call.require(*INSIDERS)
+
+        def change(known: list[Any]) -> list[Any]:
+            left = _without(known, name)
+            if len(left) == len(known):
+                raise NotFound(f"The namespace {namespace!r} is not for {name!r}.")
+            return left
+
+        self._associate(call, namespace, change)
+        return empty(204)
+
+    def _associate(self, call: Call, namespace: str, change: Callable[[list[Any]], list[Any]]) -> None:
+        def work(connection: Connection) -> None:
+            document = orjson.loads(self._seen(connection, call, namespace).document)
+            document[ASSOCIATIONS] = change(document.get(ASSOCIATIONS) or [])
+            values = {"document": _text(document), "updated_at": self._desk.clock()}
+            at = metadef_namespaces.c.namespace == namespace
+            connection.execute(update(metadef_namespaces).where(at).values(**values))
+
+        self._desk.catalogue.transaction(work)
 
     @served("GET HEAD", "/v2/metadefs/namespaces/{namespace}/{kind}")
     def items(self, call: Call, namespace: str, kind: str) -> Response:
@@ -269,6 +304,10 @@ class Definitions:
         connection.execute(delete(metadef_items).where(*within))
 
 
+def _without(associations: list[Any], name: str) -> list[Any]:
+    return [each for each in associations if each.get("name") != name]
+
+
 def _at(namespace: str, kind: str, name: str) -> tuple[Any, ...]:
     table = metadef_items.c
     return table.namespace == namespace, table.kind == kind, table.name == name
@@ -310,6 +349,7 @@ def _values(document: Mapping[str, Any]) -> dict[str, Any]:
     if visibility not in ("public", "private") or not isinstance(protected, bool):
         raise BadRequest("A namespace is public or private, and protected is true or false.")
     said = {name: document[name] for name in _SAID if name in document}
+    said[ASSOCIATIONS] = _items_said(document, ASSOCIATIONS)
     return {"visibility": visibility, "protected": protected, "document": _text(said)}
 
 

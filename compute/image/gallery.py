@@ -16,9 +16,11 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
     Row,
     Table,
     and_,
+    cast,
     delete,
     exists,
     func,
@@ -139,7 +141,10 @@ def _after(connection: Connection, caller: Caller, query: ListingQuery) -> Colum
     alternatives: list[ColumnElement[bool]] = []
     equal: list[ColumnElement[bool]] = []
     for key, direction in query.sort:
-        column, value = images.c[key], marker._mapping[key]
+        column: Any = images.c[key]
+        value = marker._mapping[key]
+        if isinstance(value, bool):  # SQLAlchemy compares truths with `=` only.
+            column, value = cast(column, Integer), int(value)
         alternatives.append(and_(*equal, _beyond(column, value, is_ascending=direction == "asc")))
         equal.append(column.is_(None) if value is None else column == value)
     return or_(*alternatives)

@@ -39,11 +39,21 @@ def test_a_namespace_from_its_making_to_its_end(world: World) -> None:
     assert [tag["name"] for tag in shown["tags"]] == ["blue"]
     types = world.call("GET", f"{ROOT}/ns/resource_types").json()["resource_type_associations"]
     assert types[0]["prefix"] == "hw_"
+    path = f"{ROOT}/ns/resource_types"
+    assert world.call("POST", path, {"name": "OS::Nova::Flavor"}, as_=ADMIN).status == 201
+    assert world.call("DELETE", f"{path}/OS::Glance::Image", as_=ADMIN).status == 204
+    assert world.call("DELETE", f"{path}/OS::Glance::Image", as_=ADMIN).status == 404
+    left = world.call("GET", path).json()["resource_type_associations"]
+    assert [each["name"] for each in left] == ["OS::Nova::Flavor"]
     assert world.call("DELETE", f"{ROOT}/ns", as_=ADMIN).status == 403
     assert (
         world.call("PUT", f"{ROOT}/ns", {"namespace": "other", "protected": False}, as_=ADMIN).status == 200
     )
     assert world.call("GET", f"{ROOT}/ns", as_=ADMIN).status == 404
+    assert (
+        len(world.call("GET", f"{ROOT}/other/resource_types", as_=ADMIN).json()["resource_type_associations"])
+        == 1
+    )
     assert len(world.call("GET", f"{ROOT}/other/tags", as_=ADMIN).json()["tags"]) == 1
     assert world.call("DELETE", f"{ROOT}/other", as_=ADMIN).status == 204
     assert world.call("GET", ROOT, as_=ADMIN).json()["namespaces"] == []

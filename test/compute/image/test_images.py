@@ -276,7 +276,14 @@ def test_queries_that_mean_nothing_are_refused(shelf: World, query: str) -> None
 
 @pytest.mark.parametrize(
     "order",
-    ["sort=name:asc", "sort=size:desc", "sort_key=size&sort_dir=asc", "sort=disk_format:asc,name:desc", ""],
+    [
+        "sort=name:asc",
+        "sort=size:desc",
+        "sort_key=size&sort_dir=asc",
+        "sort=disk_format:asc,name:desc",
+        "sort=protected:asc",
+        "",
+    ],
 )
 def test_pages_are_the_list(shelf: World, order: str) -> None:
     """By following `next` every image comes once, in the list's order, whatever has no value."""
