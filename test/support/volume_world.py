@@ -113,39 +113,42 @@ class VolumeWorld:
     tokens: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, folder: Path, *, store: MemoryStore | None = None, **settings: Any) -> VolumeWorld:
-        """Begin with nothing."""
+    def open(
+        cls, folder: Path, *, store: MemoryStore | None = None, images: Images | None = None
+    ) -> VolumeWorld:
+        """Begin with nothing but the store and the image service that are given."""
         now = [1_800_000_000.0]
         catalogue = Catalogue.open(f"sqlite:///{folder}/volume.db", MIGRATIONS)
         # One connection serves a test; no test here cuts the power.
         raw = catalogue.engine.raw_connection()
         raw.cursor().execute("PRAGMA synchronous = OFF")
         raw.close()
-        return cls._over(catalogue, store or MemoryStore(clock=lambda: now[0]), FakeImages(), now, settings)
+        store = store or MemoryStore(clock=lambda: now[0])
+        return cls._over(catalogue, store, FakeImages(), images, now)
 
     @classmethod
     def _over(
         cls,
         catalogue: Catalogue,
         store: MemoryStore,
-        images: FakeImages,
+        fake: FakeImages,
+        images: Images | None,
         now: list[float],
-        settings: Mapping[str, Any],
     ) -> VolumeWorld:
         office = make_office(
-            VolumeConfig(**settings),
+            VolumeConfig(),
             catalogue=catalogue,
             store=store,
             blocks=BlockConfig(block_size=BLOCK),
-            images=images,
+            images=images or fake,
             clock=lambda: now[0],
         )
         verifier = FakeVerifier()
-        return cls(make_service(office, verifier), office, store, images, verifier, now)
+        return cls(make_service(office, verifier), office, store, fake, verifier, now)
 
     def reborn(self) -> VolumeWorld:
         """The service after its process was killed and started again: all that was in memory is gone."""
-        return VolumeWorld._over(self.office.catalogue, self.store, self.images, self.now, {})
+        return VolumeWorld._over(self.office.catalogue, self.store, self.images, None, self.now)
 
     def saved(self) -> Saved:
         """Everything as it is now, for `rewound`."""
