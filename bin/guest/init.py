@@ -72,8 +72,8 @@ field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" /metadata | head -n 1; }
 ip route get 169.254.169.254 >/dev/null 2>&1 && fetch /openstack/latest/meta_data.json > /metadata
 if ! grep -q uuid /metadata 2>/dev/null; then
   rm -f /metadata
-  for drive in /dev/sr0 /dev/vdb; do
-    [ -b $drive ] && mount -t iso9660 -o ro $drive /drive 2>/dev/null && break
+  for drive in /dev/sr0 $(ls /dev/vd* 2>/dev/null); do
+    [ -b "$drive" ] && mount -t iso9660 -o ro $drive /drive 2>/dev/null && break
   done
   cp /drive/openstack/latest/meta_data.json /metadata 2>/dev/null
 fi

@@ -91,7 +91,7 @@ class Undertaker:
                 disks.append(self.disk(device, boots=not order["map"]))
         drive = self._config_drive(order)
         if drive is not None:
-            disks.append(Disk(device="sda", path=str(drive), cdrom=True))
+            disks.append(Disk(device="vdy", path=str(drive), read_only=True))
         home = self.home(order["id"])
         return Machine(
             uuid=order["id"],
