@@ -95,10 +95,12 @@ def main() -> int:
     budget = json.loads(BUDGET.read_text())
     verdicts = compare(counted, budget)
     for _ in range(COUNTS_MAX - 1):
-        if not arguments.check or all(verdict.share <= SLACK for verdict in verdicts):
+        over = {verdict.role for verdict in verdicts if verdict.share > SLACK}
+        if not arguments.check or not over:
             break
-        again = compare(count_all(arguments.roles), budget)
-        verdicts = [min(pair, key=_share) for pair in zip(verdicts, again, strict=True)]
+        counted = count_all([role for role in SUBJECTS if role in over])
+        again = {verdict.name: verdict for verdict in compare(counted, budget)}
+        verdicts = [min(verdict, again.get(verdict.name, verdict), key=_share) for verdict in verdicts]
     print(f"{'instructions an operation':32}{'counted':>12}{'budget':>12}{'':>8}")
     for verdict in verdicts:
         print(f"{verdict.name:32}{verdict.counted:12,}{verdict.allowed:12,}{verdict.share:8.0%}")
@@ -120,6 +122,11 @@ class Verdict:
     name: str
     counted: int
     allowed: int
+
+    @property
+    def role(self) -> str:
+        """Whose operation it is."""
+        return self.name.partition(" ")[0]
 
     @property
     def share(self) -> float:
