@@ -2,8 +2,10 @@
 
     apus-cloud bootstrap CONF     the first domain, roles, users and endpoints; again: what is missing of them
     apus-cloud rotate-keys CONF   a new key signs tokens; keys whose tokens have all expired go
+    apus-cloud rebuild CONF…      a lost catalogue of images or volumes is made again, of what the store knows
 
-CONF is the service's own (identity-server.conf). Commands exit with 0 when done, 1 when something failed.
+CONF is the service's own (identity-server.conf; image-server.conf, volume-server.conf).
+Commands exit with 0 when done, 1 when something failed.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ patch()
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -27,6 +29,9 @@ from ..compute.identity.bootstrap import Founded, Founding
 from ..compute.identity.bootstrap import bootstrap as found
 from ..compute.identity.settings import IdentityConfig
 from ..compute.identity.world import World
+from ..compute.image.app import rebuild_of as rebuild_images
+from ..compute.volume.app import office_of
+from ..compute.volume.rebuild import rebuild as rebuild_volumes
 
 SECTION = "app:identity-server"
 
@@ -141,6 +146,27 @@ def rotate_keys(conf: str) -> None:
     gone = world.keys.retire(older_than_seconds=patience, now=time.time())
     world.publisher.publish()
     click.echo(f"{fresh.key_id} signs from now on; removed: {', '.join(gone) or 'none'}.")
+
+
+REBUILDING: dict[str, Callable[[Mapping[str, str]], int]] = {
+    "app:image-server": rebuild_images,
+    "app:volume-server": lambda options: rebuild_volumes(office_of(options)),
+}
+"""By the section that says where catalogue and store are."""
+
+
+@cloud.command()
+@click.argument("confs", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
+def rebuild(confs: tuple[str, ...]) -> None:
+    """Add to catalogues what the store knows and they do not; give images' conf before volumes'."""
+    for conf in confs:
+        sections = read_ini(conf)
+        found = [section for section in REBUILDING if section in sections]
+        if not found:
+            raise Refused(f"{conf} has no section {' or '.join(f'[{section}]' for section in REBUILDING)}")
+        for section in found:
+            added = REBUILDING[section](sections[section])
+            click.echo(f"{conf}: {added} records added.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -27,6 +27,7 @@ PROXY = "proxy-server"
 NOTIFIER = "container-notifier"
 TENANTS = ("identity", "image", "volume", "compute", "network")
 """The cloud's services, in the order of their ports, which follow the proxy's."""
+SWEEPER = "block-sweeper"
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,9 +276,16 @@ class Layout:
         return f"http://{self.reachable_ip}:{self.tenant(name).port}"
 
     @property
+    def sweeper(self) -> Service:
+        """Who removes blocks that no disk has."""
+        return Service(SWEEPER, None, self.cloud / "etc" / f"{SWEEPER}.conf", None)
+
+    @property
     def tenants(self) -> tuple[Service, ...]:
         """The cloud's services that should run."""
-        return tuple(self.tenant(name) for name in TENANTS) if self.has_cloud else ()
+        if not self.has_cloud:
+            return ()
+        return (*(self.tenant(name) for name in TENANTS), *((self.sweeper,) if self.background else ()))
 
     def services_of(self, node: Node) -> Iterator[Service]:
         """The node's processes that should run, servers first."""

@@ -79,9 +79,13 @@ def files(layout: Layout, known: Secrets) -> dict[Path, str]:
             "metadata_secret": known.metadata_secret,
         },
     }
+    sweeping = {**_store(layout, known), "sweep_settle_seconds": "0"}  # Our listings are never late.
     return {
-        layout.tenant(name).conf: _conf(layout, name, {"database": _database(layout, name), **more})
-        for name, more in options.items()
+        layout.sweeper.conf: ini({layout.sweeper.role: sweeping}),
+        **{
+            layout.tenant(name).conf: _conf(layout, name, {"database": _database(layout, name), **more})
+            for name, more in options.items()
+        },
     }
 
 
@@ -127,8 +131,12 @@ def _verified(layout: Layout) -> dict[str, str]:
 
 def _tenant(layout: Layout, known: Secrets) -> dict[str, str]:
     """That, and the account in the store."""
+    return {**_verified(layout), **_store(layout, known)}
+
+
+def _store(layout: Layout, known: Secrets) -> dict[str, str]:
+    """The services' account in the store."""
     return {
-        **_verified(layout),
         "store_auth_url": f"{layout.tenant_url('identity')}/v3",
         "store_auth_version": "3",
         "store_user": "cloud",

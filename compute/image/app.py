@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ...common import concurrency
@@ -29,6 +29,7 @@ from .images import Images
 from .importing import Importing, Spawn, import_methods
 from .intake import Intake
 from .members import Members
+from .rebuild import rebuild
 from .settings import ImageSettings
 from .shelf import Shelf
 from .web_fetch import Resolve, resolve
@@ -71,6 +72,12 @@ def make_service(
     service = ImageService("image", routes, glance_style, verifier, authenticate_at=settings.identity_url)
     service.intake = intake
     return service
+
+
+def rebuild_of(options: Mapping[str, str]) -> int:
+    """Add to the catalogue of a conf's section what the store knows of images; return how many."""
+    shelf = Shelf(Account(parse(StoreConfig, options)), parse(BlockConfig, options))
+    return rebuild(Catalogue.open(parse(ImageSettings, options).database, MIGRATIONS), shelf)
 
 
 def app_factory(global_conf: dict[str, str], **local_conf: str) -> ImageService:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -102,9 +102,8 @@ def make_service(office: Office, verifier: TokenReader) -> VolumeService:
     return service
 
 
-def app_factory(global_conf: dict[str, str], **local_conf: str) -> VolumeService:
-    """Build the application from its section, and begin to run jobs."""
-    options = {**global_conf, **local_conf}
+def office_of(options: Mapping[str, str]) -> Office:
+    """Return the means that a conf's section describes."""
     config = parse(VolumeConfig, options)
     login = Login(
         config.identity_url,
@@ -113,13 +112,19 @@ def app_factory(global_conf: dict[str, str], **local_conf: str) -> VolumeService
         config.service_project,
         config.service_domain,
     )
-    office = make_office(
+    return make_office(
         config,
         catalogue=Catalogue.open(config.database, MIGRATIONS),
         store=Account(parse(StoreConfig, options)),
         blocks=parse(BlockConfig, options),
         images=Images(config.image_url, login),
     )
+
+
+def app_factory(global_conf: dict[str, str], **local_conf: str) -> VolumeService:
+    """Build the application from its section, and begin to run jobs."""
+    office = office_of({**global_conf, **local_conf})
+    config = office.config
     concurrency.spawn(
         office.jobs.serve,
         office,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from botocore.client import Config
 from clusters import AllInOne, all_in_one
 from openstack.config import OpenStackConfig
+from processes import kill_and_wait
 from programs import openstack as command
 from store import Client, Store
 
@@ -89,6 +92,35 @@ def ranged(demo: Any, image_id: str, start: int, length: int) -> bytes:
     assert reply.status_code == 206, reply
     data: bytes = reply.content
     return data
+
+
+def test_lost_catalogues_are_made_again(cloud: AllInOne, demo: Any, tmp_path: Path) -> None:
+    """Of images and volumes, by what the store knows; their data are where they were."""
+    path = tmp_path / "small.raw"
+    path.write_bytes(DISK[:MiB])
+    image = demo.create_image(
+        "kept", filename=str(path), disk_format="raw", container_format="bare", wait=True
+    )
+    volume = demo.create_volume(size=1, image=image.id, name="kept", wait=True, timeout=120)
+    folder = cloud.home / "cloud"
+    for role in ("image-server", "volume-server"):
+        for pid in cloud.pids(role):
+            kill_and_wait(pid)
+    for lost in (*folder.glob("image.db*"), *folder.glob("volume.db*")):
+        lost.unlink()
+    confs = [str(folder / "etc" / f"{name}-server.conf") for name in ("image", "volume")]
+    done = subprocess.run(
+        [sys.executable, "-m", "apus.bin.cloud", "rebuild", *confs],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    cloud.run("up")
+    assert demo.image.get_image(image.id).status == "active"
+    assert ranged(demo, image.id, 0, MiB) == DISK[:MiB]
+    assert demo.block_storage.get_volume(volume.id).status == "available"
+    assert demo.delete_volume(volume.id, wait=True, timeout=120)
 
 
 def s3_client(cloud: AllInOne, access: str, secret: str) -> Any:
