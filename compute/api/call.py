@@ -74,7 +74,9 @@ class Call:
             BadRequest: it is not.
             OverLimit: it is longer than any document has to be.
         """
-        document = self._document()
+        document = self.document()
+        if not isinstance(document, dict):
+            raise BadRequest("The body must be a JSON object.")
         for name in required:
             if name not in document:
                 raise BadRequest(f"The body lacks {name!r}.")
@@ -82,7 +84,8 @@ class Call:
             raise BadRequest(f"The body has members that are not known here: {', '.join(sorted(strange))}.")
         return document
 
-    def _document(self) -> dict[str, Any]:
+    def document(self) -> Any:
+        """Return the body, which must be JSON of any kind; raises as `json` does."""
         length = self.request.content_length
         if length is not None and length > DOCUMENT_BYTES_MAX:
             raise OverLimit(f"A document of more than {DOCUMENT_BYTES_MAX} bytes is not read.")
@@ -90,12 +93,9 @@ class Call:
         if len(body) > DOCUMENT_BYTES_MAX:
             raise OverLimit(f"A document of more than {DOCUMENT_BYTES_MAX} bytes is not read.")
         try:
-            document = orjson.loads(body)
+            return orjson.loads(body)
         except orjson.JSONDecodeError as problem:
             raise BadRequest(f"The body is no JSON: {problem}.") from problem
-        if not isinstance(document, dict):
-            raise BadRequest("The body must be a JSON object.")
-        return document
 
     def member(self, name: str) -> dict[str, Any]:
         """Return what stands under the one name that the body wraps its document in, as {"server": {…}}."""

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-import orjson
 from webob import Response
 
-from ..api.call import DOCUMENT_BYTES_MAX, Call
-from ..api.faults import BadRequest, Forbidden, NotFound, OverLimit
+from ..api.call import Call
+from ..api.faults import Forbidden, NotFound, OverLimit
 from ..api.reply import answer, empty
 from ..api.routing import served
 from . import gallery
@@ -113,14 +112,7 @@ class Images:
     def patched(self, call: Call, image_id: str) -> Response:
         """One image, changed."""
         self._desk.owned(call, image_id)
-        body = call.request.body_file.read(DOCUMENT_BYTES_MAX + 1)
-        if len(body) > DOCUMENT_BYTES_MAX:
-            raise OverLimit(f"A document of more than {DOCUMENT_BYTES_MAX} bytes is not read.")
-        try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError as problem:
-            raise BadRequest(f"The body is no JSON: {problem}.") from problem
-        changes = parse(call.request.headers.get("Content-Type", ""), document)
+        changes = parse(call.request.headers.get("Content-Type", ""), call.document())
         image = self._desk.changed(call, image_id, lambda _, before: apply(before, changes))
         return answer(200, image_document(image))
 

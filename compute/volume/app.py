@@ -28,6 +28,7 @@ from .controllers.attach_actions import AttachActions
 from .controllers.attachments import AttachmentController
 from .controllers.backups import BackupController
 from .controllers.doors import mount
+from .controllers.metadata import MetadataController
 from .controllers.operators import NEWEST, OLDEST, OperatorController, serve_versions
 from .controllers.qos import QosController
 from .controllers.quotas import QuotaController
@@ -86,6 +87,7 @@ def make_service(office: Office, verifier: TokenReader) -> VolumeService:
         attaching,
         AttachmentController(office),
         SnapshotController(office),
+        MetadataController(office),
         BackupController(office),
         ScheduleController(office),
         TypeController(office),

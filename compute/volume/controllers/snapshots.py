@@ -13,14 +13,14 @@ from sqlalchemy import Connection
 from webob import Response
 
 from ...api.call import Call
-from ...api.faults import BadRequest, NotFound
+from ...api.faults import BadRequest
 from ...api.paging import next_link
 from ...api.reply import answer, empty
 from .. import rows
 from ..asking import SNAPSHOTS, asked
 from ..jobs import ordered
 from ..office import Office
-from ..reading import identifier, member, string_map, text, yes_or_no
+from ..reading import identifier, string_map, text, yes_or_no
 from ..status import SNAPSHOT_ACTIONS, SNAPSHOT_STATUSES, VOLUME_ACTIONS, Condition, refusal
 from ..tables import snapshots, types, volumes
 from ..views import volume as view
@@ -191,63 +191,3 @@ class SnapshotController:
         with self.office.catalogue.write() as connection:
             found(connection, call, snapshots, snapshot_id, what="Snapshot", lock=True)
             rows.change(connection, snapshots, snapshot_id, status=status, updated_at=self.office.clock())
-
-    @at("GET HEAD", "/snapshots/{snapshot_id}/metadata")
-    def metadata(self, call: Call, snapshot_id: str) -> Response:
-        """Show all metadata."""
-        with self.office.catalogue.read() as connection:
-            row = found(connection, call, snapshots, snapshot_id, what="Snapshot")
-        return answer(200, {"metadata": row["metadata"]})
-
-    @at("POST", "/snapshots/{snapshot_id}/metadata")
-    def add_metadata(self, call: Call, snapshot_id: str) -> Response:
-        """Set these keys and leave the others."""
-        new = string_map(member(call.json("metadata"), "metadata"))
-        return answer(200, {"metadata": self._change(call, snapshot_id, lambda old: {**old, **new})})
-
-    @at("PUT", "/snapshots/{snapshot_id}/metadata")
-    def replace_metadata(self, call: Call, snapshot_id: str) -> Response:
-        """Have these keys and no others."""
-        new = string_map(member(call.json("metadata"), "metadata"))
-        return answer(200, {"metadata": self._change(call, snapshot_id, lambda _old: new)})
-
-    @at("GET HEAD", "/snapshots/{snapshot_id}/metadata/{key}")
-    def metadatum(self, call: Call, snapshot_id: str, key: str) -> Response:
-        """Show one key."""
-        with self.office.catalogue.read() as connection:
-            held = found(connection, call, snapshots, snapshot_id, what="Snapshot")["metadata"]
-        if key not in held:
-            raise NotFound(f"Metadata has no item with key {key}.")
-        return answer(200, {"meta": {key: held[key]}})
-
-    @at("PUT", "/snapshots/{snapshot_id}/metadata/{key}")
-    def set_metadatum(self, call: Call, snapshot_id: str, key: str) -> Response:
-        """Set one key."""
-        new = string_map(member(call.json("meta"), "meta"))
-        if set(new) != {key}:
-            raise BadRequest("Request body contains too many items, or another key than its path.")
-        self._change(call, snapshot_id, lambda old: {**old, **new})
-        return answer(200, {"meta": new})
-
-    @at("DELETE", "/snapshots/{snapshot_id}/metadata/{key}")
-    def delete_metadatum(self, call: Call, snapshot_id: str, key: str) -> Response:
-        """Remove one key."""
-
-        def without(old: dict[str, str]) -> dict[str, str]:
-            if key not in old:
-                raise NotFound(f"Metadata has no item with key {key}.")
-            return {name: value for name, value in old.items() if name != key}
-
-        self._change(call, snapshot_id, without)
-        return empty(200)
-
-    def _change(
-        self, call: Call, snapshot_id: str, change: Callable[[dict[str, str]], dict[str, str]]
-    ) -> dict[str, str]:
-        def work(connection: Connection) -> dict[str, str]:
-            row = found(connection, call, snapshots, snapshot_id, what="Snapshot", lock=True)
-            new = change(row["metadata"])
-            rows.change(connection, snapshots, snapshot_id, metadata=new, updated_at=self.office.clock())
-            return new
-
-        return self.office.written(work)

@@ -14,14 +14,14 @@ from sqlalchemy import Connection, select
 from webob import Response
 
 from ...api.call import Call
-from ...api.faults import BadRequest, NotFound
+from ...api.faults import BadRequest
 from ...api.paging import next_link
 from ...api.reply import answer, empty
 from .. import rows
 from ..asking import VOLUMES, asked, truth
 from ..jobs import ordered
 from ..office import Office
-from ..reading import member, string_map, text, yes_or_no
+from ..reading import string_map, text, yes_or_no
 from ..status import VOLUME_ACTIONS, Condition, forced_delete_refusal, refusal
 from ..tables import attachments, snapshots, types, volumes
 from ..views import volume as view
@@ -129,71 +129,8 @@ class VolumeController:
         )
         return empty(202)
 
-    @at("GET HEAD", "/volumes/{volume_id}/metadata")
-    def metadata(self, call: Call, volume_id: str) -> Response:
-        """Show all metadata."""
-        with self.office.catalogue.read() as connection:
-            return answer(
-                200, {"metadata": found(connection, call, volumes, volume_id, what="Volume")["metadata"]}
-            )
-
-    @at("POST", "/volumes/{volume_id}/metadata")
-    def add_metadata(self, call: Call, volume_id: str) -> Response:
-        """Set these keys and leave the others."""
-        new = string_map(member(call.json("metadata"), "metadata"))
-        return answer(200, {"metadata": self._change(call, volume_id, lambda old: {**old, **new})})
-
-    @at("PUT", "/volumes/{volume_id}/metadata")
-    def replace_metadata(self, call: Call, volume_id: str) -> Response:
-        """Have these keys and no others."""
-        new = string_map(member(call.json("metadata"), "metadata"))
-        return answer(200, {"metadata": self._change(call, volume_id, lambda _old: new)})
-
-    @at("GET HEAD", "/volumes/{volume_id}/metadata/{key}")
-    def metadatum(self, call: Call, volume_id: str, key: str) -> Response:
-        """Show one key."""
-        with self.office.catalogue.read() as connection:
-            held = found(connection, call, volumes, volume_id, what="Volume")["metadata"]
-        return answer(200, {"meta": {key: _of_key(held, key)}})
-
-    @at("PUT", "/volumes/{volume_id}/metadata/{key}")
-    def set_metadatum(self, call: Call, volume_id: str, key: str) -> Response:
-        """Set one key."""
-        new = string_map(member(call.json("meta"), "meta"))
-        if set(new) != {key}:
-            raise BadRequest("Request body contains too many items, or another key than its path.")
-        self._change(call, volume_id, lambda old: {**old, **new})
-        return answer(200, {"meta": new})
-
-    @at("DELETE", "/volumes/{volume_id}/metadata/{key}")
-    def delete_metadatum(self, call: Call, volume_id: str, key: str) -> Response:
-        """Remove one key."""
-
-        def without(old: dict[str, str]) -> dict[str, str]:
-            _of_key(old, key)
-            return {name: value for name, value in old.items() if name != key}
-
-        self._change(call, volume_id, without)
-        return empty(200)
-
-    def _change(self, call: Call, volume_id: str, change: Any) -> dict[str, str]:
-        def work(connection: Connection) -> dict[str, str]:
-            row = found(connection, call, volumes, volume_id, what="Volume", lock=True)
-            refuse(refusal(VOLUME_ACTIONS["change metadata"], Condition(status=row["status"])))
-            new: dict[str, str] = change(row["metadata"])
-            rows.change(connection, volumes, volume_id, metadata=new, updated_at=self.office.clock())
-            return new
-
-        return self.office.written(work)
-
     def _detail(self, connection: Connection, call: Call, row: Row) -> dict[str, Any]:
         return details(connection, self.office, Viewer.of(call), [row])[0]
-
-
-def _of_key(held: dict[str, str], key: str) -> str:
-    if key not in held:
-        raise NotFound(f"Metadata has no item with key {key}.")
-    return held[key]
 
 
 def _wants_count(call: Call) -> bool:
