@@ -9,7 +9,7 @@ from pathlib import Path
 from apus.common import metrics
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("common", "ring", "account", "container", "object", "replicator", "proxy")
+FOLDERS = ("common", "ring", "account", "container", "object", "replicator", "proxy", "compute")
 ROW = re.compile(r"^\| `(apus_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
 DECLARES = re.compile(
     r"\bmetrics\.(?:counter|gauge|histogram|told)\(|^\w+ = (?:counter|gauge|histogram)\(", re.MULTILINE
