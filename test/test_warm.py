@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,31 @@ def test_it_has_what_it_was_given_and_nothing_else(tmp_path: Path) -> None:
     pids = {told("import os; print(os.getpid(), os.getsid(0))", cwd=tmp_path) for _ in range(3)}
     assert len(pids) == 3
     assert all(len(set(pid.split())) == 1 for pid in pids)
+
+
+def test_any_number_of_files_may_be_open(tmp_path: Path) -> None:
+    """Here, when its parent is started and when it is: no descriptor is too high."""
+    wanted = 1100
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limit[0], 2 * wanted), limit[1]))
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(wanted)]
+    try:
+        parent = warm.Parent(ENTRY, sys.executable, ())
+        with (tmp_path / "said").open("w+b") as said:
+            child = parent.start(
+                ["told", *ONCE, "print('heard')"],
+                os.environ,
+                str(tmp_path),
+                [files[0], said.fileno(), files[1]],
+            )
+            assert child.wait(TIMEOUT_SECONDS) == 0
+            said.seek(0)
+            assert said.read().startswith(b"heard")
+        parent.close()
+    finally:
+        for file in files:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
 
 
 def test_it_holds_none_of_the_files_of_others(tmp_path: Path) -> None:

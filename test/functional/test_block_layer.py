@@ -55,6 +55,7 @@ def projects(account: Account) -> Iterator[tuple[Project, Project]]:
     emptied(account, *ids)
 
 
+@pytest.mark.usefixtures("alike_servers")
 def test_a_disk_from_its_upload_to_its_last_block(
     projects: tuple[Project, Project], account: Account, store: Store, tmp_path: Path
 ) -> None:

@@ -39,7 +39,9 @@ class Child:
 
     def wait(self, timeout: float | None = None) -> int:
         """Return its exit code, negative for a signal; TimeoutError while it runs on."""
-        if not select.select([self.ended], [], [], timeout)[0]:
+        heard = select.poll()  # select() itself takes no descriptor above 1023.
+        heard.register(self.ended, select.POLLIN)
+        if not heard.poll(None if timeout is None else timeout * 1000):
             raise TimeoutError(f"process {self.pid} is not over after {timeout} s")
         with self.ended:
             return int(self.ended.readline() or -signal.SIGKILL)
@@ -76,6 +78,7 @@ class Parent:
 
     def close(self) -> None:
         """End it; what runs lives on."""
+        atexit.unregister(self.close)
         self._socket.shutdown(socket.SHUT_RDWR)  # Closing says nothing where a forked process has it, too.
         self._socket.close()
         self._process.wait()
@@ -141,8 +144,11 @@ def _serve(orders: socket.socket) -> bool:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(tells)
     running: dict[int, int] = {}
+    heard = select.poll()
+    heard.register(orders.fileno(), select.POLLIN)
+    heard.register(hears, select.POLLIN)
     while True:
-        ready, _, _ = select.select([orders.fileno(), hears], [], [])
+        ready = {descriptor for descriptor, _ in heard.poll()}
         if hears in ready:
             os.read(hears, 4096)
             _bury(running)
