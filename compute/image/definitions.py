@@ -22,10 +22,10 @@ from ..api.faults import BadRequest, Conflict, Forbidden, NotFound
 from ..api.paging import Page
 from ..api.reply import answer, empty
 from ..api.routing import served
+from ..api.times import zulu
 from .access import INSIDERS, Caller
 from .desk import Desk
 from .tables import metadef_items, metadef_namespaces
-from .views import moment
 
 NAME_LENGTH_MAX = 80
 DOCUMENT_BYTES_MAX = 65535
@@ -140,7 +140,7 @@ class Definitions:
     def associated(self, call: Call, namespace: str) -> Response:
         """One thing more that a namespace is for."""
         call.require(*INSIDERS)
-        now = moment(self._desk.clock())
+        now = zulu(self._desk.clock())
         said = {**call.json("name"), "created_at": now, "updated_at": now}
         name = _name(said["name"])
         self._associate(call, namespace, lambda known: [*_without(known, name), said])
@@ -293,7 +293,7 @@ class Definitions:
     def _add(
         self, connection: Connection, namespace: str, kind: str, document: Mapping[str, Any]
     ) -> dict[str, Any]:
-        name, now = _name(document.get("name")), moment(self._desk.clock())
+        name, now = _name(document.get("name")), zulu(self._desk.clock())
         kept = {**document, "name": name, "created_at": document.get("created_at", now), "updated_at": now}
         place = {"namespace": namespace, "kind": kind, "name": name}
         _insert(connection, metadef_items, {**place, "document": _text(kept)})
@@ -370,8 +370,8 @@ def _namespace(row: Row[Any]) -> dict[str, Any]:
         "visibility": row.visibility,
         "protected": bool(row.protected),
         "owner": row.owner,
-        "created_at": moment(row.created_at),
-        "updated_at": moment(row.updated_at),
+        "created_at": zulu(row.created_at),
+        "updated_at": zulu(row.updated_at),
         "self": f"/v2/metadefs/namespaces/{row.namespace}",
         "schema": "/v2/schemas/metadefs/namespace",
     }

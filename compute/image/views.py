@@ -5,18 +5,13 @@ Image ──▶ image_document() ──▶ {"id": …, "status": …, "hw_disk_b
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
+from ..api.times import zulu
 from .image import HAS_DATA, Image, ImageTask, Member
 
 STORE = "apus"
 """The one store there is, for clients that know several."""
-
-
-def moment(seconds: float) -> str:
-    """Return a time as Glance writes it."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def image_document(image: Image) -> dict[str, Any]:
@@ -40,8 +35,8 @@ def image_document(image: Image) -> dict[str, Any]:
         "os_hash_algo": "sha512" if image.os_hash_value else None,
         "os_hash_value": image.os_hash_value,
         "tags": sorted(image.tags),
-        "created_at": moment(image.created_at),
-        "updated_at": moment(image.updated_at),
+        "created_at": zulu(image.created_at),
+        "updated_at": zulu(image.updated_at),
         "self": f"/v2/images/{image.id}",
         "file": f"/v2/images/{image.id}/file",
         "schema": "/v2/schemas/image",
@@ -57,8 +52,8 @@ def member_document(member: Member) -> dict[str, Any]:
         "image_id": member.image_id,
         "member_id": member.member_id,
         "status": member.status.value,
-        "created_at": moment(member.created_at),
-        "updated_at": moment(member.updated_at),
+        "created_at": zulu(member.created_at),
+        "updated_at": zulu(member.updated_at),
         "schema": "/v2/schemas/member",
     }
 
@@ -73,9 +68,9 @@ def task_document(task: ImageTask, *, in_full: bool = True) -> dict[str, Any]:
         "image_id": task.image_id,
         "user_id": task.user_id,
         "request_id": task.request_id,
-        "created_at": moment(task.created_at),
-        "updated_at": moment(task.updated_at),
-        "expires_at": None if task.expires_at is None else moment(task.expires_at),
+        "created_at": zulu(task.created_at),
+        "updated_at": zulu(task.updated_at),
+        "expires_at": None if task.expires_at is None else zulu(task.expires_at),
         "self": f"/v2/tasks/{task.id}",
         "schema": "/v2/schemas/task",
     }

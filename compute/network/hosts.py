@@ -18,12 +18,13 @@ from ..api.call import Call
 from ..api.faults import BadRequest, Forbidden, NotFound
 from ..api.reply import answer, empty
 from ..api.routing import Routes
+from ..api.times import zulu
 from . import checks, tables
 from .allocation import chosen, keep, places_of, subnets_of
 from .desired import DHCP_OWNER, wanted
 from .listing import trimmed
 from .ports import ACTIVE, own_port
-from .resources import Desk, moment, paged, query_of
+from .resources import Desk, paged, query_of
 from .schedule import placed
 from .work import Row, Work
 
@@ -238,8 +239,8 @@ def _agent(work: Work, row: Row) -> dict[str, Any]:
             "tunnel_address": row["tunnel_address"],
             "physical_networks": row["physical_networks"],
         },
-        "created_at": moment(row["created_at"]).replace("T", " ").rstrip("Z"),
-        "started_at": moment(row["created_at"]).replace("T", " ").rstrip("Z"),
-        "heartbeat_timestamp": moment(row["heartbeat_at"]).replace("T", " ").rstrip("Z"),
+        "created_at": zulu(row["created_at"]).replace("T", " ").rstrip("Z"),
+        "started_at": zulu(row["created_at"]).replace("T", " ").rstrip("Z"),
+        "heartbeat_timestamp": zulu(row["heartbeat_at"]).replace("T", " ").rstrip("Z"),
         "resources_synced": None,
     }

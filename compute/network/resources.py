@@ -7,7 +7,6 @@ A kind's own class says what a new one means, what may change, and what is in th
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -21,6 +20,7 @@ from ..api.call import Call
 from ..api.faults import BadRequest, Conflict, Fault, Forbidden
 from ..api.reply import answer, empty
 from ..api.routing import Routes
+from ..api.times import zulu
 from ..catalogue import Catalogue
 from .kinds import Kind
 from .listing import Document, Page, Query, arranged, chosen, page, trimmed
@@ -214,14 +214,9 @@ def common(row: Row) -> dict[str, Any]:
         "tenant_id": row["project_id"],
         "description": row["description"],
         "revision_number": row["revision_number"],
-        "created_at": moment(row["created_at"]),
-        "updated_at": moment(row["updated_at"]),
+        "created_at": zulu(row["created_at"]),
+        "updated_at": zulu(row["updated_at"]),
     }
-
-
-def moment(seconds: float) -> str:
-    """Return a time as Neutron writes it: 2026-01-31T12:00:00Z."""
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def picked(row: Row, *names: str) -> dict[str, Any]:

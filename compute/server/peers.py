@@ -15,7 +15,7 @@ import requests
 
 from ...common.errors import Unavailable
 from ..api.faults import Fault
-from .views.times import seconds_of
+from ..api.times import seconds_of
 
 TIMEOUT_SECONDS = 60.0
 RENEWED_BEFORE_SECONDS = 120.0

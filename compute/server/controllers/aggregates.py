@@ -17,8 +17,8 @@ from ...api.call import Call
 from ...api.faults import BadRequest, Conflict, NotFound
 from ...api.reply import answer, empty
 from ...api.routing import served
+from ...api.times import plain
 from .. import fleet, tables
-from ..views.times import plain
 from ..world import World
 from .rim import minor, text
 

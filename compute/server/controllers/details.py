@@ -17,13 +17,13 @@ from ...api.faults import BadRequest, NotFound
 from ...api.paging import Page, next_link
 from ...api.reply import answer, empty
 from ...api.routing import served
+from ...api.times import plain, seconds_of
 from .. import fleet, tables
 from ..ordering import TAGS_MAX, tags_of
 from ..quotas import limits_of
 from ..records import Server
 from ..states import begin
 from ..views.server import Shown, addresses
-from ..views.times import plain, seconds_of
 from ..world import World
 from .rim import api_url, minor, pairs, scope_of, since
 

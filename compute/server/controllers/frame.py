@@ -13,7 +13,7 @@ from ...api.call import Call
 from ...api.faults import NotFound
 from ...api.reply import answer
 from ...api.routing import served
-from ..views.times import zulu
+from ...api.times import zulu
 from .rim import NEWEST, OLDEST, ROOT
 
 # Only aliases of what is served; clients that look for others learn that they are not here.

@@ -15,9 +15,9 @@ from ...api.faults import BadRequest, Conflict, NotFound
 from ...api.paging import Page, next_link
 from ...api.reply import answer, empty
 from ...api.routing import served
+from ...api.times import plain
 from .. import fleet, tables
 from ..records import Host, Server
-from ..views.times import plain
 from ..world import World
 from .rim import minor, truth, until
 

@@ -23,9 +23,9 @@ from ...api.faults import BadRequest, Conflict, Forbidden, NotFound
 from ...api.paging import Page, next_link
 from ...api.reply import answer, empty
 from ...api.routing import served
+from ...api.times import plain
 from .. import fleet, tables
 from ..quotas import check, limits_of
-from ..views.times import plain
 from ..world import World
 from .rim import minor, text
 

@@ -16,10 +16,10 @@ from ...api.call import Call
 from ...api.faults import BadRequest, Forbidden
 from ...api.reply import answer, empty
 from ...api.routing import served
+from ...api.times import plain, seconds_of
 from .. import fleet, tables
 from ..quotas import DEFAULTS, NETWORK_WORDS, limits_of
 from ..records import Server
-from ..views.times import plain, seconds_of
 from ..world import World
 from .rim import minor, whole
 

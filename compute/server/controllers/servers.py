@@ -18,12 +18,12 @@ from ...api.faults import BadRequest, Fault
 from ...api.paging import Page, next_link
 from ...api.reply import answer, empty
 from ...api.routing import served
+from ...api.times import seconds_of
 from .. import fleet, tables
 from ..records import Server
 from ..states import begin, states_of
 from ..views import server as view
 from ..views.server import Shown
-from ..views.times import seconds_of
 from ..world import World, record_action
 from .rim import api_url, form_of, minor, scope_of, text
 

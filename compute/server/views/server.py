@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...api.times import plain, zulu
 from ...api.versions import Version
 from ..records import BlockDevice, Interface, Server
-from .times import plain, zulu
 
 _IN_PROGRESS = ("ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING", "PASSWORD", "REBOOT")
 

@@ -18,13 +18,14 @@ from ...api.call import Call
 from ...api.faults import BadRequest
 from ...api.faults import Unavailable as UnavailableFault
 from ...api.reply import answer, empty
+from ...api.times import plain
 from .. import rows
 from ..jobs import ordered
 from ..office import Office
 from ..reading import identifier, member, required_text, text, yes_or_no
 from ..status import VOLUME_ACTIONS, Condition, refusal
 from ..tables import attachments, types, volumes
-from ..views.viewer import Row, iso
+from ..views.viewer import Row
 from ..work.ending import attached_count, rest
 from .attachments import detach, only_attachment
 from .doors import at, found, has, refuse
@@ -254,7 +255,7 @@ class AttachActions:
             kind = rows.one(connection, types, row["type_id"]) if row["type_id"] else None
             return {
                 "id": volume_id,
-                "updated_at": iso(row["updated_at"]),
+                "updated_at": plain(row["updated_at"]),
                 "status": "uploading",
                 "display_description": row["description"],
                 "size": row["size"],

@@ -13,7 +13,6 @@ from webob import Response
 
 from ...api.call import Call
 from ...api.faults import BadRequest, Conflict
-from ...api.paging import next_link
 from ...api.reply import answer, empty
 from .. import rows
 from ..asking import ATTACHMENTS, asked
@@ -24,7 +23,7 @@ from ..tables import attachments, volumes
 from ..views import volume as view
 from ..views.viewer import Row
 from ..work.ending import rest
-from .doors import at, found, has, only_member, operator, refuse, since
+from .doors import at, found, has, listing, only_member, operator, refuse, since
 from .leases import HOLDING, connect, disconnect, host_of
 
 
@@ -145,10 +144,7 @@ class AttachmentController:
             }
             for row in page.rows
         ]
-        document: dict[str, Any] = {"attachments": documents}
-        if page.more and page.rows:
-            document["attachments_links"] = [{"rel": "next", "href": next_link(call, page.rows[-1]["id"])}]
-        return answer(200, document)
+        return listing(call, "attachments", documents, page)
 
     @at("GET HEAD", "/attachments/{attachment_id}")
     def show(self, call: Call, attachment_id: str) -> Response:

@@ -15,7 +15,6 @@ from webob import Response
 from ....common.errors import Refused
 from ...api.call import Call
 from ...api.faults import BadRequest
-from ...api.paging import next_link
 from ...api.reply import answer, empty
 from .. import record, rows
 from ..asking import BACKUPS, asked
@@ -27,7 +26,7 @@ from ..tables import backups, volumes
 from ..views import backup as view
 from ..views.viewer import Row, Viewer
 from .backup_making import Wish, make_backup, make_imported, volume_to_restore
-from .doors import at, found, has, only_member, refuse, since
+from .doors import at, found, has, listing, only_member, refuse, since, wants_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +80,8 @@ class BackupController:
         viewer = Viewer.of(call)
         with self.office.catalogue.read() as connection:
             page = rows.listed(connection, backups, ask)
-            count = rows.counted(connection, backups, ask.conditions)
-        document: dict[str, Any] = {"backups": [shown(viewer, row) for row in page.rows]}
-        if page.more and page.rows:
-            document["backups_links"] = [{"rel": "next", "href": next_link(call, page.rows[-1]["id"])}]
-        if has(call, 45) and yes_or_no(call.query, "with_count"):
-            document["count"] = count
-        return answer(200, document)
+            count = rows.counted(connection, backups, ask.conditions) if wants_count(call) else None
+        return listing(call, "backups", [shown(viewer, row) for row in page.rows], page, count=count)
 
     @at("GET HEAD", "/backups/{backup_id}")
     def show(self, call: Call, backup_id: str) -> Response:

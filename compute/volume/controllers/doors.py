@@ -16,8 +16,11 @@ from webob import Response
 
 from ...api.call import Call
 from ...api.faults import BadRequest, Fault, Forbidden, NotFound, OverLimit
+from ...api.paging import next_link
+from ...api.reply import answer
 from ...api.routing import Routes
 from .. import rows
+from ..reading import yes_or_no
 from ..views.viewer import Row
 
 H = TypeVar("H", bound=Callable[..., Response])
@@ -88,6 +91,29 @@ def found(
     if row is None or (row["project_id"] != call.identity.project_id and not operator(call)):
         raise NotFound(f"{what} {row_id} could not be found.")
     return row
+
+
+def wants_count(call: Call) -> bool:
+    """Whether the caller asks how many there are on all pages together (since 3.45)."""
+    return has(call, 45) and yes_or_no(call.query, "with_count")
+
+
+def listing(
+    call: Call,
+    name: str,
+    documents: list[dict[str, Any]],
+    page: rows.Found,
+    *,
+    links: str = "",
+    count: int | None = None,
+) -> Response:
+    """Return one page of a list and the way to the next; `links` is that member's name where it is odd."""
+    document: dict[str, Any] = {name: documents}
+    if page.more and page.rows:
+        document[links or f"{name}_links"] = [{"rel": "next", "href": next_link(call, page.rows[-1]["id"])}]
+    if count is not None:
+        document["count"] = count
+    return answer(200, document)
 
 
 def refuse(sentence: str | None) -> None:

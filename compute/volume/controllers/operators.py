@@ -13,17 +13,17 @@ from webob import Response
 
 from ...api.call import Call
 from ...api.faults import BadRequest, NotFound
-from ...api.paging import next_link
 from ...api.reply import answer, empty
 from ...api.routing import Routes
+from ...api.times import plain
 from ...api.versions import Version
 from .. import rows
 from ..asking import ATTACHMENTS, BACKUPS, MESSAGES, SNAPSHOTS, TRANSFERS, VOLUMES, asked
 from ..office import Office
 from ..tables import messages, volumes
 from ..views import type as view
-from ..views.viewer import Viewer, iso
-from .doors import at, found, has, since
+from ..views.viewer import Viewer
+from .doors import at, found, has, listing, since
 
 OLDEST, NEWEST = Version(3, 0), Version(3, 70)
 _UPDATED = "2026-11-21T00:00:00Z"
@@ -118,7 +118,7 @@ class OperatorController:
             "zone": self.office.config.availability_zone,
             "status": "enabled",
             "state": "up",
-            "updated_at": iso(self.office.clock()),
+            "updated_at": plain(self.office.clock()),
             "disabled_reason": None,
         }
         if binary == "cinder-volume":
@@ -161,7 +161,7 @@ class OperatorController:
                 "multiattach": True,
                 "QoS_support": False,
                 "backend_state": "up",
-                "timestamp": iso(self.office.clock()),
+                "timestamp": plain(self.office.clock()),
             }
         return answer(200, {"pools": [pool]})
 
@@ -196,7 +196,7 @@ class OperatorController:
             "zone": self.office.config.availability_zone,
             "service-status": "available",
             "service-state": "enabled",
-            "last-update": iso(self.office.clock()),
+            "last-update": plain(self.office.clock()),
         }
         return answer(200, {"hosts": [host]})
 
@@ -256,10 +256,7 @@ class OperatorController:
         viewer = Viewer.of(call)
         with self.office.catalogue.read() as connection:
             page = rows.listed(connection, messages, asked(call, messages, MESSAGES))
-        document: dict[str, Any] = {"messages": [view.message(viewer, row) for row in page.rows]}
-        if page.more and page.rows:
-            document["messages_links"] = [{"rel": "next", "href": next_link(call, page.rows[-1]["id"])}]
-        return answer(200, document)
+        return listing(call, "messages", [view.message(viewer, row) for row in page.rows], page)
 
     @at("GET HEAD", "/messages/{message_id}")
     def show(self, call: Call, message_id: str) -> Response:

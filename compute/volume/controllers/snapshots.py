@@ -14,7 +14,6 @@ from webob import Response
 
 from ...api.call import Call
 from ...api.faults import BadRequest
-from ...api.paging import next_link
 from ...api.reply import answer, empty
 from .. import rows
 from ..asking import SNAPSHOTS, asked
@@ -26,7 +25,7 @@ from ..tables import snapshots, types, volumes
 from ..views import volume as view
 from ..views.viewer import Row, Viewer
 from ..work.ending import attached_count
-from .doors import at, found, has, only_member, refuse
+from .doors import at, found, has, listing, only_member, refuse, wants_count
 from .quota_check import check
 
 
@@ -113,13 +112,8 @@ class SnapshotController:
         viewer = Viewer.of(call)
         with self.office.catalogue.read() as connection:
             page = rows.listed(connection, snapshots, ask)
-            count = rows.counted(connection, snapshots, ask.conditions)
-        document: dict[str, Any] = {"snapshots": [shown(viewer, row) for row in page.rows]}
-        if page.more and page.rows:
-            document["snapshots_links"] = [{"rel": "next", "href": next_link(call, page.rows[-1]["id"])}]
-        if has(call, 45) and yes_or_no(call.query, "with_count"):
-            document["count"] = count
-        return answer(200, document)
+            count = rows.counted(connection, snapshots, ask.conditions) if wants_count(call) else None
+        return listing(call, "snapshots", [shown(viewer, row) for row in page.rows], page, count=count)
 
     @at("GET HEAD", "/snapshots/{snapshot_id}")
     def show(self, call: Call, snapshot_id: str) -> Response:

@@ -18,7 +18,6 @@ from webob import Response
 
 from ...api.call import Call
 from ...api.faults import BadRequest, NotFound
-from ...api.paging import next_link
 from ...api.reply import answer, empty
 from .. import rows
 from ..asking import TRANSFERS, asked
@@ -30,7 +29,7 @@ from ..tables import schedules, snapshots, transfers, types, volumes
 from ..views import backup as view
 from ..views.viewer import Row, Viewer
 from ..work.ending import attached_count, rest
-from .doors import at, found, has, operator, refuse
+from .doors import at, found, has, listing, operator, refuse
 from .quota_check import check
 
 OLD, NEW = "/os-volume-transfer", "/volume-transfers"
@@ -101,10 +100,7 @@ class TransferController:
         with self.office.catalogue.read() as connection:
             page = rows.listed(connection, transfers, ask)
         shown = view.transfer_detail if detailed else view.transfer_summary
-        document: dict[str, Any] = {"transfers": [shown(viewer, row) for row in page.rows]}
-        if page.more and page.rows:
-            document["transfers_links"] = [{"rel": "next", "href": next_link(call, page.rows[-1]["id"])}]
-        return answer(200, document)
+        return listing(call, "transfers", [shown(viewer, row) for row in page.rows], page)
 
     @at("GET HEAD", OLD + "/{transfer_id}", NEW + "/{transfer_id}")
     def show(self, call: Call, transfer_id: str) -> Response:

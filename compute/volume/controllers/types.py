@@ -13,7 +13,6 @@ from webob import Response
 
 from ...api.call import Call
 from ...api.faults import BadRequest, Conflict, NotFound
-from ...api.paging import next_link
 from ...api.reply import answer, empty
 from .. import rows
 from ..asking import TYPES, asked, truth
@@ -22,7 +21,7 @@ from ..reading import member, required_text, string_map, text, yes_or_no
 from ..tables import default_types, types, volumes
 from ..views import type as view
 from ..views.viewer import Row, Viewer
-from .doors import at, only_member, since
+from .doors import at, listing, only_member, since
 from .volume_making import default_type, type_by
 
 
@@ -41,10 +40,8 @@ class TypeController:
             page = rows.listed(connection, types, asks)
         own = call.identity.project_id
         shown = [row for row in page.rows if row["is_public"] or call.is_admin or own in row["projects"]]
-        document: dict[str, Any] = {"volume_types": [view.volume_type(viewer, row) for row in shown]}
-        if page.more and page.rows:
-            document["volume_type_links"] = [{"rel": "next", "href": next_link(call, page.rows[-1]["id"])}]
-        return answer(200, document)
+        documents = [view.volume_type(viewer, row) for row in shown]
+        return listing(call, "volume_types", documents, page, links="volume_type_links")
 
     def _visible(self, call: Call) -> list[Any]:
         """Return conditions, one of which a listed type fulfils; what is not public is looked at again."""

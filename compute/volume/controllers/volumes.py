@@ -15,19 +15,18 @@ from webob import Response
 
 from ...api.call import Call
 from ...api.faults import BadRequest
-from ...api.paging import next_link
 from ...api.reply import answer, empty
 from .. import rows
 from ..asking import VOLUMES, asked, truth
 from ..jobs import ordered
 from ..office import Office
-from ..reading import string_map, text, yes_or_no
+from ..reading import string_map, text
 from ..status import VOLUME_ACTIONS, Condition, forced_delete_refusal, refusal
 from ..tables import attachments, snapshots, types, volumes
 from ..views import volume as view
 from ..views.viewer import Row, Viewer
 from ..work.ending import attached_count
-from .doors import at, found, has, refuse, since
+from .doors import at, found, has, listing, refuse, since, wants_count
 from .volume_making import image_source, make_volume
 
 
@@ -68,13 +67,8 @@ class VolumeController:
                 documents = details(connection, self.office, viewer, page.rows)
             else:
                 documents = [view.summary(viewer, row) for row in page.rows]
-            count = rows.counted(connection, volumes, ask.conditions) if _wants_count(call) else None
-        document: dict[str, Any] = {"volumes": documents}
-        if page.more and page.rows:
-            document["volumes_links"] = [{"rel": "next", "href": next_link(call, page.rows[-1]["id"])}]
-        if count is not None:
-            document["count"] = count
-        return answer(200, document)
+            count = rows.counted(connection, volumes, ask.conditions) if wants_count(call) else None
+        return listing(call, "volumes", documents, page, count=count)
 
     @at("GET HEAD", "/volumes/summary")
     def summary(self, call: Call) -> Response:
@@ -131,10 +125,6 @@ class VolumeController:
 
     def _detail(self, connection: Connection, call: Call, row: Row) -> dict[str, Any]:
         return details(connection, self.office, Viewer.of(call), [row])[0]
-
-
-def _wants_count(call: Call) -> bool:
-    return has(call, 45) and yes_or_no(call.query, "with_count")
 
 
 def details(

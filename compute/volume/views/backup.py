@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .viewer import Row, Viewer, iso
+from ...api.times import plain
+from .viewer import Row, Viewer
 
 
 def summary(viewer: Viewer, row: Row) -> dict[str, Any]:
@@ -24,15 +25,15 @@ def detail(viewer: Viewer, row: Row) -> dict[str, Any]:
         "object_count": row["object_count"],
         "availability_zone": row["availability_zone"],
         "container": row["container"],
-        "created_at": iso(row["created_at"]),
-        "updated_at": iso(row["updated_at"]),
+        "created_at": plain(row["created_at"]),
+        "updated_at": plain(row["updated_at"]),
         "description": row["description"],
         "fail_reason": row["fail_reason"],
         "volume_id": row["volume_id"],
         "is_incremental": row["parent_id"] is not None,
         "has_dependent_backups": False,
         "snapshot_id": row["snapshot_id"],
-        "data_timestamp": iso(row["data_timestamp"]),
+        "data_timestamp": plain(row["data_timestamp"]),
     }
     if viewer.shows(3, 18) and viewer.is_admin:
         document["os-backup-project-attr:project_id"] = row["project_id"]
@@ -58,11 +59,11 @@ def schedule(row: Row, *, next_run_at: float | None) -> dict[str, Any]:
         "keep_daily": row["keep_daily"],
         "keep_weekly": row["keep_weekly"],
         "keep_monthly": row["keep_monthly"],
-        "last_run_at": iso(row["last_run_at"]),
+        "last_run_at": plain(row["last_run_at"]),
         "last_fault": row["last_fault"],
-        "next_run_at": iso(next_run_at),
-        "created_at": iso(row["created_at"]),
-        "updated_at": iso(row["updated_at"]),
+        "next_run_at": plain(next_run_at),
+        "created_at": plain(row["created_at"]),
+        "updated_at": plain(row["updated_at"]),
     }
 
 
@@ -87,7 +88,7 @@ def transfer_summary(viewer: Viewer, row: Row) -> dict[str, Any]:
 
 def transfer_detail(viewer: Viewer, row: Row) -> dict[str, Any]:
     """A transfer in full; its key is told once, when it is made."""
-    document = {**transfer_summary(viewer, row), "created_at": iso(row["created_at"])}
+    document = {**transfer_summary(viewer, row), "created_at": plain(row["created_at"])}
     if viewer.shows(3, 55):
         document["no_snapshots"] = row["no_snapshots"]
     if viewer.shows(3, 57):

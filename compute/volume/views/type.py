@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .viewer import Row, Viewer, iso
+from ...api.times import plain
+from .viewer import Row, Viewer
 
 
 def volume_type(viewer: Viewer, row: Row) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def message(viewer: Viewer, row: Row) -> dict[str, Any]:
         "resource_type": row["resource_type"],
         "resource_uuid": row["resource_id"],
         "request_id": row["request_id"],
-        "created_at": iso(row["created_at"]),
-        "guaranteed_until": iso(row["expires_at"]),
+        "created_at": plain(row["created_at"]),
+        "guaranteed_until": plain(row["expires_at"]),
         "links": viewer.links("messages", row["id"]),
     }

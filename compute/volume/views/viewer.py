@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from ...api.call import Call
@@ -44,10 +43,3 @@ class Viewer:
             {"rel": "self", "href": f"{self.base_url}/v3/{place}"},
             {"rel": "bookmark", "href": f"{self.base_url}/{place}"},
         ]
-
-
-def iso(moment: float | None) -> str | None:
-    """Return unix seconds as Cinder writes times: UTC, microseconds, no zone."""
-    if moment is None:
-        return None
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")

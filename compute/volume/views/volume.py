@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .viewer import Row, Viewer, iso
+from ...api.times import plain
+from .viewer import Row, Viewer
 
 
 def summary(viewer: Viewer, row: Row) -> dict[str, Any]:
@@ -25,8 +26,8 @@ def detail(
         "status": row["status"],
         "size": row["size"],
         "availability_zone": row["availability_zone"],
-        "created_at": iso(row["created_at"]),
-        "updated_at": iso(row["updated_at"]),
+        "created_at": plain(row["created_at"]),
+        "updated_at": plain(row["updated_at"]),
         "description": row["description"],
         "volume_type": type_name,
         "snapshot_id": row["snapshot_id"],
@@ -86,7 +87,7 @@ def _attachment(row: Row) -> dict[str, Any]:
         "server_id": row["instance_id"],
         "host_name": row["host"],
         "device": row["device"],
-        "attached_at": iso(row["attached_at"]),
+        "attached_at": plain(row["attached_at"]),
     }
 
 
@@ -110,8 +111,8 @@ def attachment(row: Row, connection_info: dict[str, Any]) -> dict[str, Any]:
         "status": row["status"],
         "instance": row["instance_id"],
         "volume_id": row["volume_id"],
-        "attached_at": iso(row["attached_at"]) or "",
-        "detached_at": iso(row["detached_at"]) or "",
+        "attached_at": plain(row["attached_at"]) or "",
+        "detached_at": plain(row["detached_at"]) or "",
         "attach_mode": row["mode"] or "null",
         "connection_info": connection_info,
     }
@@ -126,8 +127,8 @@ def snapshot_summary(viewer: Viewer, row: Row) -> dict[str, Any]:
         "volume_id": row["volume_id"],
         "status": row["status"],
         "size": row["size"],
-        "created_at": iso(row["created_at"]),
-        "updated_at": iso(row["updated_at"]),
+        "created_at": plain(row["created_at"]),
+        "updated_at": plain(row["updated_at"]),
         "metadata": row["metadata"],
     }
     if viewer.shows(3, 14):
