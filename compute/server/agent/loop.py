@@ -25,7 +25,7 @@ from ....common.errors import ApusError, Refused
 from ...block.config import BlockConfig
 from ...store.account import Account
 from ...store.config import StoreConfig
-from ..states import Power
+from ..states import PARTIES, Party, Power, Task
 from .console import ConsoleDoor
 from .disks import BlockDisks, Disks, NoDisks
 from .driver import Driver
@@ -100,7 +100,10 @@ class Agent:
     def reconcile(self, orders: list[dict[str, Any]]) -> None:
         """Begin what is to be done for each server, where nothing is under way for it."""
         for order in orders:
-            if not order["task_state"] and not _has_moving_parts(order):
+            task = order["task_state"]
+            if task and PARTIES[Task(task)] is Party.SERVICE:
+                continue  # It has chosen this host, and is making ports and disks ready.
+            if not task and not _has_moving_parts(order):
                 continue
             with self._lock:
                 if order["id"] in self._busy:

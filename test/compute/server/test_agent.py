@@ -108,6 +108,18 @@ def test_a_failure_of_the_driver_is_the_servers_fault(world: World, monkeypatch:
     assert (server["status"], server["fault"]["message"]) == ("ERROR", "cannot allocate memory")
 
 
+def test_what_the_service_does_itself_is_not_the_hosts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server whose ports and disks are still being made is left alone, although its host is chosen."""
+    begun: list[str] = []
+    monkeypatch.setattr(world.agent, "serve", lambda order: begun.append(order["task_state"]))
+    tasks = ("networking", "block_device_mapping", "unshelving", "spawning")
+    for number, task in enumerate(tasks):
+        order = {"id": f"s{number}", "task_state": task, "devices": [], "interfaces": []}
+        world.agent.reconcile([order])
+    world.agent._pool.shutdown(wait=True)
+    assert begun == ["spawning"]
+
+
 def test_what_happened_unasked_is_told(world: World) -> None:
     """A guest that shut itself down is SHUTOFF after the next look."""
     server_id = world.boot()
