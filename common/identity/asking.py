@@ -26,7 +26,14 @@ class Heard:
     body: bytes
 
 
-def ask(method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Heard:
+def ask(
+    method: str,
+    url: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    *,
+    seconds: float = ANSWER_SECONDS_MAX,
+) -> Heard:
     """Return what is answered, whatever that is.
 
     Raises:
@@ -37,10 +44,10 @@ def ask(method: str, url: str, headers: Mapping[str, str] | None = None, body: b
     try:
         if parts.scheme == "https":
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                parts.netloc, timeout=ANSWER_SECONDS_MAX, context=ssl.create_default_context()
+                parts.netloc, timeout=seconds, context=ssl.create_default_context()
             )
         else:
-            connection = http.client.HTTPConnection(parts.netloc, timeout=ANSWER_SECONDS_MAX)
+            connection = http.client.HTTPConnection(parts.netloc, timeout=seconds)
         try:
             connection.request(method, target, body, dict(headers or {}))
             answer = connection.getresponse()

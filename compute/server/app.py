@@ -11,7 +11,7 @@ from pathlib import Path
 from ...common import concurrency
 from ...common.config import parse
 from ...common.errors import ApusError
-from ...common.identity import Verifier
+from ...common.identity import Login, OwnToken, Verifier
 from ..api.faults import nova_style
 from ..api.routing import Routes
 from ..api.service import Service, TokenReader
@@ -35,7 +35,7 @@ from .controllers.rim import NEWEST, OLDEST, serve
 from .controllers.servers import ServerController
 from .images import ImageClient
 from .networks import NetworkClient
-from .peers import Peer, Tokens
+from .peers import Peer
 from .reports import Reports
 from .scheduling import filters_named, weighers_named
 from .settings import ServerConfig
@@ -58,13 +58,14 @@ def app_factory(global_conf: dict[str, str], **local_conf: str) -> Service:
 
 def surroundings(settings: ServerConfig) -> tuple[World, Conductor]:
     """Open the catalogue and find the other services."""
-    tokens = Tokens(
-        settings.identity_url,
+    login = Login(
+        identity_url=settings.identity_url,
         user=settings.service_user,
         password=settings.service_password,
         project=settings.service_project,
         domain=settings.service_domain,
     )
+    own = OwnToken(login)
     led: list[Conductor] = []
 
     def wake(server_id: str) -> None:
@@ -72,9 +73,9 @@ def surroundings(settings: ServerConfig) -> tuple[World, Conductor]:
 
     world = World(
         catalogue=Catalogue.open(settings.database, MIGRATIONS),
-        images=ImageClient(Peer("image", settings.image_url, tokens)),
-        networks=NetworkClient(Peer("network", settings.network_url, tokens)),
-        volumes=VolumeClient(Peer("volume", settings.volume_url, tokens)),
+        images=ImageClient(Peer("image", settings.image_url, own)),
+        networks=NetworkClient(Peer("network", settings.network_url, own)),
+        volumes=VolumeClient(Peer("volume", settings.volume_url, own)),
         settings=settings,
         filters=filters_named(settings.filters),
         weighers=weighers_named(settings.weighers),

@@ -1,61 +1,32 @@
 """Asking other services over HTTP: with the service's own token, or with the caller's.
 
-    Tokens (logs in at the identity service, once) ──▶ Peer(url, tokens).ask("GET", path) ──▶ document
+    Peer(name, url, own token).ask("GET", path) ──▶ document
 
 It does not know what is asked; `images.py`, `networks.py` and `volumes.py` do.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import requests
 
 from ...common.errors import Unavailable
+from ...common.identity import OwnToken
+from ...common.identity.own_token import UNAUTHORIZED
 from ..api.faults import Fault
-from ..api.times import seconds_of
 
 TIMEOUT_SECONDS = 60.0
-RENEWED_BEFORE_SECONDS = 120.0
-
-
-class Tokens:
-    """The service's own token, renewed before it ends."""
-
-    def __init__(self, identity_url: str, *, user: str, password: str, project: str, domain: str) -> None:
-        self._url = identity_url.rstrip("/").removesuffix("/v3") + "/v3/auth/tokens?nocatalog"
-        scope = {"project": {"name": project, "domain": {"name": domain}}}
-        person = {"user": {"name": user, "password": password, "domain": {"name": domain}}}
-        self._document: dict[str, Any] = {
-            "auth": {"identity": {"methods": ["password"], "password": person}, "scope": scope}
-        }
-        self._token = ""
-        self._until = 0.0
-
-    def token(self) -> str:
-        """Return a token that is good for a while yet; raise Unavailable where none is to be had."""
-        if self._token and time.time() < self._until - RENEWED_BEFORE_SECONDS:
-            return self._token
-        try:
-            answer = requests.post(self._url, json=self._document, timeout=TIMEOUT_SECONDS)
-        except requests.RequestException as problem:
-            raise Unavailable(f"the identity service does not answer: {problem}") from problem
-        if answer.status_code != 201:
-            raise Unavailable(f"the identity service refuses the service user: {answer.status_code}")
-        self._until = seconds_of(answer.json()["token"]["expires_at"])
-        self._token = answer.headers["X-Subject-Token"]
-        return self._token
 
 
 class Peer:
     """One other service."""
 
-    def __init__(self, name: str, url: str, tokens: Tokens) -> None:
+    def __init__(self, name: str, url: str, own: OwnToken) -> None:
         self._name = name
         self._url = url.rstrip("/")
-        self._tokens = tokens
+        self._own = own
 
     def ask(
         self,
@@ -73,17 +44,23 @@ class Peer:
             Fault: with the status and the sentence of a refusal.
             Unavailable: the service does not answer, or failed.
         """
-        try:
-            answer = requests.request(
+
+        def send(shown: str) -> requests.Response:
+            return requests.request(
                 method,
                 self._url + path,
                 json=document,
                 params=query,
-                headers={"X-Auth-Token": token or self._tokens.token(), **(headers or {})},
+                headers={"X-Auth-Token": shown, **(headers or {})},
                 timeout=TIMEOUT_SECONDS,
             )
+
+        try:
+            answer = send(token) if token else self._own.used(send, lambda heard: heard.status_code)
         except requests.RequestException as problem:
             raise Unavailable(f"the {self._name} service does not answer: {problem}") from problem
+        if answer.status_code == UNAUTHORIZED and not token:
+            raise Unavailable(f"the {self._name} service does not take our own token")
         if answer.status_code >= 500:
             raise Unavailable(f"the {self._name} service failed: {answer.status_code}")
         if answer.status_code >= 400:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from ...common import concurrency
 from ...common.config import parse
-from ...common.identity import Verifier
+from ...common.identity import Login, OwnToken, Verifier
 from ..api.faults import nova_style
 from ..api.routing import Routes
 from ..api.service import Service, TokenReader
@@ -39,7 +39,7 @@ from .controllers.types import TypeController
 from .controllers.volume_actions import VolumeActionController
 from .controllers.volumes import VolumeController
 from .disks import Disks
-from .images import Images, Login
+from .images import Images
 from .jobs import Jobs
 from .office import Office
 from .settings import VolumeConfig
@@ -108,18 +108,18 @@ def office_of(options: Mapping[str, str]) -> Office:
     """Return the means that a conf's section describes."""
     config = parse(VolumeConfig, options)
     login = Login(
-        config.identity_url,
-        config.service_user,
-        config.service_password,
-        config.service_project,
-        config.service_domain,
+        identity_url=config.identity_url,
+        user=config.service_user,
+        password=config.service_password,
+        project=config.service_project,
+        domain=config.service_domain,
     )
     return make_office(
         config,
         catalogue=Catalogue.open(config.database, MIGRATIONS),
         store=Account(parse(StoreConfig, options)),
         blocks=parse(BlockConfig, options),
-        images=Images(config.image_url, login),
+        images=Images(config.image_url, OwnToken(login)),
     )
 
 

@@ -12,21 +12,20 @@ may have ended before a long job does.
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 
 from ...common.errors import Missing, Refused, Unavailable
+from ...common.identity import OwnToken
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 60.0
 PIECE_BYTES = 1024 * 1024
 LOCATION = "apus-block:"
-_EARLY_SECONDS = 120.0  # A token is renewed so long before its end, since a transfer may begin with it.
 _PLAIN = frozenset(
     (
         "id",
@@ -102,25 +101,13 @@ class MapPlace:
     map_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Who the service is to the others."""
-
-    identity_url: str
-    user: str
-    password: str
-    project: str
-    domain: str
-
-
 class Images:
     """A client of one image service."""
 
-    def __init__(self, url: str, login: Login, session: requests.Session | None = None) -> None:
+    def __init__(self, url: str, own: OwnToken, session: requests.Session | None = None) -> None:
         self._url = url.rstrip("/")
-        self._login = login
+        self._own = own
         self._session = session or requests.Session()
-        self._token, self._token_ends_at = "", 0.0
 
     def show(self, image_id: str, token: str = "") -> Image:
         """Return an image as the token's owner sees it (without a token: as the service does).
@@ -190,10 +177,10 @@ class Images:
             return False
         return True
 
-    def upload(self, image_id: str, pieces: Iterable[bytes], length: int) -> None:
-        """Send the image's file."""
+    def upload(self, image_id: str, read: Callable[[], Iterable[bytes]], length: int) -> None:
+        """Send the image's file, which is read from the beginning whenever it is sent."""
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(length)}
-        self._asked("PUT", f"/v2/images/{image_id}/file", data=_Sized(pieces, length), headers=headers)
+        self._asked("PUT", f"/v2/images/{image_id}/file", data=_Sized(read, length), headers=headers)
 
     def _asked(
         self,
@@ -207,69 +194,40 @@ class Images:
         stream: bool = False,
     ) -> requests.Response:
         """Return a good answer, or raise what a bad one means."""
-        head = {"X-Auth-Token": token or self._own_token(), **(headers or {})}
-        try:
-            answer = self._session.request(
+
+        def send(shown: str) -> requests.Response:
+            return self._session.request(
                 method,
                 self._url + path,
-                headers=head,
+                headers={"X-Auth-Token": shown, **(headers or {})},
                 json=json,
                 data=data,
                 stream=stream,
                 timeout=TIMEOUT_SECONDS,
             )
+
+        try:
+            answer = send(token) if token else self._own.used(send, lambda heard: heard.status_code)
         except requests.RequestException as problem:
             raise Unavailable(f"the image service does not answer: {problem}") from problem
         if answer.status_code == 404:
             raise Missing(f"Image {path.split('/')[3] if path.count('/') > 2 else ''} could not be found.")
-        if answer.status_code == 401 and not token:
-            self._token = ""
         if answer.status_code >= 500 or answer.status_code in (401, 408, 429):
             raise Unavailable(f"the image service answers {answer.status_code}")
         if answer.status_code >= 300:
             raise Refused(f"The image service refuses: {answer.text[:300]}", answer.status_code)
         return answer
 
-    def _own_token(self) -> str:
-        """Return a token of the service's own user."""
-        if not self._token or time.time() > self._token_ends_at:
-            self._log_in()
-        return self._token
-
-    def _log_in(self) -> None:
-        login = self._login
-        domain = {"name": login.domain}
-        user = {"name": login.user, "domain": domain, "password": login.password}
-        scope = {"project": {"name": login.project, "domain": domain}}
-        auth: dict[str, Any] = {
-            "identity": {"methods": ["password"], "password": {"user": user}},
-            "scope": scope,
-        }
-        url = login.identity_url.rstrip("/").removesuffix("/v3") + "/v3/auth/tokens"
-        try:
-            answer = self._session.post(url, json={"auth": auth}, timeout=TIMEOUT_SECONDS)
-        except requests.RequestException as problem:
-            raise Unavailable(f"the identity service does not answer: {problem}") from problem
-        if answer.status_code != 201:
-            raise Unavailable(
-                f"the identity service answers {answer.status_code} to the volume service's log-in"
-            )
-        lifetime = 600.0  # Short of any service's; the exact end would need clocks that agree.
-        self._token, self._token_ends_at = (
-            answer.headers["X-Subject-Token"],
-            time.time() + lifetime - _EARLY_SECONDS,
-        )
-
 
 class _Sized:
     """Pieces with a length, so that the request says Content-Length and is not sent in chunks."""
 
-    def __init__(self, pieces: Iterable[bytes], length: int) -> None:
-        self._pieces = pieces
+    def __init__(self, read: Callable[[], Iterable[bytes]], length: int) -> None:
+        self._read = read
         self._length = length
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._pieces)
+        return iter(self._read())
 
     def __len__(self) -> int:
         return self._length

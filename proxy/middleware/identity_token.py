@@ -20,9 +20,9 @@ from ...common.config import parse, setting
 from ...common.errors import Unavailable
 from ...common.http.answer import Answer
 from ...common.http.wsgi import Environ, StartResponse, WSGIApp, from_wsgi, to_wsgi
-from ...common.identity import Identity, TokenRefused, Verifier
+from ...common.identity import Identity, Login, TokenRefused, Verifier
 from .access_keys import KNOWN_CALLER, Secret
-from .identity_keys import AccessKeys, Account
+from .identity_keys import AccessKeys
 from .resellers import Resellers
 from .s3.errors import S3Error
 
@@ -168,14 +168,14 @@ def filter_factory(global_conf: dict[str, str], **local_conf: str) -> Callable[[
     verifier = Verifier.of(config.token_keys, config.identity_url, service_type=SERVICE_TYPE)
     keys = None
     if config.password:
-        account = Account(
-            auth_url=config.identity_url.rstrip("/"),
+        login = Login(
+            identity_url=config.identity_url,
             user=config.username,
             password=config.password,
             project=config.project_name,
             domain_id=config.domain_id,
         )
-        keys = AccessKeys(account, clock=time.monotonic)
+        keys = AccessKeys(login, clock=time.monotonic)
     prefix = Resellers.from_options({"reseller_prefix": config.reseller_prefix}).token_prefix
     info.register("identity_token")
     return lambda app: IdentityToken(app, verifier, keys, account_prefix=prefix)

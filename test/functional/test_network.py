@@ -15,9 +15,10 @@ from identity_front import IDENTITY_CONF, bootstrapped
 from programs import CommandError, openstack
 
 from apus.common.errors import Unavailable
+from apus.common.identity import Login, OwnToken
 from apus.compute.network.host.dhcp import DhcpSettings
 from apus.compute.network.host.layout import HostSettings, layout
-from apus.compute.network.host.service import Account, NetworkService
+from apus.compute.network.host.service import NetworkService
 
 NETWORK_CONF = """[DEFAULT]
 bind_ip = 127.0.0.1
@@ -128,8 +129,8 @@ def test_a_hosts_agent_logs_in_and_is_told(world: World) -> None:
     """The services' user may ask, others may not; what it is told can be laid out, and is told once."""
 
     def service(user: str, password: str, project: str) -> NetworkService:
-        account = Account(url=world.identity, user=user, password=password, project=project, domain="Default")
-        return NetworkService(world.network, account)
+        login = Login(identity_url=world.identity, user=user, password=password, project=project)
+        return NetworkService(world.network, OwnToken(login))
 
     report = {"tunnel_address": "", "physical_networks": ["public"], "applied": -1, "ports": []}
     agent = service("cloud", "cloud-password", "service")
@@ -143,5 +144,5 @@ def test_a_hosts_agent_logs_in_and_is_told(world: World) -> None:
     assert [each["Host"] for each in _list(agents)] == ["h1"]
     with pytest.raises(Unavailable, match="403"):
         service("demo", "demo-password", "demo").exchange("h1", report)
-    with pytest.raises(Unavailable, match="refuses the agent"):
+    with pytest.raises(Unavailable, match="to the log-in of cloud"):
         service("cloud", keystone.ADMIN_PASSWORD, "service").exchange("h1", report)

@@ -59,6 +59,10 @@ class FakeVerifier:
         self._known[token] = identity
         return token
 
+    def forget(self, token: str) -> None:
+        """Refuse it from now on."""
+        del self._known[token]
+
     def verify(self, token: str, *, method: str = "", path: str = "") -> Identity:
         """Return whose it is."""
         try:

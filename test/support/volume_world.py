@@ -7,7 +7,7 @@ world.asked("POST", "/volumes", {"volume": {"size": 1}})      world.settle()    
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,14 @@ from cloud import FakeVerifier, call, identity_of
 from store import Reply
 
 from apus.common.errors import Missing, Refused
-from apus.common.identity import Identity
+from apus.common.identity import Identity, Login, OwnToken
 from apus.compute.block.config import BlockConfig
 from apus.compute.block.project import Project
 from apus.compute.block.reading import read_range
 from apus.compute.block.stream import gathered, resized
 from apus.compute.catalogue import Catalogue
 from apus.compute.volume.app import MIGRATIONS, VolumeService, make_office, make_service, turn
-from apus.compute.volume.images import Image, Images, Login, MapPlace
+from apus.compute.volume.images import Image, Images, MapPlace
 from apus.compute.volume.office import Office
 from apus.compute.volume.settings import VolumeConfig
 from apus.compute.volume.tables import metadata
@@ -40,7 +40,8 @@ class FakeImages(Images):
     """An image service that is a dictionary."""
 
     def __init__(self, *, takes_maps: bool = True) -> None:
-        super().__init__("http://images.invalid", Login("", "", "", "", ""))
+        login = Login(identity_url="http://identity.invalid", user="", password="", project="")
+        super().__init__("http://images.invalid", OwnToken(login))
         self.known: dict[str, Image] = {}
         self.files: dict[str, bytes] = {}
         self.maps: dict[str, MapPlace] = {}
@@ -89,10 +90,10 @@ class FakeImages(Images):
             self.add(image_id, b"")
         return self.takes_maps
 
-    def upload(self, image_id: str, pieces: Any, length: int) -> None:
+    def upload(self, image_id: str, read: Callable[[], Iterable[bytes]], length: int) -> None:
         """Take a file; only its beginning and length are kept."""
         first, seen = b"", 0
-        for piece in pieces:
+        for piece in read():
             first = first or bytes(piece)
             seen += len(piece)
         if seen != length:

@@ -19,11 +19,12 @@ from typing import Any
 from ....common.config import parse, setting
 from ....common.daemon import Daemon
 from ....common.errors import Refused
+from ....common.identity import Login, OwnToken
 from .dhcp import DhcpSettings
 from .execution import Host
 from .layout import HostSettings, Layout, layout
 from .metadata import Doors
-from .service import Account, NetworkService
+from .service import NetworkService
 from .wanted import Wanted
 
 log = logging.getLogger(__name__)
@@ -86,16 +87,14 @@ class NetworkAgent(Daemon):
         self._host_settings = host_settings(settings)
         self._host = Host(Path(settings.state_path))
         self._doors = Doors(settings.metadata_url, settings.metadata_secret)
-        self._service = NetworkService(
-            settings.network_url.rstrip("/"),
-            Account(
-                url=settings.identity_url.rstrip("/"),
-                user=settings.username,
-                password=settings.password,
-                project=settings.project_name,
-                domain=settings.domain_name,
-            ),
+        login = Login(
+            identity_url=settings.identity_url,
+            user=settings.username,
+            password=settings.password,
+            project=settings.project_name,
+            domain=settings.domain_name,
         )
+        self._service = NetworkService(settings.network_url.rstrip("/"), OwnToken(login))
         self._wanted: Wanted | None = None
         self._applied = -1
         self._checked_at = 0.0

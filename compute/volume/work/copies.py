@@ -184,7 +184,7 @@ def _give_to_image(office: Office, job: Job) -> None:
     taken = office.images.offer_map(image_id, MapPlace(project, place.map_id))
     if not taken:
         size = office.disks.size(place)
-        office.images.upload(image_id, office.disks.read(place), size)
+        office.images.upload(image_id, lambda: office.disks.read(place), size)
         office.disks.delete(place)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from cloud import identity_of
 from image_world import World as ImageWorld
 from requests.adapters import BaseAdapter
 from volume_world import BLOCK, VolumeWorld
-from webob import Request, Response
+from webob import Request
 
 from apus.common.http.wsgi import WSGIApp
-from apus.compute.volume.images import Images, Login
+from apus.common.identity import Login, OwnToken
+from apus.common.identity.asking import Heard
+from apus.compute.volume.images import Images
 
 DATA = b"image" * 5000
 
@@ -53,20 +56,20 @@ class Cloud:
         for name in ("image", "volume"):
             (folder / name).mkdir()
         self.images = ImageWorld(folder / "image")
-        self.logins = 0
+        self.logins, self.last = 0, ""
         session = requests.Session()
-        session.mount("http://", InProcess({"images": self.images.service, "identity": self._log_in}))
-        client = Images(
-            "http://images", Login("http://identity/v3", "cloud", "k", "service", "Default"), session
-        )
+        session.mount("http://", InProcess({"images": self.images.service}))
+        login = Login(identity_url="http://identity/v3", user="cloud", password="k", project="service")
+        client = Images("http://images", OwnToken(login, asking=self._log_in), session)
         self.volumes = VolumeWorld.open(folder / "volume", store=self.images.store, images=client)
         self.volumes.verifier = self.images.verifier
         self.volumes.service._verifier = self.images.verifier
 
-    def _log_in(self, environ: dict[str, Any], start_response: Any) -> Any:
+    def _log_in(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Heard:
         self.logins += 1
-        token = self.images.verifier.token_of(identity_of("service", ("service",), user="cloud"))
-        return Response("{}", status=201, headers={"X-Subject-Token": token})(environ, start_response)
+        self.last = self.images.verifier.token_of(identity_of("service", ("service",), user="cloud"))
+        lasts = {"issued_at": "2030-01-01T00:00:00.000000Z", "expires_at": "2030-01-01T01:00:00.000000Z"}
+        return Heard(201, {"x-subject-token": self.last}, json.dumps({"token": lasts}).encode())
 
 
 @pytest.fixture
@@ -111,3 +114,12 @@ def test_a_volume_becomes_an_image_of_its_owner(cloud: Cloud) -> None:
         "GET", f"/v2/images/{image['id']}/file", as_=identity_of("p1"), headers={"Range": f"bytes=0-{BLOCK}"}
     )
     assert reply.body == b"v" * BLOCK + b"\0"
+
+
+def test_a_token_that_was_ended_is_replaced(cloud: Cloud) -> None:
+    """The image service's 401 brings one log-in more, and the job goes on."""
+    made = [cloud.images.active(DATA, as_=identity_of("p1"), name=name) for name in ("a", "b")]
+    for count, image_id in enumerate(made, 1):
+        assert cloud.volumes.volume(1, imageRef=image_id)["status"] == "available"
+        assert cloud.logins == count
+        cloud.images.verifier.forget(cloud.last)

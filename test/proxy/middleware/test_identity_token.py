@@ -13,13 +13,13 @@ from one_request import Environ, Reply, ask
 
 from apus.common.errors import Unavailable
 from apus.common.http.answer import Answer
-from apus.common.identity import Verifier
+from apus.common.identity import Login, Verifier
 from apus.common.identity.asking import Heard
 from apus.common.identity.notice_board import FolderBoard
 from apus.proxy.info import AccountInfo, ContainerInfo
 from apus.proxy.middleware import keystoneauth
 from apus.proxy.middleware.access_keys import KNOWN_CALLER
-from apus.proxy.middleware.identity_keys import AccessKeys, Account
+from apus.proxy.middleware.identity_keys import AccessKeys
 from apus.proxy.middleware.identity_token import IdentityToken
 from apus.proxy.middleware.s3.errors import S3Error
 
@@ -49,8 +49,10 @@ class Front:
         self.now = 0.0
         self.asked: list[str] = []
         self.reachable = True
-        account = Account("http://identity", "cloud", PASSWORDS["cloud"], "service", "default")
-        keys = AccessKeys(account, asking=self._asking, clock=lambda: self.now)
+        login = Login(
+            identity_url="http://identity", user="cloud", password=PASSWORDS["cloud"], project="service"
+        )
+        keys = AccessKeys(login, asking=self._asking, clock=lambda: self.now)
         self.store = Store()
         auth = keystoneauth.filter_factory({})(self.store)
         board = FolderBoard(self.realm.world.config.token_keys)
