@@ -5,7 +5,7 @@
 
 q35 with spare PCIe root ports, so that disks and interfaces can come while it runs; serial console on a
 unix socket
-with a log file beside it; VNC on loopback. Values only: no libvirt here.
+with a log file beside it; VNC on a unix socket, too. Values only: no libvirt here.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Machine:
     serial_socket: str = ""
     serial_log: str = ""
     accelerated: bool = False
-    vnc: bool = True
+    vnc_socket: str = ""
     machine_type: str = "q35"
     kernel: str = ""
     initrd: str = ""
@@ -149,9 +149,9 @@ def _devices(machine: Machine) -> ET.Element:
             # Without append a restart would empty what the owner still wants to read.
             ET.SubElement(serial, "log", file=machine.serial_log, append="on")
         ET.SubElement(serial, "target", port="0")
-    if machine.vnc:
-        graphics = ET.SubElement(devices, "graphics", type="vnc", port="-1", autoport="yes")
-        graphics.set("listen", "127.0.0.1")
+    if machine.vnc_socket:
+        graphics = ET.SubElement(devices, "graphics", type="vnc")
+        ET.SubElement(graphics, "listen", type="socket", socket=machine.vnc_socket)
         ET.SubElement(ET.SubElement(devices, "video"), "model", type="vga", vram="16384")
     rng = ET.SubElement(devices, "rng", model="virtio")
     _add(rng, "backend", "/dev/urandom", model="random")
