@@ -65,6 +65,9 @@ class AgentSettings:
         "networks; what leaves from there to elsewhere takes the host's address. So one machine "
         "reaches its floating addresses.",
     )
+    table: str = setting(
+        "apus", help="Name of the nftables tables; agents of two clouds on one machine need two names."
+    )
     dns_domain: str = setting("cloud.internal", help="Domain of the names that DHCP gives.")
     dns_servers: tuple[str, ...] = setting(
         (), help="Resolvers that dnsmasq asks for names which aren't the network's."
@@ -156,6 +159,7 @@ def host_settings(settings: AgentSettings) -> HostSettings:
         bridges=_mapping("bridge_mappings", settings.bridge_mappings),
         uplinks=_mapping("interface_mappings", settings.interface_mappings),
         own_addresses=_mapping("host_addresses", settings.host_addresses),
+        table=settings.table,
     )
 
 

@@ -16,10 +16,12 @@ from pathlib import Path
 import orjson
 
 from ....common.errors import Unavailable
-from .layout import Layout
+from .dhcp import DhcpSettings
+from .layout import HostSettings, Layout, layout
 from .observation import observe, run
 from .programs import Programs
 from .steps import Known, known_after, known_meanwhile, steps
+from .wanted import Wanted
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +37,17 @@ class Host:
         self._programs = Programs(folder / "dhcp")
         folder.mkdir(parents=True, exist_ok=True)
 
-    def become(self, layout: Layout) -> bool:
+    def become(self, wanted: Layout) -> bool:
         """Do what is left to do; return whether all of it could be done.
 
         Raises:
             Unavailable: the host can't even be looked at.
         """
         known = self._known()
-        self._programs.stop_others(layout.services)
-        observed = observe([*layout.spaces, *known.spaces])
-        todo = steps(layout, observed, known)
-        meanwhile = known_meanwhile(layout, known)
+        self._programs.stop_others(wanted.services)
+        observed = observe([*wanted.spaces, *known.spaces], wanted.table)
+        todo = steps(wanted, observed, known)
+        meanwhile = known_meanwhile(wanted, known)
         if meanwhile != known:
             self._remember(meanwhile)
         failed = 0
@@ -55,14 +57,28 @@ class Host:
             except Unavailable as problem:
                 failed += 1
                 log.warning("a step failed", extra={"problem": str(problem)[:2000]})
-        failed += self._programs.keep(layout.services)
+        failed += self._programs.keep(wanted.services)
         if not failed:
-            after = known_after(layout)
+            after = known_after(wanted)
             if after != meanwhile:
                 self._remember(after)
         if todo:
             log.info("host changed", extra={"steps": len(todo), "failed": failed})
         return not failed
+
+    def clear(self, table: str) -> None:
+        """Remove all that was ever made here; the agent must not run.
+
+        Raises:
+            Unavailable: some of it could not be removed; what is left is still in the journal.
+        """
+        if not self._journal.exists():
+            return
+        if not self.become(layout(Wanted(), HostSettings("", DhcpSettings(""), table=table))):
+            raise Unavailable("not all of the host's networks could be removed; the log says which")
+        # What the rules of no port left: the table's frame.
+        self._run(("nft", "-f", "-"), f"add table bridge {table}\ndelete table bridge {table}\n")
+        self._journal.unlink()
 
     def _known(self) -> Known:
         try:

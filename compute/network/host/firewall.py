@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 
 from ..addresses import link_local
 from . import names
+from .translation import TABLE
 from .wanted import Group, Port, Rule, Wanted
 
-TABLE = "apus"
 FLOWS_MAX = 65536  # Of one port; a guest that opens more shuts out itself only.
 TCP_SECONDS = 7440  # RFC 5382: at least 2 hours and 4 minutes for a connection that is silent.
 OTHER_SECONDS = 180  # RFC 4787 asks for two minutes at least of UDP, RFC 5508 for one of ICMP.
@@ -87,7 +87,7 @@ def compiled(wanted: Wanted) -> Firewall:
     return Firewall(ports, sets)
 
 
-def script(now: Firewall, before: Mapping[str, str]) -> str:
+def script(now: Firewall, before: Mapping[str, str], table: str = TABLE) -> str:
     """Return the transaction from what was there (its fingerprints) to what shall be; "" for no change.
 
     All that stays is written again, so that a table that somebody emptied by hand is whole afterwards.
@@ -95,70 +95,70 @@ def script(now: Firewall, before: Mapping[str, str]) -> str:
     after = now.fingerprints()
     if after == before:
         return ""
-    lines = [*_frame(), *_declarations(now)]
+    lines = [*_frame(table), *_declarations(now, table)]
     for device in sorted(now.ports):
-        lines += [f"flush chain bridge {TABLE} {chain}" for chain in _chain_names(device)]
+        lines += [f"flush chain bridge {table} {chain}" for chain in _chain_names(device)]
         if before.get(f"port {device}") != after[f"port {device}"]:
-            lines += [f"flush set bridge {TABLE} {name}" for name, _ in _flow_sets(device)]
+            lines += [f"flush set bridge {table} {name}" for name, _ in _flow_sets(device)]
     for name, members in sorted(now.sets.items()):
-        lines.append(f"flush set bridge {TABLE} {name}")
+        lines.append(f"flush set bridge {table} {name}")
         if members:
-            lines.append(f"add element bridge {TABLE} {name} {{ {', '.join(members)} }}")
+            lines.append(f"add element bridge {table} {name} {{ {', '.join(members)} }}")
     for device in sorted(now.ports):
         sending, receiving, *_ = _chain_names(device)
-        lines += [f"add rule bridge {TABLE} {rule}" for rule in now.ports[device]]
-        lines.append(f'add element bridge {TABLE} senders {{ "{device}" : jump {sending} }}')
-        lines.append(f'add element bridge {TABLE} receivers {{ "{device}" : jump {receiving} }}')
-    return "\n".join([*lines, *_removals(set(before) - set(after))]) + "\n"
+        lines += [f"add rule bridge {table} {rule}" for rule in now.ports[device]]
+        lines.append(f'add element bridge {table} senders {{ "{device}" : jump {sending} }}')
+        lines.append(f'add element bridge {table} receivers {{ "{device}" : jump {receiving} }}')
+    return "\n".join([*lines, *_removals(set(before) - set(after), table)]) + "\n"
 
 
-def _frame() -> list[str]:
+def _frame(table: str) -> list[str]:
     """What every host has: the hook, and the two maps that lead to the ports' chains."""
     return [
-        f"add table bridge {TABLE}",
-        f"add map bridge {TABLE} senders {{ type ifname : verdict; }}",
-        f"add map bridge {TABLE} receivers {{ type ifname : verdict; }}",
-        f"add chain bridge {TABLE} forward {{ type filter hook forward priority {PRIORITY}; }}",
-        f"flush chain bridge {TABLE} forward",
-        f"flush map bridge {TABLE} senders",
-        f"flush map bridge {TABLE} receivers",
-        f"add rule bridge {TABLE} forward iifname vmap @senders",
-        f"add rule bridge {TABLE} forward oifname vmap @receivers",
+        f"add table bridge {table}",
+        f"add map bridge {table} senders {{ type ifname : verdict; }}",
+        f"add map bridge {table} receivers {{ type ifname : verdict; }}",
+        f"add chain bridge {table} forward {{ type filter hook forward priority {PRIORITY}; }}",
+        f"flush chain bridge {table} forward",
+        f"flush map bridge {table} senders",
+        f"flush map bridge {table} receivers",
+        f"add rule bridge {table} forward iifname vmap @senders",
+        f"add rule bridge {table} forward oifname vmap @receivers",
     ]
 
 
-def _declarations(firewall: Firewall) -> Iterator[str]:
+def _declarations(firewall: Firewall, table: str) -> Iterator[str]:
     for name in sorted(firewall.sets):
         kind = "ipv4_addr" if name.startswith("g4_") else "ipv6_addr"
-        yield f"add set bridge {TABLE} {name} {{ type {kind}; flags interval; auto-merge; }}"
+        yield f"add set bridge {table} {name} {{ type {kind}; flags interval; auto-merge; }}"
     for device in sorted(firewall.ports):
         for name, key in _flow_sets(device):
             yield (
-                f"add set bridge {TABLE} {name} {{ type {key}; flags dynamic,timeout; "
+                f"add set bridge {table} {name} {{ type {key}; flags dynamic,timeout; "
                 f"timeout {OTHER_SECONDS}s; size {FLOWS_MAX}; }}"
             )
         for chain in _chain_names(device):
-            yield f"add chain bridge {TABLE} {chain}"
+            yield f"add chain bridge {table} {chain}"
 
 
-def _removals(gone: Iterable[str]) -> Iterator[str]:
+def _removals(gone: Iterable[str], table: str) -> Iterator[str]:
     """First what refers to others, then the others."""
     devices = sorted(part.removeprefix("port ") for part in gone if part.startswith("port "))
     chains = [chain for device in devices for chain in _chain_names(device)]
-    yield from (f"add chain bridge {TABLE} {chain}" for chain in chains)  # So that deleting never fails.
-    yield from (f"flush chain bridge {TABLE} {chain}" for chain in chains)
-    yield from (f"delete chain bridge {TABLE} {chain}" for chain in chains)
+    yield from (f"add chain bridge {table} {chain}" for chain in chains)  # So that deleting never fails.
+    yield from (f"flush chain bridge {table} {chain}" for chain in chains)
+    yield from (f"delete chain bridge {table} {chain}" for chain in chains)
     for device in devices:
         for name, key in _flow_sets(device):
             yield (
-                f"add set bridge {TABLE} {name} {{ type {key}; flags dynamic,timeout; "
+                f"add set bridge {table} {name} {{ type {key}; flags dynamic,timeout; "
                 f"timeout {OTHER_SECONDS}s; size {FLOWS_MAX}; }}"
             )
-            yield f"delete set bridge {TABLE} {name}"
+            yield f"delete set bridge {table} {name}"
     for name in sorted(part.removeprefix("set ") for part in gone if part.startswith("set ")):
         kind = "ipv4_addr" if name.startswith("g4_") else "ipv6_addr"
-        yield f"add set bridge {TABLE} {name} {{ type {kind}; flags interval; auto-merge; }}"
-        yield f"delete set bridge {TABLE} {name}"
+        yield f"add set bridge {table} {name} {{ type {kind}; flags interval; auto-merge; }}"
+        yield f"delete set bridge {table} {name}"
 
 
 def _word(device: str) -> str:

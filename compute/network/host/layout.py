@@ -36,6 +36,7 @@ class HostSettings:
     own_addresses: Mapping[str, str] = field(
         default_factory=dict
     )  # Physical network: address/length of the host.
+    table: str = translation.TABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ class Layout:
     services: Mapping[str, DhcpService]
     doors: Mapping[str, MetadataDoor]
     host_table: str = ""
+    table: str = translation.TABLE  # What the host's own tables are called.
 
 
 def layout(wanted: Wanted, settings: HostSettings) -> Layout:
@@ -134,6 +136,7 @@ def layout(wanted: Wanted, settings: HostSettings) -> Layout:
         services={service.namespace: service for service in services if service is not None},
         doors={door.namespace: door for door in _doors(wanted)},
         host_table=_host_table(wanted, settings),
+        table=settings.table,
     )
 
 
@@ -274,8 +277,8 @@ def _host_table(wanted: Wanted, settings: HostSettings) -> str:
     )
     if not spans:
         return ""
-    lines = [f"add table ip {translation.TABLE}", f"delete table ip {translation.TABLE}"]
-    lines += [f"table ip {translation.TABLE} {{", "  chain postrouting {"]
+    lines = [f"add table ip {settings.table}", f"delete table ip {settings.table}"]
+    lines += [f"table ip {settings.table} {{", "  chain postrouting {"]
     lines.append("    type nat hook postrouting priority srcnat; policy accept;")
     lines += [
         f'    iifname "{bridge}" oifname != "{bridge}" ip saddr {span} masquerade' for bridge, span in spans

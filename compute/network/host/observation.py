@@ -18,8 +18,8 @@ from .translation import TABLE
 TIMEOUT_SECONDS = 60.0
 
 
-def observe(spaces: Iterable[str]) -> Observed:
-    """Look at the host's own namespace, and at those of these names that exist.
+def observe(spaces: Iterable[str], table: str = TABLE) -> Observed:
+    """Look at the host's own namespace, where our tables have this name, and at those of these that exist.
 
     Raises:
         Unavailable: one of the programs is missing, or fails.
@@ -38,7 +38,7 @@ def observe(spaces: Iterable[str]) -> Observed:
             found = _json("ip", *at, "-j", "route", "show", "proto", "static")
             found += _json("ip", *at, "-6", "-j", "route", "show", "proto", "static")
             routes[space] = frozenset((each["dst"], each["gateway"]) for each in found if "gateway" in each)
-        tables |= {(space, family) for family in _tables(space)}
+        tables |= {(space, family) for family in _tables(space, TABLE if space else table)}
     return Observed(frozenset(existing), links, routes, _peers(), frozenset(tables))
 
 
@@ -66,10 +66,10 @@ def _peers() -> dict[str, frozenset[str]]:
     return {name: frozenset(addresses) for name, addresses in peers.items()}
 
 
-def _tables(space: str) -> set[str]:
+def _tables(space: str, table: str) -> set[str]:
     inside = ("ip", "netns", "exec", space) if space else ()
     lines = run((*inside, "nft", "list", "tables")).splitlines()
-    return {family for _, family, name in (line.split() for line in lines) if name == TABLE}
+    return {family for _, family, name in (line.split() for line in lines) if name == table}
 
 
 def _json(*words: str) -> list[dict[str, Any]]:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from ..addresses import mac_from
 from . import firewall
 from .layout import VXLAN_PORT, Bridge, Cable, Layout, Space, Tunnel
-from .translation import TABLE
 
 HOST = ""  # The name of the host's own namespace here.
 EVERYBODY = "00:00:00:00:00:00"
@@ -105,7 +104,7 @@ def steps(layout: Layout, observed: Observed, known: Known) -> list[Command]:
 
 def _firewall(layout: Layout, observed: Observed, known: Known) -> Iterator[Command]:
     before = known.firewall if (HOST, "bridge") in observed.tables else {}
-    if text := firewall.script(layout.firewall, before):
+    if text := firewall.script(layout.firewall, before, layout.table):
         yield Command(("nft", "-f", "-"), text)
 
 
@@ -251,7 +250,7 @@ def _host_table(layout: Layout, observed: Observed, known: Known) -> Iterator[Co
         yield Command(("sysctl", "-q", "-w", "net.ipv4.ip_forward=1"))
         yield Command(("nft", "-f", "-"), layout.host_table)
     if not wanted and is_there and HOST in known.tables:
-        yield Command(("nft", "delete", "table", "ip", TABLE))
+        yield Command(("nft", "delete", "table", "ip", layout.table))
 
 
 def _removals(layout: Layout, observed: Observed, known: Known) -> Iterator[Command]:
