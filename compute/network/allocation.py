@@ -20,7 +20,7 @@ from .addresses import Address, address_of, can_be_a_hosts, from_mac, lowest_fre
 from .work import Row, Work
 
 Place = tuple[str, str]  # Subnet's id, address.
-_MAKES_ITS_OWN = ("slaac", "dhcpv6-stateless")
+MAKES_ITS_OWN = ("slaac", "dhcpv6-stateless")
 
 
 def subnets_of(work: Work, network_id: str) -> list[Row]:
@@ -68,7 +68,7 @@ def chosen(work: Work, network_id: str, asked: Sequence[Mapping[str, Any]] | Non
         subnet = _subnet_for(subnets, each, network_id)
         if "ip_address" in each:
             places.append((subnet["id"], _granted(work, subnet, each["ip_address"])))
-        elif subnet["ipv6_address_mode"] in _MAKES_ITS_OWN:
+        elif subnet["ipv6_address_mode"] in MAKES_ITS_OWN:
             places.append((subnet["id"], str(from_mac(subnet_of(subnet["cidr"]), mac))))
         else:
             places.append((subnet["id"], _some(work, [subnet], network_id)[1]))
@@ -80,7 +80,7 @@ def _usual(work: Work, network_id: str, subnets: Sequence[Row], mac: str) -> lis
     if version4 := [subnet for subnet in subnets if subnet["ip_version"] == 4]:
         places.append(_some(work, version4, network_id))
     version6 = [subnet for subnet in subnets if subnet["ip_version"] == 6]
-    own = [subnet for subnet in version6 if subnet["ipv6_address_mode"] in _MAKES_ITS_OWN]
+    own = [subnet for subnet in version6 if subnet["ipv6_address_mode"] in MAKES_ITS_OWN]
     places += [(subnet["id"], str(from_mac(subnet_of(subnet["cidr"]), mac))) for subnet in own]
     if given := [subnet for subnet in version6 if subnet not in own]:
         places.append(_some(work, given, network_id))

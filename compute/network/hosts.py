@@ -62,7 +62,12 @@ class Hosts:
     def index(self, call: Call) -> Response:
         """GET all agents."""
         query = query_of(call)
-        found = self._desk.read(call, lambda work: [_agent(work, row) for row in _hosts(work)])
+
+        def act(work: Work) -> list[dict[str, Any]]:
+            """To whom they are not shown, there are none."""
+            return [_agent(work, row) for row in _hosts(work)] if work.is_admin else []
+
+        found = self._desk.read(call, act)
         part = paged(found, query)
         return answer(200, {"agents": [trimmed(each, query.fields) for each in part.documents]})
 
@@ -151,6 +156,15 @@ def _waiting(work: Work, host: str, report: Mapping[str, Any]) -> list[Row]:
     return [row for row in rows if row["host"] in ("", host)]
 
 
+def _needless(work: Work) -> list[Row]:
+    """The ports for which no host has anything to do: interfaces of routers that are switched off."""
+    ports, routers = tables.ports, tables.routers
+    off = [row["id"] for row in work.rows(routers, routers.c.admin_state_up.is_(False))]
+    if not off:
+        return []
+    return work.rows(ports, ports.c.device_id.in_(off), ports.c.status != ACTIVE)
+
+
 def _note(work: Work, host: str, report: Mapping[str, Any]) -> None:
     """Write down heartbeat, facts and ready ports; place what has no living host."""
     facts = {name: report[name] for name in ("tunnel_address", "physical_networks")}
@@ -171,7 +185,7 @@ def _note(work: Work, host: str, report: Mapping[str, Any]) -> None:
         if any(known[name] != value for name, value in facts.items()):
             work.note_change()
     ports = tables.ports
-    for row in _waiting(work, host, report):
+    for row in (*_waiting(work, host, report), *_needless(work)):
         ready = {"status": ACTIVE, "revision_number": row["revision_number"] + 1, "updated_at": work.now}
         work.connection.execute(update(ports).where(ports.c.id == row["id"]).values(ready))
     _place_everything(work)

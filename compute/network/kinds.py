@@ -17,6 +17,7 @@ from ...common.errors import Refused
 from . import checks, tables
 from .checks import Check
 
+INTEGER = 2**31 - 1  # What a column of the catalogue holds.
 REQUIRED = object()
 UNSET = object()
 """The default of what the service itself chooses where the client says nothing."""
@@ -214,8 +215,8 @@ SECURITY_GROUP_RULE = Kind(
         Attribute("direction", checks.one_of("ingress", "egress"), REQUIRED, put=False),
         Attribute("ethertype", checks.one_of("IPv4", "IPv6"), "IPv4", put=False),
         Attribute("protocol", checks.protocol, None, put=False),
-        Attribute("port_range_min", checks.maybe(checks.number(-1, 65535)), None, put=False),
-        Attribute("port_range_max", checks.maybe(checks.number(-1, 65535)), None, put=False),
+        Attribute("port_range_min", checks.maybe(checks.number(-INTEGER, INTEGER)), None, put=False),
+        Attribute("port_range_max", checks.maybe(checks.number(-INTEGER, INTEGER)), None, put=False),
         Attribute("remote_ip_prefix", checks.maybe(checks.prefix), None, put=False),
         Attribute("remote_group_id", checks.maybe_text, None, put=False),
         Attribute("remote_address_group_id", checks.maybe_text, None, put=False),

@@ -13,7 +13,7 @@ from sqlalchemy import delete, insert, select
 from ...common.errors import Refused
 from ..api.faults import Conflict
 from . import tables
-from .kinds import NETWORK, PORT, SUBNET
+from .kinds import FLOATING_IP, NETWORK, PORT, SUBNET
 from .resources import Resources, by, picked
 from .security_groups import ensure_default
 from .work import EXTERNAL, SHARED, Row, Work
@@ -55,7 +55,13 @@ class Networks(Resources):
                 work.unshare(row["id"], action)
 
     def removed(self, work: Work, row: Row) -> None:
-        """Refuse while ports are there; subnets go with it."""
+        """Refuse while ports are there; subnets go with it, and floating addresses that lead nowhere."""
+        floating = tables.floating_ips
+        for each in work.rows(
+            floating, floating.c.floating_network_id == row["id"], floating.c.port_id.is_(None)
+        ):
+            remove_port_row(work, each["floating_port_id"])
+            work.remove(FLOATING_IP, each["id"])
         ports = work.rows(tables.ports, tables.ports.c.network_id == row["id"])
         if any(port["device_owner"] not in OURS for port in ports):
             raise Conflict(

@@ -21,6 +21,7 @@ from .resources import Resources, by, common, picked
 from .work import Row, Work
 
 DEFAULT = "default"
+PORT_MAX = 65535
 _ICMP = frozenset({1, 58})
 
 
@@ -76,12 +77,14 @@ class SecurityGroups(Resources):
         return row
 
     def updated(self, work: Work, row: Row, values: dict[str, Any]) -> Row:
-        """The default group keeps its name."""
+        """The default group keeps its name, and no other takes it."""
         if row["default_of"] and values.get("name", DEFAULT) != DEFAULT:
             raise Conflict(
                 "Updating the name of the default security group is not allowed.",
                 "SecurityGroupCannotUpdateDefault",
             )
+        if not row["default_of"] and values.get("name") == DEFAULT:
+            raise Conflict("Default security group already exists.", "SecurityGroupDefaultAlreadyExists")
         if values.get("stateful", row["stateful"]) != row["stateful"] and self._is_used(work, row):
             raise Conflict(f"Security Group {row['id']} in use.", "SecurityGroupInUse")
         return super().updated(work, row, values)
@@ -214,9 +217,13 @@ def check_rule(values: Mapping[str, Any]) -> None:
         return
     if number in _ICMP:
         _check_icmp(first, last)
-    elif number not in WITH_PORTS:
+        return
+    if number not in WITH_PORTS:
         raise Refused("Must also specify protocol if port range is given, one that has ports.")
-    elif first is None or last is None or not 1 <= first <= last:
+    for port in (first, last):
+        if port is not None and not 1 <= port <= PORT_MAX:
+            raise Refused(f"Invalid value for port {port}. It must be 1 to {PORT_MAX}.")
+    if first is None or last is None or first > last:
         raise Refused("For TCP/UDP protocols, port_range_min must be <= port_range_max, and both given.")
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import or_
+
 from ...common.errors import Refused
 from ..api.faults import Conflict, NotFound
 from . import tables
@@ -23,11 +25,11 @@ from .addresses import (
     pool_of,
     subnet_of,
 )
-from .allocation import subnets_of
+from .allocation import MAKES_ITS_OWN, free, subnets_of
 from .kinds import NETWORK, SUBNET, SUBNETPOOL
 from .networks import OURS, remove_port_row
 from .resources import Resources, picked
-from .work import Row, Work
+from .work import SHARED, Row, Work
 
 NAMESERVERS_MAX = 5
 ROUTES_MAX = 20
@@ -39,16 +41,16 @@ class SubnetCollection(Resources):
     kind = SUBNET
 
     def condition(self, work: Work) -> Any:
-        """Who sees a network sees its subnets."""
+        """Who may use a network sees its subnets; those of a network outside are its owner's matter."""
         if work.is_admin:
             return True
-        return self.kind.table.c.network_id.in_(_networks_seen(work))
+        return self.kind.table.c.network_id.in_(_networks_used(work))
 
     def found(self, work: Work, resource_id: str, *, to_change: bool = False) -> Row:
-        """Return it where its network may be seen; the network's owner may change it."""
+        """Return it where its network may be used; the network's owner may change it."""
         row = work.one(self.kind.table, resource_id)
         if row is not None and (
-            work.owns(row) or (not to_change and row["network_id"] in _networks_seen(work))
+            work.owns(row) or (not to_change and row["network_id"] in _networks_used(work))
         ):
             return row
         raise NotFound(f"Subnet {resource_id} could not be found.", "SubnetNotFound")
@@ -92,10 +94,15 @@ class SubnetCollection(Resources):
         return super().updated(work, row, values)
 
     def removed(self, work: Work, row: Row) -> None:
-        """Refuse while ports have addresses of it; DHCP's own goes."""
+        """Refuse while ports were given addresses of it; DHCP's own go, and those that guests make."""
         books, ports = tables.allocations, tables.ports
-        holders = [each["port_id"] for each in work.rows(books, books.c.subnet_id == row["id"])]
-        held = work.rows(ports, ports.c.id.in_(holders))
+        places = {each["port_id"]: each for each in work.rows(books, books.c.subnet_id == row["id"])}
+        held = work.rows(ports, ports.c.id.in_(places))
+        if row["ipv6_address_mode"] in MAKES_ITS_OWN:
+            guests = [port for port in held if not port["device_owner"].startswith("network:")]
+            for port in guests:
+                free(work, port["id"], [(row["id"], places[port["id"]]["ip_address"])])
+            held = [port for port in held if port not in guests]
         if any(port["device_owner"] not in OURS for port in held):
             raise Conflict(
                 f"Unable to complete operation on subnet {row['id']}: One or more ports have an IP "
@@ -121,8 +128,11 @@ class SubnetCollection(Resources):
         ]  # fmt: skip
 
 
-def _networks_seen(work: Work) -> list[str]:
-    return [row["id"] for row in work.rows(tables.networks, work.visible(NETWORK))]
+def _networks_used(work: Work) -> list[str]:
+    shared = work.shared_ids(NETWORK.shared_as, (SHARED,))
+    columns = tables.networks.c
+    condition = or_(columns.project_id == work.project_id, columns.id.in_(shared))
+    return [row["id"] for row in work.rows(tables.networks, condition)]
 
 
 def _range_of(work: Work, values: dict[str, Any]) -> Subnet:

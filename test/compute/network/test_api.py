@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import cloud
+import databases
 import pytest
 
 from apus.compute.catalogue import Catalogue
@@ -22,7 +23,7 @@ ADMIN, ME, OTHER = "admin", "me", "other"
 def ask(tmp_path: Path) -> Ask:
     """Ask a fresh service, as a member of a project (or another), or as an administrator."""
     verifier = cloud.FakeVerifier()
-    catalogue = Catalogue.open(f"sqlite:///{tmp_path}/network.db", MIGRATIONS)
+    catalogue = Catalogue.open(databases.catalogue_url(tmp_path, "network"), MIGRATIONS)
     app = service(NetworkSettings(quota_port=6), catalogue, verifier)
     tokens = {
         ME: verifier.token_of(cloud.identity_of("p1")),
@@ -143,7 +144,7 @@ def test_nobody_sees_or_touches_another_projects_things(ask: Ask) -> None:
     assert ask("POST", "networks", {"network": {"project_id": "p1"}}, as_=OTHER)[0] == 403
     assert ask("PUT", "hosts/h1", {"host": {"applied": -1, "ports": []}}, as_=OTHER)[0] == 403
     assert ask("GET", "quotas/p1", as_=OTHER)[0] == 403
-    assert ask("GET", "agents", as_=OTHER)[0] == 403
+    assert ask("GET", "agents", as_=OTHER) == (200, {"agents": []})
 
 
 def test_a_project_has_a_default_group_with_four_rules(ask: Ask) -> None:
@@ -472,3 +473,91 @@ def test_nobody_passes_for_anothers_server_to_metadata(ask: Ask) -> None:
     wanted = ask("PUT", "hosts/h1", {"host": report}, as_=ADMIN)[1]["wanted"]
     (lease,) = wanted["networks"][0]["leases"]
     assert (lease["device_id"], lease["project_id"]) == ("server-of-p2", "p1")
+
+
+def heard(ask: Ask, host: str = "h1", applied: int = -1, ports: tuple[str, ...] = ()) -> tuple[int, Any]:
+    """What a host is answered that tells so."""
+    report = {"applied": applied, "ports": [*ports], "tunnel_address": "", "physical_networks": ["public"]}
+    return ask("PUT", f"hosts/{host}", {"host": report}, as_=ADMIN)
+
+
+def test_a_network_outside_is_seen_without_its_subnets(ask: Ask) -> None:
+    """Members know that it is there; its ranges are its owner's, unless it is shared with them too."""
+    network = outside(ask)
+    (theirs,) = ask("GET", "subnets", as_=ADMIN)[1]["subnets"]
+    assert ask("GET", f"networks/{network['id']}")[0] == 200
+    assert ask("GET", "subnets")[1]["subnets"] == []
+    assert ask("GET", f"subnets/{theirs['id']}")[0] == 404
+    ask("PUT", f"networks/{network['id']}", {"network": {"shared": True}}, as_=ADMIN)
+    assert [each["id"] for each in ask("GET", "subnets")[1]["subnets"]] == [theirs["id"]]
+
+
+def test_a_network_outside_goes_with_the_addresses_that_lead_nowhere(ask: Ask) -> None:
+    """A floating address in use keeps the network; one that is not goes with it."""
+    network, inner = outside(ask), subnet(ask)
+    router = routed(ask, inner["id"], network["id"])
+    port = made(ask, "port", network_id=inner["network_id"])
+    floating = made(ask, "floatingip", floating_network_id=network["id"], port_id=port["id"])
+    assert refused(ask("DELETE", f"networks/{network['id']}", as_=ADMIN)) == (409, "NetworkInUse")
+    assert ask("GET", f"floatingips/{floating['id']}")[0] == 200
+    ask("PUT", f"floatingips/{floating['id']}", {"floatingip": {"port_id": None}})
+    ask("PUT", f"routers/{router['id']}", {"router": {"external_gateway_info": {}}})
+    assert ask("DELETE", f"networks/{network['id']}", as_=ADMIN)[0] == 204
+    assert ask("GET", "floatingips")[1]["floatingips"] == []
+
+
+def test_a_subnet_whose_addresses_guests_make_goes_from_under_them(ask: Ask) -> None:
+    """SLAAC's addresses are nobody's gift: the ports stay, without them; a router's interface still holds it."""
+    modes = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    mine = subnet(ask, "2001:db8::/64", **modes)
+    port = made(ask, "port", network_id=mine["network_id"])
+    router = made(ask, "router")["id"]
+    assert ask("PUT", f"routers/{router}/add_router_interface", {"subnet_id": mine["id"]})[0] == 200
+    assert refused(ask("DELETE", f"subnets/{mine['id']}")) == (409, "SubnetInUse")
+    assert ask("PUT", f"routers/{router}/remove_router_interface", {"subnet_id": mine["id"]})[0] == 200
+    assert ask("DELETE", f"subnets/{mine['id']}")[0] == 204
+    assert ask("GET", f"ports/{port['id']}")[1]["port"]["fixed_ips"] == []
+
+
+def test_a_router_that_is_off_keeps_nobody_waiting(ask: Ask) -> None:
+    """No host makes anything for its interfaces, so there is nothing that they wait for."""
+    inner = subnet(ask)
+    router = made(ask, "router", admin_state_up=False)["id"]
+    way = ask("PUT", f"routers/{router}/add_router_interface", {"subnet_id": inner["id"]})[1]["port_id"]
+    assert ask("GET", f"ports/{way}")[1]["port"]["status"] == "DOWN"
+    heard(ask)
+    assert ask("GET", f"ports/{way}")[1]["port"]["status"] == "ACTIVE"
+
+
+def test_no_group_takes_the_name_of_the_default_one(ask: Ask) -> None:
+    """Neither when it is made nor later: servers look it up by its name."""
+    group = made(ask, "security_group", name="web")["id"]
+    renamed = ask("PUT", f"security-groups/{group}", {"security_group": {"name": "default"}})
+    assert refused(renamed) == (409, "SecurityGroupDefaultAlreadyExists")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "words"),
+    [
+        (-16, 80, "Invalid value for port -16"),
+        (80, 65536, "port 65536"),
+        (None, 6, "must be <="),
+        (80, 79, "<="),
+    ],
+)
+def test_a_rule_says_which_port_is_none(ask: Ask, first: int | None, last: int, words: str) -> None:
+    """The sentence names the port, also beyond what ports can be."""
+    group = made(ask, "security_group", name="web")["id"]
+    rule = {"security_group_id": group, "direction": "ingress", "protocol": "tcp"}
+    rule |= {"port_range_min": first, "port_range_max": last}
+    status, document = ask("POST", "security-group-rules", {"security_group_rule": rule})
+    assert status == 400
+    assert words in document["NeutronError"]["message"]
+
+
+def test_who_may_not_see_hosts_sees_none(ask: Ask) -> None:
+    """The list is empty, one of them is not there, as for anything that is not one's own."""
+    heard(ask)
+    (agent,) = ask("GET", "agents", as_=ADMIN)[1]["agents"]
+    assert ask("GET", "agents") == (200, {"agents": []})
+    assert ask("GET", f"agents/{agent['id']}")[0] in (403, 404)
