@@ -74,9 +74,9 @@ class MapStore:
         """Remove a map; False when there was none. Every other map stays whole."""
         return self.store.delete(self.container, f"{ROOTS}{checked_id(map_id)}")
 
-    def list(self) -> Iterator[str]:
-        """Yield the ids of all maps in order."""
-        for row in self.store.names(self.container, prefix=ROOTS):
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Yield in order the ids of all maps that begin so."""
+        for row in self.store.names(self.container, prefix=f"{ROOTS}{prefix}"):
             yield row.name.removeprefix(ROOTS)
 
     def writing(self) -> Writing:

@@ -172,8 +172,6 @@ class Reports:
         device = next((each for each in devices if each.id == report["device"]), None)
         if device is None:
             return
-        if report.get("commit") and device.volume_id:
-            self._world.volumes.commit(server.project_id, device.volume_id, report["commit"])
         if report["state"] == "attached":
             self._plugged(server, device)
         elif report["state"] in ("detached", "failed"):

@@ -12,6 +12,8 @@ from ..api.faults import Fault
 from .peers import Peer
 
 VERSION = {"OpenStack-API-Version": "volume 3.50"}
+# The first version whose paths need no project: a host's volumes are those of many.
+SINCE_NO_PROJECT = {"OpenStack-API-Version": "volume 3.67"}
 
 
 class VolumeClient:
@@ -59,6 +61,11 @@ class VolumeClient:
         """Hand over what the guest has written: the volume is now another map."""
         path = f"/{project_id}/volumes/{volume_id}/action"
         self._peer.ask("POST", path, {"apus-commit": dict(commit)}, headers=VERSION)
+
+    def leases(self, host: str) -> list[dict[str, Any]]:
+        """Return the volumes that a host may write to, and for which of them somebody waits for a commit."""
+        found = self._peer.ask("GET", "/apus-leases", query={"host": host}, headers=SINCE_NO_PROJECT)
+        return list(found["leases"])
 
     def detach(self, project_id: str, attachment_id: str) -> None:
         """Say that nobody has the volume any more; an attachment that is gone is fine."""

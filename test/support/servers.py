@@ -13,7 +13,7 @@ from typing import Any
 
 from cloud import FakeVerifier, call, identity_of
 
-from apus.common.errors import Missing
+from apus.common.errors import Refused, Unavailable
 from apus.compute.api.faults import Fault
 from apus.compute.catalogue import Catalogue
 from apus.compute.server.app import MIGRATIONS, service
@@ -163,6 +163,9 @@ class Volumes:
         self.known[volume_id]["map_id"] = commit["map_id"]
 
     def detach(self, project_id: str, attachment_id: str) -> None:
+    def leases(self, host: str) -> list[dict[str, Any]]:
+        return []
+
         volume_id = self.attachments.pop(attachment_id, None)
         if volume_id in self.known:
             self.known[volume_id]["status"] = "available"
@@ -309,6 +312,18 @@ class Door:
 
     def is_elsewhere(self, server_id: str) -> bool:
         status, found = self._cloud.as_host(self._host, "GET", f"{self._path}/servers/{server_id}")
-        if status == 404:
-            raise Missing(server_id)
-        return bool(found["elsewhere"])
+        return status == 200 and bool(found["elsewhere"])
+    def leases(self) -> list[dict[str, Any]]:
+        status, found = self._cloud.as_host(self._host, "GET", f"{self._path}/leases")
+        if status != 200:
+            raise Unavailable(str(found))
+        return list(found["leases"])
+
+    def commit(self, project_id: str, volume_id: str, facts: Mapping[str, Any]) -> None:
+        document = {"project_id": project_id, "commit": dict(facts)}
+        status, found = self._cloud.as_host(self._host, "POST", f"{self._path}/volumes/{volume_id}", document)
+        if status == 409:
+            raise Refused(str(found), 409)
+        if status != 204:
+            raise Unavailable(str(found))
+

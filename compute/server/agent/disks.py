@@ -2,7 +2,7 @@
 
     place "<project>/<map>" ──▶ root() ──▶ a map of the server's own ──▶ block server ──▶ NBD socket
     snapshot() ──▶ what is written is committed, and kept once more for the image: nothing is copied, nobody
-    stops
+    stops      a volume's connection ──▶ volume() ──▶ the same, its map made by the volume service
 
 A server's disk never rests on a map that someone else may remove: it gets a root of its own first, in the
 project
@@ -11,12 +11,13 @@ of the server. Blocks are shared, so that costs as much as the map's pages do.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from ....common.errors import Missing, Refused
+from ....common.errors import Missing, Refused, Unavailable
 from ...block.config import BlockConfig
 from ...block.control import ask
 from ...block.copying import copied
@@ -45,8 +46,16 @@ class Disks(Protocol):
         """Keep what the server's disk is now under this id; return its place."""
         ...
 
-    def commit_volume(self, volume_id: str, connection: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Keep what was written to a volume; return what the volume service must hear, None for nothing."""
+    def standing(self, name: str) -> Mapping[str, Any] | None:
+        """Return the map that a disk rests on and how many blocks differ from it; None: not attached."""
+        ...
+
+    def commit(self, name: str, map_id: str) -> str:
+        """Make the disk as it is now a map, on which it rests from then on; return the map's id."""
+        ...
+
+    def tidy(self, project_id: str, prefix: str, kept: str) -> None:
+        """Remove the maps that begin so, but the one that is kept."""
         ...
 
     def release(self, name: str, *, discard: bool) -> None:
@@ -63,9 +72,19 @@ def root_name(server_id: str) -> str:
     return f"server-{server_id}"
 
 
-def volume_name(volume_id: str) -> str:
-    """Return the block server's name for a volume's disk."""
-    return f"volume-{volume_id}"
+def volume_name(volume_id: str, connection: Mapping[str, Any]) -> str:
+    """Return the block server's name for a volume's disk: another one under each lease.
+
+    What was left here under a lease that has ended is never taken for the volume of today.
+    """
+    data = connection.get("data") or {}
+    mark = data.get("lease") or f"read-only/{data.get('map_id')}"
+    return f"{volume_prefix(volume_id)}{hashlib.sha256(mark.encode()).hexdigest()[:8]}"
+
+
+def volume_prefix(volume_id: str) -> str:
+    """Return how the names of a volume's disks begin, and the ids of the maps that hosts make of it."""
+    return f"volume-{volume_id}-"
 
 
 class BlockDisks:
@@ -109,10 +128,11 @@ class BlockDisks:
         kind, data = connection.get("driver_volume_type"), connection.get("data") or {}
         if kind == OURS:
             writable = data.get("access_mode", "rw") == "rw"
+            name = volume_name(volume_id, connection)
             status = ask(
                 self._control,
                 do="attach",
-                disk=volume_name(volume_id),
+                disk=name,
                 project_id=data["project_id"],
                 map_id=data["map_id"],
                 is_writable=writable,
@@ -120,7 +140,7 @@ class BlockDisks:
             return Disk(
                 device=device,
                 socket=status["socket"],
-                export=volume_name(volume_id),
+                export=name,
                 serial=volume_id,
                 read_only=not writable,
             )
@@ -139,24 +159,31 @@ class BlockDisks:
         with maps.writing() as writing:
             writing.save(maps.load(done["map_id"]), map_id)
         kept = {done["map_id"], map_id, f"server-{server_id}-left"}
-        for each in list(maps.list()):
-            if each.startswith(f"server-{server_id}-") and each not in kept:
+        for each in list(maps.list(f"server-{server_id}-")):
+            if each not in kept:
                 maps.delete(each)
         return f"{project_id}/{map_id}"
 
-    def commit_volume(self, volume_id: str, connection: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Commit a volume's disk; None where nothing was written, or where it is no map of ours."""
-        if connection.get("driver_volume_type") != OURS:
-            return None
-        name, data = volume_name(volume_id), connection["data"]
+    def standing(self, name: str) -> Mapping[str, Any] | None:
+        """Return what the block server knows of a disk; raise Unavailable for one that it cannot open now."""
         try:
-            status = ask(self._control, do="status", disk=name)
+            return ask(self._control, do="status", disk=name)
         except Missing:
+            broken = ask(self._control, do="list")["broken"]
+            if name in broken:
+                raise Unavailable(f"the disk {name} cannot be opened: {broken[name]}") from None
             return None
-        if not status["changed_blocks"]:
-            return None
-        done = ask(self._control, do="commit", disk=name, map_id=f"{name}-{uuid.uuid4().hex[:8]}")
-        return {"lease": data["lease"], "base_map_id": done["base_map_id"], "map_id": done["map_id"]}
+
+    def commit(self, name: str, map_id: str) -> str:
+        """Send what has changed; the guest goes on writing meanwhile."""
+        return str(ask(self._control, do="commit", disk=name, map_id=map_id)["map_id"])
+
+    def tidy(self, project_id: str, prefix: str, kept: str) -> None:
+        """Remove maps that commits made which nobody heard of."""
+        maps = Project.open(self._store, project_id, self._config).maps
+        for map_id in list(maps.list(prefix)):
+            if map_id != kept:
+                maps.delete(map_id)
 
     def release(self, name: str, *, discard: bool) -> None:
         """Detach a disk; one that is not attached is fine."""
@@ -165,9 +192,8 @@ class BlockDisks:
     def forget(self, server_id: str, project_id: str) -> None:
         """Remove every map that was the server's own; the blocks go with the next sweep."""
         maps = Project.open(self._store, project_id, self._config).maps
-        for map_id in list(maps.list()):
-            if map_id.startswith(f"server-{server_id}-"):
-                maps.delete(map_id)
+        for map_id in list(maps.list(f"server-{server_id}-")):
+            maps.delete(map_id)
 
 
 class NoDisks:
@@ -188,10 +214,18 @@ class NoDisks:
         del server_id
         return f"{project_id}/{map_id}"
 
-    def commit_volume(self, volume_id: str, connection: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return that nothing was written."""
-        del volume_id, connection
+    def standing(self, name: str) -> Mapping[str, Any] | None:
+        """Return that no disk is attached."""
+        del name
         return None
+
+    def commit(self, name: str, map_id: str) -> str:
+        """Return the map that nobody reads."""
+        del name
+        return map_id
+
+    def tidy(self, project_id: str, prefix: str, kept: str) -> None:
+        """Do nothing."""
 
     def release(self, name: str, *, discard: bool) -> None:
         """Do nothing."""

@@ -62,7 +62,7 @@ class Driver(Protocol):
         """Give it a disk."""
         ...
 
-    def unplug_disk(self, server_id: str, disk: Disk) -> None:
+    def unplug_disk(self, server_id: str, device: str) -> None:
         """Take a disk from it; return once the guest has let go of it."""
         ...
 

@@ -57,7 +57,7 @@ class FakeDriver:
     def plug_disk(self, server_id: str, disk: Disk) -> None:
         """Do nothing."""
 
-    def unplug_disk(self, server_id: str, disk: Disk) -> None:
+    def unplug_disk(self, server_id: str, device: str) -> None:
         """Do nothing."""
 
     def plug_nic(self, server_id: str, nic: Nic) -> None:

@@ -176,9 +176,11 @@ class LibvirtDriver:
         """Give it a disk, now and for later starts; one that it has already is fine."""
         self._with(server_id, lambda domain: _plug(domain, disk_xml(disk), f"dev='{disk.device}'"))
 
-    def unplug_disk(self, server_id: str, disk: Disk) -> None:
+    def unplug_disk(self, server_id: str, device: str) -> None:
         """Take a disk from it; return once the guest has let go of it."""
-        self._unplug(server_id, disk_xml(disk), f"dev='{disk.device}'")
+        # The device's name is all that libvirt goes by; where its bytes are need not be known any more.
+        xml = disk_xml(Disk(device=device, socket=f"/{device}"))
+        self._unplug(server_id, xml, f"dev='{device}'")
 
     def plug_nic(self, server_id: str, nic: Nic) -> None:
         """Give it an interface, now and for later starts."""

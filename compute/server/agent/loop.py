@@ -25,11 +25,12 @@ from ....common.errors import ApusError, Refused
 from ...block.config import BlockConfig
 from ...store.account import Account
 from ...store.config import StoreConfig
-from ..states import PARTIES, Party, Power, Task
+from ..states import PARTIES, Party, Power, Task, VmState
 from .console import ConsoleDoor
 from .disks import BlockDisks, Disks, NoDisks
 from .driver import Driver
 from .fake import FakeDriver
+from .leases import Leases
 from .service_client import ServiceClient
 from .settings import AgentConfig
 from .undertaking import Undertaker, nic_of
@@ -37,7 +38,9 @@ from .undertaking import Undertaker, nic_of
 log = logging.getLogger(__name__)
 
 TASKS_AT_ONCE = 8
+_WITH_MACHINES = (VmState.ACTIVE, VmState.PAUSED, VmState.RESCUED)
 MIB, GIB = 1 << 20, 1 << 30
+_RUNNING = (Power.RUNNING, Power.PAUSED)
 
 
 class Agent:
@@ -47,10 +50,13 @@ class Agent:
         self._config = config
         self._service = service
         self._driver = driver
+        folder = Path(config.folder)
+        self._leases = Leases(service, disks, folder)
         self._undertaker = Undertaker(
             driver,
             disks,
-            Path(config.folder),
+            self._leases,
+            folder,
             stop_seconds=config.stop_seconds,
             accelerated=is_accelerated(config.acceleration),
         )
@@ -83,19 +89,35 @@ class Agent:
         self._door.start()
         beats = threading.Thread(target=self._beat, args=(stop,), name="heartbeat", daemon=True)
         beats.start()
+        threading.Thread(target=self._answer, args=(stop,), name="leases", daemon=True).start()
+        # A question that is kept open keeps nobody from ending: its answer is the next start's.
+        threading.Thread(target=self._work, args=(stop,), name="work", daemon=True).start()
+        stop.wait()
+        self._pool.shutdown(wait=True)
+        if self._config.machines_at_end == "stop":
+            self._stop_machines()
+        self._door.stop()
+
+    def _work(self, stop: threading.Event) -> None:
         sequence = 0
         while not stop.is_set():
             try:
                 sequence, orders = self._service.work(sequence, self._config.wait_seconds)
-                self.reconcile(orders)
+                if not stop.is_set():
+                    self.reconcile(orders)
             except ApusError as problem:
                 log.warning("no work to be had", extra={"reason": str(problem)})
                 stop.wait(min(5.0, self._config.heartbeat_seconds))
             except Exception:  # noqa: BLE001 - the loop that keeps the agent alive
                 log.exception("the agent failed")
                 stop.wait(self._config.heartbeat_seconds)
-        self._pool.shutdown(wait=True)
-        self._door.stop()
+
+    def _stop_machines(self) -> None:
+        """Have all guests shut down, side by side."""
+        running = [each for each, power in self._driver.machines().items() if power in _RUNNING]
+        with ThreadPoolExecutor(len(running) + 1, "end") as crew:
+            for server_id in running:
+                crew.submit(self._driver.stop, server_id, self._config.stop_seconds)
 
     def reconcile(self, orders: list[dict[str, Any]]) -> None:
         """Begin what is to be done for each server, where nothing is under way for it."""
@@ -138,24 +160,22 @@ class Agent:
         runs = self._driver.machines().get(order["id"]) in (Power.RUNNING, Power.PAUSED)
         for device in order["devices"]:
             if device["state"] in ("attaching", "detaching"):
-                tell(self._device(order, device, runs=runs, tell=tell))
+                tell(self._device(order, device, runs=runs))
         for port in order["interfaces"]:
             if port["state"] in ("attaching", "detaching"):
                 tell(self._port(order, port, runs=runs))
 
-    def _device(
-        self, order: Mapping[str, Any], device: Mapping[str, Any], *, runs: bool, tell: Any
-    ) -> dict[str, Any]:
+    def _device(self, order: Mapping[str, Any], device: Mapping[str, Any], *, runs: bool) -> dict[str, Any]:
         coming = device["state"] == "attaching"
         try:
             if coming:
-                disk = self._undertaker.disk(device)
+                disk = self._undertaker.disk(order["id"], device)
                 if runs:
                     self._driver.plug_disk(order["id"], disk)
             else:
                 if runs and device["connection"]:
-                    self._driver.unplug_disk(order["id"], self._undertaker.disk(device))
-                self._undertaker.commit(device, tell)
+                    self._driver.unplug_disk(order["id"], device["device"])
+                self._undertaker.let_go(order["id"], device)
         except ApusError as problem:
             log.warning("a disk was not moved", extra={"server": order["id"], "reason": str(problem)})
             return {"device": device["id"], "state": "failed" if coming else "kept", "message": str(problem)}
@@ -183,22 +203,40 @@ class Agent:
             if stop.wait(self._config.heartbeat_seconds):
                 return
 
+    def _answer(self, stop: threading.Event) -> None:
+        while not stop.wait(self._config.lease_seconds):
+            try:
+                if self._leases.are_there():
+                    self._leases.answer()
+            except ApusError as problem:
+                log.warning("volumes were not looked at", extra={"reason": str(problem)})
+            except Exception:  # noqa: BLE001 - the loop for which snapshots of attached volumes wait
+                log.exception("volumes were not looked at")
+
     def look(self) -> None:
         """Tell what really runs, where that may differ; remove machines whose servers went elsewhere."""
         _, orders = self._service.work(-1, 0)
         known = {order["id"]: order for order in orders}
-        for server_id, power in self._driver.machines().items():
+        machines = self._driver.machines()
+        for server_id in {**machines, **known}:
             with self._lock:
                 if server_id in self._busy:
                     continue
-            order = known.get(server_id)
+            order, power = known.get(server_id), machines.get(server_id)
             if order is None:
-                if self._service.is_elsewhere(server_id):
-                    log.info("machine removed", extra={"server": server_id})
-                    self._driver.remove(server_id)
-                    self._undertaker.clear(server_id)
+                self._remove_if_elsewhere(server_id)
+            elif power is None:  # The host was switched off, or somebody has removed the machine.
+                if order["vm_state"] in _WITH_MACHINES and not order["task_state"]:
+                    self._service.report(server_id, {"power": int(Power.SHUTDOWN)})
             elif not order["task_state"] and order["power_state"] != power:
                 self._service.report(server_id, {"power": int(power)})
+
+    def _remove_if_elsewhere(self, server_id: str) -> None:
+        """Remove a machine whose server is not this host's; one that nobody knows is left alone."""
+        if self._service.is_elsewhere(server_id):
+            log.info("machine removed", extra={"server": server_id})
+            self._driver.remove(server_id)
+            self._undertaker.clear(server_id)
 
     def resources(self) -> dict[str, Any]:
         """Return what the host has."""

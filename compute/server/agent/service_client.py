@@ -1,7 +1,7 @@
 """The agent's side of the service's door for hosts.
 
 ServiceClient(url, host, key) ──▶ register(resources), work(since, wait), report(server, …),
-whereabouts(server)
+whereabouts(server), leases(), commit(volume, …)
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 
-from ....common.errors import Missing, Unavailable
+from ....common.errors import Missing, Refused, Unavailable
 from .driver import DriverFailed
 
 KEY_HEADER = "X-Apus-Host-Key"
@@ -45,6 +45,18 @@ class ServiceClient:
         except Missing:
             return False
 
+    def leases(self) -> list[dict[str, Any]]:
+        """Return the volumes that the host may write to, as the volume service lists them."""
+        return list(self._ask("GET", "/leases")["leases"])
+
+    def commit(self, project_id: str, volume_id: str, facts: Mapping[str, Any]) -> None:
+        """Hand a volume's new map to the volume service.
+
+        Raises:
+            Refused: it does not take it.
+        """
+        self._ask("POST", f"/volumes/{volume_id}", {"project_id": project_id, "commit": dict(facts)})
+
     def _ask(self, method: str, path: str, document: Any = None, *, timeout: int = 0) -> dict[str, Any]:
         try:
             answer = requests.request(
@@ -60,6 +72,8 @@ class ServiceClient:
             raise Missing(path)
         if answer.status_code == 401:
             raise DriverFailed("the server service refuses this host's key")
+        if answer.status_code == 409:
+            raise Refused(answer.text[:200], 409)
         if answer.status_code >= 400:
             raise Unavailable(f"the server service answers {answer.status_code}: {answer.text[:200]}")
         return dict(answer.json()) if answer.content else {}

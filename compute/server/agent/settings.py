@@ -43,6 +43,17 @@ class AgentConfig:
         15.0, help="How often the host says that it lives, and looks at its machines.", minimum=0.05
     )
     wait_seconds: int = setting(20, help="How long one question for work is kept open.", minimum=0)
+    lease_seconds: float = setting(
+        2.0,
+        help="How often the host asks, while guests have volumes, whether one is to be committed.",
+        minimum=0.05,
+    )
     stop_seconds: float = setting(
         60.0, help="How long a guest has to shut down before its power is cut.", minimum=0
+    )
+    machines_at_end: str = setting(
+        "keep",
+        help="What becomes of the machines when the agent ends: they go on (keep), or are asked to shut "
+        "down, as a server is that is stopped (stop).",
+        choices=("keep", "stop"),
     )

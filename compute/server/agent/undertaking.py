@@ -9,6 +9,7 @@ stays so.
 from __future__ import annotations
 
 import base64
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from typing import Any
 from ..domain import Disk, Machine, Nic
 from ..states import Task
 from .config_drive import iso_of
-from .disks import Disks, root_name, volume_name
+from .disks import Disks, root_name
 from .driver import Driver, DriverFailed
+from .leases import Leases
 
 Order = Mapping[str, Any]
 Tell = Callable[[Mapping[str, Any]], None]
@@ -29,10 +31,18 @@ class Undertaker:
     """Does tasks."""
 
     def __init__(
-        self, driver: Driver, disks: Disks, folder: Path, *, stop_seconds: float, accelerated: bool
+        self,
+        driver: Driver,
+        disks: Disks,
+        leases: Leases,
+        folder: Path,
+        *,
+        stop_seconds: float,
+        accelerated: bool,
     ) -> None:
         self._driver = driver
         self._disks = disks
+        self._leases = leases
         self._folder = folder
         self._stop_seconds = stop_seconds
         self._accelerated = accelerated
@@ -88,7 +98,7 @@ class Undertaker:
             disks.append(root if not rescue else Disk(device=letter, socket=root.socket, export=root.export))
         for device in order["devices"]:
             if device["volume_id"] and device["connection"] and device["state"] != "detaching":
-                disks.append(self.disk(device, boots=not order["map"]))
+                disks.append(self.disk(order["id"], device, boots=not order["map"]))
         drive = self._config_drive(order)
         if drive is not None:
             disks.append(Disk(device="vdy", path=str(drive), read_only=True))
@@ -103,26 +113,25 @@ class Undertaker:
             nics=tuple(nic_of(port) for port in order["interfaces"] if port["state"] != "detaching"),
             serial_socket=str(home / "serial.sock"),
             serial_log=str(home / "console.log"),
+            vnc_socket=str(home / "vnc.sock"),
             accelerated=self._accelerated,
         )
 
-    def disk(self, device: Mapping[str, Any], *, boots: bool = False) -> Disk:
+    def disk(self, server_id: str, device: Mapping[str, Any], *, boots: bool = False) -> Disk:
         """Return a volume's disk, attached to this host."""
-        disk = self._disks.volume(device["volume_id"], device["connection"], device["device"])
+        volume_id, connection = device["volume_id"], device["connection"]
+        self._leases.note(server_id, volume_id, connection)
+        disk = self._disks.volume(volume_id, self._leases.newest(volume_id, connection), device["device"])
         if boots and device["boot_index"] == 0:
             return Disk(
                 device=disk.device, socket=disk.socket, export=disk.export, serial=disk.serial, boot_order=1
             )
         return disk
 
-    def commit(self, device: Mapping[str, Any], tell: Tell) -> None:
-        """Hand over what the guest wrote to a volume, and let go of it."""
-        if not device["volume_id"] or not device["connection"]:
-            return
-        commit = self._disks.commit_volume(device["volume_id"], device["connection"])
-        if commit is not None:
-            tell({"device": device["id"], "state": "committed", "commit": commit})
-        self._disks.release(volume_name(device["volume_id"]), discard=False)
+    def let_go(self, server_id: str, device: Mapping[str, Any]) -> None:
+        """Hand over what the guest wrote to a volume, and release it."""
+        if device["volume_id"] and device["connection"]:
+            self._leases.let_go(server_id, device["volume_id"], device["connection"])
 
     def home(self, server_id: str) -> Path:
         """Return the folder for the server's console and config drive."""
@@ -187,10 +196,11 @@ class Undertaker:
         return self._snapshot(order, tell)
 
     def _offload(self, order: Order, tell: Tell) -> dict[str, Any]:
+        del tell
         self._driver.remove(order["id"])
         self._disks.release(root_name(order["id"]), discard=True)
         for device in order["devices"]:
-            self.commit(device, tell)
+            self.let_go(order["id"], device)
         self._disks.forget(order["id"], order["project_id"])
         return {}
 
@@ -204,7 +214,7 @@ class Undertaker:
         self._driver.remove(order["id"])
         self._disks.release(root_name(order["id"]), discard=True)
         for device in order["devices"]:
-            self.commit(device, tell)
+            self.let_go(order["id"], device)
         return {"map": place} if place else {}
 
     def _password(self, order: Order, tell: Tell) -> dict[str, Any]:
@@ -213,9 +223,10 @@ class Undertaker:
         return {}
 
     def _delete(self, order: Order, tell: Tell) -> dict[str, Any]:
+        del tell
         self._driver.remove(order["id"])
         for device in order["devices"]:
-            self.commit(device, tell)
+            self.let_go(order["id"], device)
         self.clear(order["id"])
         self._disks.forget(order["id"], order["project_id"])
         return {}
@@ -224,11 +235,8 @@ class Undertaker:
         """Remove what this host keeps of a server that is not here any more."""
         for name in (root_name(server_id), root_name(server_id + RESCUE_SUFFIX)):
             self._disks.release(name, discard=True)
-        home = self._folder / server_id
-        if home.is_dir():
-            for each in home.iterdir():
-                each.unlink()
-            home.rmdir()
+        self._leases.abandon(server_id)
+        shutil.rmtree(self._folder / server_id, ignore_errors=True)
 
 
 def nic_of(port: Mapping[str, Any]) -> Nic:

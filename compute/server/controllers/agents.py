@@ -2,6 +2,7 @@
 
     PUT /internal/hosts/H ──▶ heard        GET …/work?since=N&wait=30 ──▶ servers, when something changed
     POST …/servers/ID ──▶ reports.py       GET /internal/metadata/ID/… ──▶ documents.py
+    GET …/leases, POST …/volumes/ID ──▶ the volume service, with the service's rights: a host has none
 
 No token: a host speaks with its key (`keys.py`), a network agent with a mark on the server's id.
 """
@@ -139,6 +140,20 @@ class AgentController:
         if row is None:
             raise NotFound(f"Instance {server_id} could not be found.")
         return answer(200, {"elsewhere": row.terminated_at is not None or row.host != host})
+
+    @served("GET", "/internal/hosts/{host}/leases", open_to_all=True)
+    def leases(self, call: Call, host: str) -> Response:
+        """Return the volumes that the host may write to, as the volume service lists them."""
+        self._check(call, host)
+        return answer(200, {"leases": self._world.volumes.leases(host)})
+
+    @served("POST", "/internal/hosts/{host}/volumes/{volume_id}", open_to_all=True)
+    def commit(self, call: Call, host: str, volume_id: str) -> Response:
+        """Pass on what the host's guests have written to a volume; its lease says that the host may."""
+        self._check(call, host)
+        told = call.json("project_id", "commit")
+        self._world.volumes.commit(str(told["project_id"]), volume_id, told["commit"])
+        return empty(204)
 
     @served("GET HEAD", "/internal/metadata/{server_id}/{path:path}", open_to_all=True)
     def metadata(self, call: Call, server_id: str, path: str) -> Response:

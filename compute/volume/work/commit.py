@@ -1,6 +1,7 @@
 """The newest map of a volume that a host may be writing to.
 
     no lease ──▶ the volume's map        lease ──▶ ask the host to commit, wait, then the volume's map
+    copy_newest() ──▶ the same map once more, under an id that stays
 
 A host keeps what its guest writes until it commits; so a snapshot, backup or clone of an attached volume
 first has it commit, and fails with a sentence rather than be silently old.
@@ -21,7 +22,32 @@ from .ending import place_of
 POLL_SECONDS = 0.5
 
 
-def newest_map(office: Office, job: Job, volume_id: str) -> Place | Later:
+def copy_newest(
+    office: Office, job: Job, volume_id: str, *, to: Place, size: int | None = None
+) -> Later | None:
+    """Keep the volume's newest map under another id; return when to look again, where it is not there yet.
+
+    size: bytes of the copy, where it is to be larger.
+
+    Raises:
+        Missing: the volume is gone, or has no data yet.
+        Refused: the host did not commit in time.
+    """
+    place = _newest_map(office, job, volume_id)
+    if isinstance(place, Later):
+        return place
+    try:
+        office.disks.copy(place, to=to, size=size)
+    except Missing:
+        with office.catalogue.read() as connection:
+            row = rows.one(connection, volumes, volume_id)
+        if row is None or place_of(row) == place:
+            raise
+        return Later(0.0)  # The host has committed for somebody else meanwhile: take that map.
+    return None
+
+
+def _newest_map(office: Office, job: Job, volume_id: str) -> Place | Later:
     """Return where the volume's map is when its host has committed, or when to look again.
 
     Raises:

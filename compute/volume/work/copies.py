@@ -18,7 +18,7 @@ from ..jobs import Job, Later, Work
 from ..office import Office
 from ..tables import backups, snapshots, volumes
 from ..views.viewer import Row
-from .commit import newest_map
+from .commit import copy_newest
 from .ending import fail, leave, place_of, publish, remove, still
 from .volumes import about_to_exchange, clean_up, exchange, exchange_failed, finish_restore
 
@@ -27,11 +27,7 @@ def _take_snapshot(office: Office, job: Job) -> Later | None:
     row = still(office, snapshots, job.resource_id, "creating")
     if row is None:
         return None
-    place = newest_map(office, job, row["volume_id"])
-    if isinstance(place, Later):
-        return place
-    office.disks.copy(place, to=Place(row["map_project"], job.state["map_id"]))
-    return None
+    return copy_newest(office, job, row["volume_id"], to=Place(row["map_project"], job.state["map_id"]))
 
 
 def _offer_snapshot(office: Office, job: Job) -> None:
@@ -73,18 +69,15 @@ def _back_up(office: Office, job: Job) -> Later | None:
     row = still(office, backups, job.resource_id, "creating")
     if row is None:
         return None
+    target = Place(row["map_project"], job.state["map_id"])
     if row["snapshot_id"]:
         snapshot = _row(office, "snapshot", row["snapshot_id"])
         source = place_of(snapshot) if snapshot is not None else None
         if source is None:
             raise Missing(f"The snapshot {row['snapshot_id']} is gone.")
-    else:
-        place = newest_map(office, job, row["volume_id"])
-        if isinstance(place, Later):
-            return place
-        source = place
-    target = Place(row["map_project"], job.state["map_id"])
-    office.disks.copy(source, to=target)
+        office.disks.copy(source, to=target)
+    elif (later := copy_newest(office, job, row["volume_id"], to=target)) is not None:
+        return later
     parent = _row(office, "backup", row["parent_id"]) if row["parent_id"] else None
     added = office.disks.added(target, place_of(parent) if parent is not None else None)
     job.state["object_count"], job.state["bytes_added"] = added.blocks, added.bytes
@@ -163,12 +156,10 @@ def _copy_for_image(office: Office, job: Job) -> Later | None:
     row = _row(office, "volume", job.resource_id)
     if row is None:
         return None
-    place = newest_map(office, job, job.resource_id)
-    if isinstance(place, Later):
-        return place
-    office.disks.copy(place, to=Place(row["map_project"], job.state["map_id"]))
-    job.state["map_project"] = row["map_project"]
-    return None
+    later = copy_newest(office, job, job.resource_id, to=Place(row["map_project"], job.state["map_id"]))
+    if later is None:
+        job.state["map_project"] = row["map_project"]
+    return later
 
 
 def _give_to_image(office: Office, job: Job) -> None:

@@ -16,7 +16,7 @@ from ..jobs import Job, Later, Work
 from ..office import Office
 from ..tables import attachments, backups, schedules, snapshots, transfers, volumes
 from ..views.viewer import Row
-from .commit import newest_map
+from .commit import copy_newest
 from .ending import fail, place_of, publish, remove, rest, still, write_record
 from .image_data import image_disk, make_from_image
 
@@ -33,10 +33,7 @@ def _fill(office: Office, job: Job) -> Later | None:
         case "image":
             make_from_image(office, image_disk(job), target, size)
         case "volume":
-            place = newest_map(office, job, row["source_volume_id"])
-            if isinstance(place, Later):
-                return place
-            office.disks.copy(place, to=target, size=size)
+            return copy_newest(office, job, row["source_volume_id"], to=target, size=size)
         case "snapshot":
             office.disks.copy(_map_of(office, "snapshot", row["snapshot_id"]), to=target, size=size)
         case "backup":
