@@ -162,10 +162,10 @@ class Volumes:
     def commit(self, project_id: str, volume_id: str, commit: Mapping[str, Any]) -> None:
         self.known[volume_id]["map_id"] = commit["map_id"]
 
-    def detach(self, project_id: str, attachment_id: str) -> None:
     def leases(self, host: str) -> list[dict[str, Any]]:
         return []
 
+    def detach(self, project_id: str, attachment_id: str) -> None:
         volume_id = self.attachments.pop(attachment_id, None)
         if volume_id in self.known:
             self.known[volume_id]["status"] = "available"
@@ -310,9 +310,6 @@ class Door:
     def report(self, server_id: str, document: Mapping[str, Any]) -> None:
         self._cloud.as_host(self._host, "POST", f"{self._path}/servers/{server_id}", dict(document))
 
-    def is_elsewhere(self, server_id: str) -> bool:
-        status, found = self._cloud.as_host(self._host, "GET", f"{self._path}/servers/{server_id}")
-        return status == 200 and bool(found["elsewhere"])
     def leases(self) -> list[dict[str, Any]]:
         status, found = self._cloud.as_host(self._host, "GET", f"{self._path}/leases")
         if status != 200:
@@ -327,3 +324,6 @@ class Door:
         if status != 204:
             raise Unavailable(str(found))
 
+    def is_elsewhere(self, server_id: str) -> bool:
+        status, found = self._cloud.as_host(self._host, "GET", f"{self._path}/servers/{server_id}")
+        return status == 200 and bool(found["elsewhere"])
