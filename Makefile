@@ -60,7 +60,7 @@ check-linearizable: install-tests  ## ten thousand conditional writes under fift
 interop: install-tests install-stock  ## everything that runs against or beside stock OpenStack Swift
 	APUS_INTEROP=full $(PYTEST) -q test/interop $(ARGS)
 
-tempest: install-tests install-tempest  ## OpenStack Tempest's object storage tests, with a Keystone
+tempest: install-tests install-tempest  ## OpenStack's Tempest against a whole cloud (ARGS="identity volume": of these services, or by a regex)
 	PYTHONPATH=test/support $(PYTHON) test/tempest/run.py $(ARGS)
 
 stock-functional: install-tests install-stock-functional  ## the functional tests of stock OpenStack Swift (ARGS="s3 amazon": those of S3 alone)
