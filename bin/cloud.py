@@ -2,9 +2,9 @@
 
     apus-cloud bootstrap CONF     the first domain, roles, users and endpoints; again: what is missing of them
     apus-cloud rotate-keys CONF   a new key signs tokens; keys whose tokens have all expired go
-    apus-cloud rebuild CONF…      a lost catalogue of images or volumes is made again, of what the store knows
+    apus-cloud rebuild CONF…      lost catalogues of images, volumes, servers are made of what the store knows
 
-CONF is the service's own (identity-server.conf; image-server.conf, volume-server.conf).
+CONF is the service's own (identity-server.conf; image-server.conf, volume-server.conf, compute-server.conf).
 Commands exit with 0 when done, 1 when something failed.
 """
 
@@ -30,6 +30,7 @@ from ..compute.identity.bootstrap import bootstrap as found
 from ..compute.identity.settings import IdentityConfig
 from ..compute.identity.world import World
 from ..compute.image.app import rebuild_of as rebuild_images
+from ..compute.server.app import rebuild_of as rebuild_servers
 from ..compute.volume.app import office_of
 from ..compute.volume.rebuild import rebuild as rebuild_volumes
 
@@ -151,6 +152,7 @@ def rotate_keys(conf: str) -> None:
 REBUILDING: dict[str, Callable[[Mapping[str, str]], int]] = {
     "app:image-server": rebuild_images,
     "app:volume-server": lambda options: rebuild_volumes(office_of(options)),
+    "app:compute-server": rebuild_servers,
 }
 """By the section that says where catalogue and store are."""
 

@@ -262,7 +262,7 @@ def _cloud_files() -> dict[str, list[Section]]:
                 "Keeps a host's machines as the server service wants them; doc/compute.md.",
             ),
         ],
-        "compute-server.conf": _tenant("compute", ServerConfig),
+        "compute-server.conf": _tenant("compute", ServerConfig, StoreConfig),
         "network-server.conf": _tenant("network", NetworkSettings),
         "block-server.conf": [
             Section("DEFAULT", (LogSettings,)),

@@ -6,6 +6,7 @@ conf ──▶ app_factory ──▶ Service(routes of all controllers)      and
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ...common import concurrency
@@ -17,6 +18,8 @@ from ..api.routing import Routes
 from ..api.service import Service, TokenReader
 from ..api.versions import Versions
 from ..catalogue import Catalogue
+from ..store.account import Account
+from ..store.config import StoreConfig
 from .conductor import Conductor
 from .controllers.actions import ActionController
 from .controllers.agents import AgentController
@@ -35,6 +38,7 @@ from .controllers.rim import NEWEST, OLDEST, serve
 from .controllers.servers import ServerController
 from .images import ImageClient
 from .networks import NetworkClient
+from .keeping import Keeper, rebuild
 from .peers import Peer
 from .reports import Reports
 from .scheduling import filters_named, weighers_named
@@ -49,14 +53,23 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 def app_factory(global_conf: dict[str, str], **local_conf: str) -> Service:
     """Return the service that the section describes, its background work begun."""
-    settings = parse(ServerConfig, {**global_conf, **local_conf})
+    options = {**global_conf, **local_conf}
+    settings = parse(ServerConfig, options)
     verifier = Verifier.of(settings.token_keys, settings.identity_url, service_type="compute")
     world, conductor = surroundings(settings)
-    concurrency.spawn(lambda: _sweep(conductor, settings.sweep_seconds))
+    keeper = Keeper(world.catalogue, Account(parse(StoreConfig, options)))
+    concurrency.spawn(_again_and_again, conductor.sweep, settings.sweep_seconds)
+    concurrency.spawn(_again_and_again, keeper.turn, settings.sweep_seconds)
     return service(world, conductor, verifier)
 
 
 def surroundings(settings: ServerConfig) -> tuple[World, Conductor]:
+def rebuild_of(options: Mapping[str, str]) -> int:
+    """Add to the catalogue of a conf's section what the store knows of servers; return how many."""
+    catalogue = Catalogue.open(parse(ServerConfig, options).database, MIGRATIONS)
+    return rebuild(catalogue, Account(parse(StoreConfig, options)))
+
+
     """Open the catalogue and find the other services."""
     login = Login(
         identity_url=settings.identity_url,
@@ -128,10 +141,12 @@ def _lead(conductor: Conductor, server_id: str) -> None:
         log.exception("the conductor failed", extra={"server": server_id})
 
 
-def _sweep(conductor: Conductor, seconds: float) -> None:
+def _again_and_again(turn: Callable[[], None], seconds: float) -> None:
     while True:
         concurrency.sleep(seconds)
         try:
-            conductor.sweep()
-        except Exception:  # noqa: BLE001 - the loop that keeps the conductor alive
-            log.exception("a sweep failed")
+            turn()
+        except ApusError as problem:
+            log.warning("a turn is left to the next one", extra={"reason": str(problem)})
+        except Exception:  # noqa: BLE001 - the loop that keeps the background work alive
+            log.exception("a turn failed")
