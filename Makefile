@@ -20,7 +20,7 @@ WITH_DAEMONS := $(addprefix test/,functional probe interop chaos linearizability
 UNIT := -n $(WORKERS) $(addprefix --ignore=,$(WITH_DAEMONS))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test unit lint bench chart clean sim chaos check-linearizable interop install install-tests install-tempest install-stock install-rgw install-stock-functional samples stock-functional tempest
+.PHONY: help up down status test unit lint bench bench-cloud chart clean sim chaos check-linearizable interop install install-tests install-tempest install-stock install-rgw install-stock-functional samples stock-functional tempest
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 26
@@ -68,6 +68,9 @@ stock-functional: install-tests install-stock-functional  ## the functional test
 
 bench: install-tests install-stock $(if $(filter rgw,$(PEER)),install-rgw)  ## measure Apus beside stock Swift (another PEER=, less with ARGS=--quick)
 	$(PYTHON) -m bench --peer $(PEER) $(ARGS)
+
+bench-cloud: install-tests  ## measure backups, restores, lazy boot and snapshots of the cloud's disks
+	$(PYTHON) -m bench cloud $(ARGS)
 
 chart: install  ## renew the README's chart and figures from bench/history.jsonl
 	$(PYTHON) -m bench.front_page

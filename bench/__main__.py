@@ -3,7 +3,8 @@
     load      both stores up, one of them at rest, rounds of load by turns ─┐
     ring      rebalancing                                                   ├─▶ medians ──▶ tables, JSON,
     heal      a wiped device            rows   containers of many           │               history
-    startup   and what an idle cluster uses                                ─┘
+    startup   and what an idle cluster uses                                ─┤
+    cloud     disks of the cloud's services                                 ─┘
 
 Load is measured unless other figures are named. Whatever is measured, every demand is judged by the newest
 run that has its figures. What cannot be measured does not stop the rest; the run then fails at its end.
@@ -36,6 +37,7 @@ FIGURES = (
     "rows",
     "startup",
     "s3",
+    "cloud",
 )  # Modules of those names; only what is asked for is loaded.
 LOAD_SECONDS_MAX = 14 * 60  # From the first start; a round like the last that would end later is not begun.
 PLAIN_WIDTH = 180
@@ -59,7 +61,10 @@ def main() -> int:
         watcher.print("stopped; nothing is recorded")
         return 130
     done = history.record(readings, rounds=arguments.rounds, of=commit)
-    for table in report.tables(readings, demands.verdicts([*history.records(), done])):
+    runs = [*history.records(), done]
+    is_cloud = arguments.figures == ["cloud"]
+    judged = demands.judged(runs, demands.CLOUD) if is_cloud else demands.verdicts(runs)
+    for table in report.tables(readings, judged):
         console.print(table)
     if arguments.json:
         arguments.json.write_text(done.to_json() + "\n")

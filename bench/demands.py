@@ -14,6 +14,8 @@ from .history import Record
 from .summary import times_better
 
 OURS = "apus"
+CINDER, WHOLE = "cinder-formula", "whole-disk"
+"""What disks are compared with: a formula, and all bytes of the disk."""
 LONGEST_MS = 1000.0
 
 Figures = Mapping[str, Mapping[str, Mapping[str, float]]]
@@ -87,11 +89,39 @@ DEMANDS = (
     Demand("S3 PUT 4 KiB, CPU", "s3-put-4k-16", "cpu_ms", OURS, 1 / 1.3, "swift-put-4k-16"),
     Demand("heal 100,000 objects", "heal-100000", "objects_per_second", "stock", 5),
 )
+_SECOND_BACKUP = "second backup of 2 GiB, 5 % changed: bytes"
+_ALIKE = 1 / 1.2  # Within 20 %, whichever of the two is longer.
+
+CLOUD = (
+    *(
+        Demand(f"{_SECOND_BACKUP} {verb}", "backup-2g-5-percent", f"{verb}_mb", CINDER, times)
+        for verb, times in (("read", 10), ("sent", 1), ("stored", 1))
+    ),
+    *(
+        Demand(
+            f"restore of backup {one}",
+            f"restore-{one}-of-10",
+            "seconds",
+            OURS,
+            _ALIKE,
+            f"restore-{other}-of-10",
+        )
+        for one, other in ((5, 1), (10, 1), (1, 5), (1, 10))
+    ),
+    Demand("bytes read of a 2 GiB image until its server is up", "boot-2g", "fetched_mb", WHOLE, 10),
+    Demand("bytes stored by a picture of a running server", "snapshot-running", "stored_mb", WHOLE, 10),
+)
+"""What disks of the cloud's services must reach; 100 snapshots that leak or lose a block fail the run."""
 
 
 def verdicts(runs: Sequence[Record], demands: Iterable[Demand] = DEMANDS) -> list[Verdict]:
     """Judge every demand, and the longest request of all; the last run is the newest."""
-    return [*(_verdict(runs, demand) for demand in demands), _longest(runs)]
+    return [*judged(runs, demands), _longest(runs)]
+
+
+def judged(runs: Sequence[Record], demands: Iterable[Demand]) -> list[Verdict]:
+    """Judge these demands; the last run is the newest."""
+    return [_verdict(runs, demand) for demand in demands]
 
 
 def _verdict(runs: Sequence[Record], demand: Demand) -> Verdict:
