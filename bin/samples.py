@@ -31,6 +31,7 @@ from ..compute.image.settings import ImageSettings
 from ..compute.network.host.agent import AgentSettings
 from ..compute.network.settings import NetworkSettings
 from ..compute.server.agent.settings import AgentConfig
+from ..compute.server.console.settings import ConsoleConfig
 from ..compute.server.settings import ServerConfig
 from ..compute.store.config import StoreConfig
 from ..compute.volume.settings import VolumeConfig
@@ -262,7 +263,16 @@ def _cloud_files() -> dict[str, list[Section]]:
                 "Keeps a host's machines as the server service wants them; doc/compute.md.",
             ),
         ],
-        "compute-server.conf": _tenant("compute", ServerConfig, StoreConfig),
+        "compute-server.conf": _tenant("compute", ServerConfig),
+        "console-server.conf": [
+            Section("DEFAULT", (LogSettings,)),
+            Section(
+                "console-server",
+                (ConsoleConfig,),
+                {"key": "changeme"},
+                "Serves consoles of servers by websocket; doc/compute.md.",
+            ),
+        ],
         "network-server.conf": _tenant("network", NetworkSettings),
         "block-server.conf": [
             Section("DEFAULT", (LogSettings,)),

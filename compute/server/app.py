@@ -6,7 +6,6 @@ conf ──▶ app_factory ──▶ Service(routes of all controllers)      and
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ...common import concurrency
@@ -18,8 +17,6 @@ from ..api.routing import Routes
 from ..api.service import Service, TokenReader
 from ..api.versions import Versions
 from ..catalogue import Catalogue
-from ..store.account import Account
-from ..store.config import StoreConfig
 from .conductor import Conductor
 from .controllers.actions import ActionController
 from .controllers.agents import AgentController
@@ -34,11 +31,11 @@ from .controllers.groups import GroupController
 from .controllers.hosts import HostController
 from .controllers.keypairs import KeypairController
 from .controllers.quotas import QuotaController
+from .controllers.remote_consoles import RemoteConsoleController
 from .controllers.rim import NEWEST, OLDEST, serve
 from .controllers.servers import ServerController
 from .images import ImageClient
 from .networks import NetworkClient
-from .keeping import Keeper, rebuild
 from .peers import Peer
 from .reports import Reports
 from .scheduling import filters_named, weighers_named
@@ -53,23 +50,14 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 def app_factory(global_conf: dict[str, str], **local_conf: str) -> Service:
     """Return the service that the section describes, its background work begun."""
-    options = {**global_conf, **local_conf}
-    settings = parse(ServerConfig, options)
+    settings = parse(ServerConfig, {**global_conf, **local_conf})
     verifier = Verifier.of(settings.token_keys, settings.identity_url, service_type="compute")
     world, conductor = surroundings(settings)
-    keeper = Keeper(world.catalogue, Account(parse(StoreConfig, options)))
-    concurrency.spawn(_again_and_again, conductor.sweep, settings.sweep_seconds)
-    concurrency.spawn(_again_and_again, keeper.turn, settings.sweep_seconds)
+    concurrency.spawn(lambda: _sweep(conductor, settings.sweep_seconds))
     return service(world, conductor, verifier)
 
 
 def surroundings(settings: ServerConfig) -> tuple[World, Conductor]:
-def rebuild_of(options: Mapping[str, str]) -> int:
-    """Add to the catalogue of a conf's section what the store knows of servers; return how many."""
-    catalogue = Catalogue.open(parse(ServerConfig, options).database, MIGRATIONS)
-    return rebuild(catalogue, Account(parse(StoreConfig, options)))
-
-
     """Open the catalogue and find the other services."""
     login = Login(
         identity_url=settings.identity_url,
@@ -101,8 +89,8 @@ def rebuild_of(options: Mapping[str, str]) -> int:
 def service(world: World, conductor: Conductor, verifier: TokenReader) -> Service:
     """Return the WSGI application."""
     routes = Routes()
-    consoles = ConsoleController(world)
-    actions = ActionController(world, consoles.actions())
+    remote = RemoteConsoleController(world)
+    actions = ActionController(world, {**ConsoleController(world).actions(), **remote.actions()})
     controllers = (
         FrameController(),
         FlavorController(world),
@@ -110,7 +98,7 @@ def service(world: World, conductor: Conductor, verifier: TokenReader) -> Servic
         CreationController(world),
         ServerController(world),
         actions,
-        consoles,
+        remote,
         DeviceController(world, conductor),
         DetailController(world),
         GroupController(world),
@@ -141,12 +129,10 @@ def _lead(conductor: Conductor, server_id: str) -> None:
         log.exception("the conductor failed", extra={"server": server_id})
 
 
-def _again_and_again(turn: Callable[[], None], seconds: float) -> None:
+def _sweep(conductor: Conductor, seconds: float) -> None:
     while True:
         concurrency.sleep(seconds)
         try:
-            turn()
-        except ApusError as problem:
-            log.warning("a turn is left to the next one", extra={"reason": str(problem)})
-        except Exception:  # noqa: BLE001 - the loop that keeps the background work alive
-            log.exception("a turn failed")
+            conductor.sweep()
+        except Exception:  # noqa: BLE001 - the loop that keeps the conductor alive
+            log.exception("a sweep failed")

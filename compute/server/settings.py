@@ -61,9 +61,11 @@ class ServerConfig:
         help="What makes one host better than another; NAME=FACTOR weighs more or less.",
     )  # fmt: skip
     console_url: str = setting(
-        "http://127.0.0.1:6080/vnc_lite.html",
-        help="Page that shows a console; the token of the console is added to it.",
+        "http://127.0.0.1:6080/",
+        help="Where clients find the console server: the base of the URLs that they are given "
+        "(https:// behind what ends TLS). Empty: servers have no console but their log.",
     )
+    console_seconds: float = setting(600.0, help="How long the URL of a console opens it.", minimum=1)
     sweep_seconds: float = setting(
         5.0, help="How often to look for work that a process left when it ended.", minimum=0.05
     )

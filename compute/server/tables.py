@@ -223,6 +223,16 @@ migrations = Table(
     Column("updated_at", Double, nullable=False),
 )
 
+# A token itself is not kept: whoever reads the catalogue reaches no console by it.
+console_tokens = Table(
+    "console_tokens",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("server_id", String(36), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("expires_at", Double, nullable=False, index=True),
+)
+
 quotas = Table(
     "quotas",
     metadata,

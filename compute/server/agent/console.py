@@ -1,30 +1,43 @@
-"""The door at which the service asks for what a machine of this host has printed.
+"""The door for questions about machines of this host, and to their consoles.
 
 GET /<server id> with the host's key ──▶ the end of its console's log
+GET /<server id>/diagnostics with the host's key ──▶ what the hypervisor counts
+GET /<server id>/serial or /vnc with a ticket, Upgrade: apus-console ──▶ 101, then bytes both ways
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import re
 import threading
+import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from ..keys import matches
+from ....common.errors import ApusError
+from ..keys import is_ticket, matches
 from .driver import Driver
 from .settings import AgentConfig
+from .tunnel import SerialLines, pass_on
+
+log = logging.getLogger(__name__)
 
 CONSOLE_BYTES_MAX = 102400
-_ID = re.compile(r"/([0-9a-f-]{36})")
+UPGRADE = "apus-console"
+KEY_HEADER = "X-Apus-Host-Key"
+TICKET_HEADER = "X-Apus-Console-Ticket"
+PATIENCE_SECONDS = 30.0
+_PATH = re.compile(r"/([0-9a-f-]{36})(?:/(serial|vnc|diagnostics))?")
 
 
 class ConsoleDoor:
-    """Serves the ends of console logs."""
+    """Serves the ends of console logs, counts, and consoles themselves."""
 
-    def __init__(self, config: AgentConfig, driver: Driver) -> None:
-        self._server = ThreadingHTTPServer(
-            (config.console_ip, config.console_port), _handler(config.key, driver)
-        )
+    def __init__(self, config: AgentConfig, driver: Driver, clock: Callable[[], float] = time.time) -> None:
+        handler = _handler(config.key, driver, SerialLines(), clock)
+        self._server = ThreadingHTTPServer((config.console_ip, config.console_port), handler)
         self._server.daemon_threads = True
 
     @property
@@ -54,20 +67,58 @@ def tail(path: Path, length: int = CONSOLE_BYTES_MAX) -> bytes:
         return b""
 
 
-def _handler(key: str, driver: Driver) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    key: str, driver: Driver, lines: SerialLines, clock: Callable[[], float]
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """Answers one request."""
 
+        protocol_version = "HTTP/1.1"
+        timeout = PATIENCE_SECONDS
+
         def do_GET(self) -> None:
-            """Send the end of a log."""
-            found = _ID.fullmatch(self.path)
+            """Send what is asked for, or become a tunnel."""
+            found = _PATH.fullmatch(self.path)
+            server_id, part = found.groups() if found else ("", None)
+            if part in ("serial", "vnc"):
+                self._console(server_id, part)
+                return
             status, body = 404, b""
-            if not matches(self.headers.get("X-Apus-Host-Key", ""), key):
+            if not matches(self.headers.get(KEY_HEADER, ""), key):
                 status = 401
-            elif found and (log := driver.console(found[1])) is not None:
-                status, body = 200, tail(log)
+            elif part == "diagnostics":
+                status, body = _diagnostics(driver, server_id)
+            elif found and (printed := driver.console(server_id)) is not None:
+                status, body = 200, tail(printed)
+            self._answer(status, body)
+
+        def _console(self, server_id: str, kind: str) -> None:
+            given = self.headers.get(TICKET_HEADER, "")
+            if not is_ticket(given, key, self.path, clock()):
+                log.warning("a console's ticket was refused", extra={"server": server_id})
+                self._answer(401, b"")
+                return
+            place = driver.console_socket(server_id, kind)
+            line = lines.take(server_id, place, alone=kind == "serial") if place else None
+            if line is None:
+                self._answer(404, b"")
+                return
+            self.send_response(101)
+            self.send_header("Connection", "Upgrade")
+            self.send_header("Upgrade", UPGRADE)
+            self.end_headers()
+            self.close_connection = True
+            self.connection.settimeout(None)
+            log.info("a console was opened", extra={"server": server_id, "kind": kind})
+            with line:
+                pass_on(self.connection, line)
+            lines.leave(server_id, line)
+            log.info("a console was closed", extra={"server": server_id, "kind": kind})
+
+        def _answer(self, status: int, body: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(body)
 
@@ -75,3 +126,10 @@ def _handler(key: str, driver: Driver) -> type[BaseHTTPRequestHandler]:
             """Say nothing: the service's own log has the request."""
 
     return Handler
+
+
+def _diagnostics(driver: Driver, server_id: str) -> tuple[int, bytes]:
+    try:
+        return 200, json.dumps(driver.diagnostics(server_id).to_json()).encode()
+    except ApusError as problem:
+        return 409, str(problem).encode()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ....common.errors import ApusError
+from ..diagnosis import Diagnostics
 from ..domain import Disk, Machine, Nic
 from ..states import Power
 
@@ -80,4 +81,12 @@ class Driver(Protocol):
 
     def console(self, server_id: str) -> Path | None:
         """Return the file of what the machine has printed on its serial console."""
+        ...
+
+    def console_socket(self, server_id: str, kind: str) -> Path | None:
+        """Return the unix socket of its `serial` console or its screen (`vnc`); None while it has none."""
+        ...
+
+    def diagnostics(self, server_id: str) -> Diagnostics:
+        """Return what the hypervisor counts of a machine that runs."""
         ...

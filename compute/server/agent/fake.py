@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..diagnosis import Diagnostics
 from ..domain import Disk, Machine, Nic
 from ..states import Power
 
@@ -73,6 +74,16 @@ class FakeDriver:
         """Return no file."""
         del server_id
         return None
+
+    def console_socket(self, server_id: str, kind: str) -> Path | None:
+        """Return no socket."""
+        del server_id, kind
+        return None
+
+    def diagnostics(self, server_id: str) -> Diagnostics:
+        """Return that nothing was counted."""
+        del server_id
+        return Diagnostics(driver="fake", hypervisor="fake")
 
     def _set(self, server_id: str, power: Power) -> None:
         if server_id in self._machines:

@@ -18,8 +18,10 @@ from typing import Any, TypeVar
 
 import libvirt
 
+from ..diagnosis import Diagnostics
 from ..domain import Disk, Machine, Nic, disk_xml, domain_xml, nic_xml
 from ..states import Power
+from .counting import count
 from .driver import DriverFailed
 
 log = logging.getLogger(__name__)
@@ -210,6 +212,15 @@ class LibvirtDriver:
         """Return the log of its serial console."""
         path = self._folder / server_id / "console.log"
         return path if path.exists() else None
+
+    def console_socket(self, server_id: str, kind: str) -> Path | None:
+        """Return the socket of its serial console or its screen."""
+        path = self._folder / server_id / f"{kind}.sock"
+        return path if path.exists() else None
+
+    def diagnostics(self, server_id: str) -> Diagnostics:
+        """Return what libvirt counts."""
+        return self._with(server_id, count)
 
 
 def _prepare_embedded(root: Path) -> None:

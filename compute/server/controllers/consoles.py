@@ -14,20 +14,18 @@ from webob import Response
 from ...api.call import Call
 from ...api.faults import BadRequest, Conflict, NotFound, Unavailable
 from ...api.reply import answer
-from ...api.routing import served
 from .. import fleet
 from ..keys import host_key
 from ..records import Server
 from ..world import World
 from .agents import KEY_HEADER
-from .rim import scope_of, since
 
 CONSOLE_BYTES_MAX = 102400
 TIMEOUT_SECONDS = 20
 
 
 class ConsoleController:
-    """Serves os-getConsoleOutput and remote-consoles."""
+    """Serves os-getConsoleOutput."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -65,17 +63,6 @@ class ConsoleController:
             kept = length + (1 if lines[-1] == "" else 0)
             lines = lines[-kept:] if length else []
         return answer(200, {"output": "\n".join(lines)})
-
-    @served("POST", "/v2.1/servers/{server_id}/remote-consoles")
-    def remote(self, call: Call, server_id: str) -> Response:
-        """Refuse: there is no door to graphical or interactive consoles yet."""
-        since(call, 6)
-        asked = call.member("remote_console")
-        with self._world.catalogue.read() as connection:
-            fleet.server_of(connection, server_id, scope_of(call))
-        if asked.get("protocol") not in ("vnc", "serial", "spice", "mks"):
-            raise BadRequest("protocol must be vnc, serial, spice or mks")
-        raise BadRequest(f"Unavailable console type {asked.get('type')}.")
 
 
 def _length(argument: Any) -> int | None:
