@@ -46,7 +46,7 @@ class VolumeController:
             lambda connection: make_volume(connection, self.office, call, document, image)
         )
         with self.office.catalogue.read() as connection:
-            return answer(202, {"volume": self._detail(connection, call, row)})
+            return answer(202, {"volume": _changed(connection, call, row)})
 
     @at("GET HEAD", "/volumes")
     def index(self, call: Call) -> Response:
@@ -84,7 +84,7 @@ class VolumeController:
         """Show one."""
         with self.office.catalogue.read() as connection:
             row = found(connection, call, volumes, volume_id, what="Volume")
-            return answer(200, {"volume": self._detail(connection, call, row)})
+            return answer(200, {"volume": details(connection, self.office, Viewer.of(call), [row])[0]})
 
     @at("PUT", "/volumes/{volume_id}")
     def update(self, call: Call, volume_id: str) -> Response:
@@ -105,7 +105,7 @@ class VolumeController:
         def work(connection: Connection) -> dict[str, Any]:
             found(connection, call, volumes, volume_id, what="Volume", lock=True)
             rows.change(connection, volumes, volume_id, **changes, updated_at=self.office.clock())
-            return self._detail(connection, call, found(connection, call, volumes, volume_id, what="Volume"))
+            return _changed(connection, call, found(connection, call, volumes, volume_id, what="Volume"))
 
         return answer(200, {"volume": self.office.written(work)})
 
@@ -123,24 +123,13 @@ class VolumeController:
         )
         return empty(202)
 
-    def _detail(self, connection: Connection, call: Call, row: Row) -> dict[str, Any]:
-        return details(connection, self.office, Viewer.of(call), [row])[0]
-
 
 def details(
     connection: Connection, office: Office, viewer: Viewer, chosen: Sequence[Row]
 ) -> list[dict[str, Any]]:
     """Return the full form of volumes, with what other tables say of them."""
-    names = {row.id: row.name for row in connection.execute(select(types.c.id, types.c.name))}
-    ids = [row["id"] for row in chosen]
-    held: dict[str, list[Row]] = {}
-    for row in rows.where(
-        connection,
-        attachments,
-        attachments.c.volume_id.in_(ids),
-        attachments.c.status.in_(("attached", "detaching")),
-    ):
-        held.setdefault(row["volume_id"], []).append(row)
+    names = _type_names(connection)
+    held = _holders(connection, [row["id"] for row in chosen])
     return [
         view.detail(
             viewer,
@@ -151,6 +140,30 @@ def details(
         )
         for row in chosen
     ]
+
+
+def _changed(connection: Connection, call: Call, row: Row) -> dict[str, Any]:
+    """Return what is answered where a volume was made or changed."""
+    held = _holders(connection, [row["id"]]).get(row["id"], ())
+    name = _type_names(connection).get(row["type_id"])
+    return view.changed(Viewer.of(call), row, attached=held, type_name=name)
+
+
+def _type_names(connection: Connection) -> dict[str, str]:
+    return {row.id: row.name for row in connection.execute(select(types.c.id, types.c.name))}
+
+
+def _holders(connection: Connection, ids: Sequence[str]) -> dict[str, list[Row]]:
+    """Return, by volume, the attachments that hold it now."""
+    held: dict[str, list[Row]] = {}
+    for row in rows.where(
+        connection,
+        attachments,
+        attachments.c.volume_id.in_(ids),
+        attachments.c.status.in_(("attached", "detaching")),
+    ):
+        held.setdefault(row["volume_id"], []).append(row)
+    return held
 
 
 def order_deletion(

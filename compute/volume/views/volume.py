@@ -1,6 +1,6 @@
 """A volume as clients see it.
 
-row, its attachments, its type's name ──▶ summary() | detail()
+row, its attachments, its type's name ──▶ summary() | changed() | detail()
 """
 
 from __future__ import annotations
@@ -21,6 +21,19 @@ def detail(
     viewer: Viewer, row: Row, *, attached: Iterable[Row], type_name: str | None, host: str
 ) -> dict[str, Any]:
     """The full form; `attached` are the attachments that hold the volume now."""
+    document = changed(viewer, row, attached=attached, type_name=type_name)
+    document["os-vol-tenant-attr:tenant_id"] = row["project_id"]
+    if row["image_metadata"]:
+        document["volume_image_metadata"] = row["image_metadata"]
+    if viewer.is_admin:
+        document["os-vol-host-attr:host"] = host
+        document["os-vol-mig-status-attr:migstat"] = None
+        document["os-vol-mig-status-attr:name_id"] = None
+    return document
+
+
+def changed(viewer: Viewer, row: Row, *, attached: Iterable[Row], type_name: str | None) -> dict[str, Any]:
+    """The answer to creations and changes: without what Cinder's extensions add to the full form."""
     document: dict[str, Any] = {
         **summary(viewer, row),
         "status": row["status"],
@@ -41,14 +54,7 @@ def detail(
         "multiattach": row["multiattach"],
         "migration_status": None,
         "attachments": [_attachment(one) for one in attached],
-        "os-vol-tenant-attr:tenant_id": row["project_id"],
     }
-    if row["image_metadata"]:
-        document["volume_image_metadata"] = row["image_metadata"]
-    if viewer.is_admin:
-        document["os-vol-host-attr:host"] = host
-        document["os-vol-mig-status-attr:migstat"] = None
-        document["os-vol-mig-status-attr:name_id"] = None
     return document | _later(viewer, row)
 
 
