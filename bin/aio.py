@@ -26,6 +26,7 @@ DEFAULT_HOME, DEFAULT_PORT, DEFAULT_NODES, DEFAULT_WORKERS = "./var", 8080, 4, 1
 EXIT_PARTLY_DOWN, EXIT_DOWN = 1, 3
 STORE_ONLY, EVERYTHING = "store", "all"
 _WHEN_DAEMONS_RUN = {True: "background", False: "once"}
+_WHETHER_AGENTS_RUN = {True: "auto", False: "none"}
 
 ENVIRONMENT = """
 \b
@@ -36,7 +37,9 @@ APUS_WORKERS   1          worker processes of each server
 APUS_DAEMONS   background replicators, auditors and the like run all the time; with
                           "once" only when `apus-aio once` runs them
 APUS_SERVICES  store      "all" adds identity, images, volumes, servers and networks, on
-                          the five ports after APUS_PORT
+                          the seven ports after APUS_PORT
+APUS_AGENTS    auto       with "all", servers run on this machine where they can; "none"
+                          leaves it alone
 APUS_BIND      127.0.0.1  where the proxy listens; beyond loopback only with
                           users of your own in APUS_HOME/users.conf
 """
@@ -54,7 +57,9 @@ def up() -> None:
     if services not in (STORE_ONLY, EVERYTHING):
         raise Refused(f"APUS_SERVICES={services}: expected {STORE_ONLY} or {EVERYTHING}")
     cluster = _existing_or_new()
-    report.risen(cluster, cluster.up(with_cloud=services == EVERYTHING), _console())
+    wants_agents = _agents(default=cluster.layout.wants_agents)
+    risen = cluster.up(with_cloud=services == EVERYTHING, wants_agents=wants_agents)
+    report.risen(cluster, risen, _console())
 
 
 @cli.command()
@@ -172,6 +177,13 @@ def _background(*, default: bool) -> bool:
     return text == _WHEN_DAEMONS_RUN[True]
 
 
+def _agents(*, default: bool) -> bool:
+    text = os.environ.get("APUS_AGENTS") or _WHETHER_AGENTS_RUN[default]
+    if text not in _WHETHER_AGENTS_RUN.values():
+        raise Refused(f"APUS_AGENTS={text}: expected {' or '.join(_WHETHER_AGENTS_RUN.values())}")
+    return text == _WHETHER_AGENTS_RUN[True]
+
+
 def _existing() -> Cluster:
     cluster = Cluster.at(_home())
     if cluster is None:
@@ -216,6 +228,12 @@ def _refuse_other_shape(layout: Layout) -> None:
         moment = _WHEN_DAEMONS_RUN[layout.background]
         raise Refused(
             f"the cluster in {layout.home} was made with APUS_DAEMONS={moment}; "
+            "leave the variable out, or set APUS_HOME for another cluster"
+        )
+    if layout.has_cloud and _agents(default=layout.wants_agents) != layout.wants_agents:
+        whether = _WHETHER_AGENTS_RUN[layout.wants_agents]
+        raise Refused(
+            f"the cloud in {layout.home} was made with APUS_AGENTS={whether}; "
             "leave the variable out, or set APUS_HOME for another cluster"
         )
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from ...common.errors import ApusError, Refused
 from ...proxy.middleware.s3.notification import targets
 from . import confs, processes, rings, tenants
-from .layout import DAEMONS, Layout, Node, Service
+from .layout import AGENTS, COMPUTE_AGENT, DAEMONS, NETWORK_AGENT, Layout, Node, Service
 from .proof import prove
 
 REPLICATORS = ("account-replicator", "container-replicator", "object-replicator")
@@ -32,6 +32,7 @@ class Risen:
 
     started: tuple[Service, ...]
     proved_bytes: int
+    notes: tuple[str, ...] = ()
 
 
 class Cluster:
@@ -73,32 +74,47 @@ class Cluster:
         _, account, name = chosen.split("_", 2)
         return f"{account}:{name}", users[chosen].split()[0]
 
-    def up(self, *, with_cloud: bool = False) -> Risen:
+    def up(self, *, with_cloud: bool = False, wants_agents: bool = True) -> Risen:
         """Make what is missing, start what does not run, and prove that the whole works.
 
-        A cluster that has had no cloud so far gets one where that is wanted; none loses it.
+        A cluster that has had no cloud so far gets one where that is wanted; none loses it. A new cloud that
+        wants no agents has services only: whoever tests it brings hosts of his own.
         """
         self._refuse_open_doors()
         with self._alone():
             if not self.layout.state_file.exists():
                 self._create()
             if with_cloud and not self.layout.has_cloud:
-                self._add_cloud()
+                self._add_cloud(wants_agents=wants_agents)
+            notes = self._take_agents() if self.layout.has_cloud and self.layout.wants_agents else ()
             wanted = (*self.layout.services, *self._notifier())
             alive = processes.running(wanted)
             missing = tuple(service for service in wanted if service not in alive)
             if not missing:
-                return Risen((), 0)
+                return Risen((), 0, notes)
             self._take_over_users()
             if any(service in missing for service in self.layout.tenants):
                 tenants.found(self.layout, tenants.Secrets.of(self.layout))
             processes.start(missing, ip_of=self._ips)
-        return Risen(missing, prove(self.layout.endpoint, *self.first_user()))
+        proved = prove(self.layout.endpoint, *self.first_user())
+        if any(service.role in AGENTS for service in missing):
+            from . import furniture
+
+            notes += furniture.furnish(self.layout)
+        return Risen(missing, proved, notes)
 
     def down(self) -> int:
-        """End every process; return how many ran."""
+        """End every process, guests first, while their disks and networks are there; return how many ran."""
         with self._alone():
-            return processes.stop((*self.layout.services, self.layout.notifier))
+            if not self.layout.agents:
+                return processes.stop((*self.layout.services, self.layout.notifier))
+            from . import hosting
+
+            agent = self.layout.agent(COMPUTE_AGENT)
+            ended = processes.stop((agent,), 2 * hosting.STOP_SECONDS)
+            ended += processes.stop((*self.layout.services, self.layout.notifier))
+            hosting.clear(self.layout)
+            return ended
 
     def kill(self, name: str) -> int:
         """SIGKILL every process of a node; return how many ran."""
@@ -197,14 +213,37 @@ class Cluster:
         rings.create(self.layout)
         self._save(self.layout)
 
-    def _add_cloud(self) -> None:
+    def _add_cloud(self, *, wants_agents: bool) -> None:
         """Write the confs of the cloud's services, and have the proxy know their users."""
         tenants.refuse_without_libraries()
-        layout = replace(self.layout, has_cloud=True)
+        layout = replace(self.layout, has_cloud=True, wants_agents=wants_agents)
         _write(tenants.files(layout, tenants.Secrets.of(layout)))
         processes.stop((layout.proxy,))
         self._save(layout)
         self._write_proxy_conf()
+
+    def _take_agents(self) -> tuple[str, ...]:
+        """Have the agents run that can run here; say why the others do not."""
+        from . import hosting  # Only a cloud needs what it imports.
+
+        obstacles = hosting.obstacles()
+        roles = tuple(role for role in AGENTS if role not in obstacles)
+        layout = replace(self.layout, agents=roles)
+        if roles:
+            if not layout.agent(NETWORK_AGENT).conf.exists():
+                layout = replace(layout, public_range=hosting.free_range())
+            hosting.prepare(layout)
+            texts = hosting.files(layout, tenants.Secrets.of(layout))
+            _write({path: text for path, text in texts.items() if not path.exists()})
+        if layout != self.layout:
+            self._save(layout)
+        notes = [f"not run: {role}: {why}" for role, why in obstacles.items()]
+        if NETWORK_AGENT in roles and (rival := hosting.rival(layout)):
+            notes.append(
+                f"{hosting.gateway_of(layout)} is on {rival} already, another cloud's perhaps: floating "
+                "addresses of this one can't be reached from this machine while that is so"
+            )
+        return tuple(notes)
 
     def _notifier(self) -> tuple[Service, ...]:
         """Return who calls webhooks, where a person has named any."""

@@ -7,6 +7,7 @@ No disk, process or environment is touched here; `Layout` is what cluster.json h
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -28,6 +29,13 @@ NOTIFIER = "container-notifier"
 TENANTS = ("identity", "image", "volume", "compute", "network")
 """The cloud's services, in the order of their ports, which follow the proxy's."""
 SWEEPER = "block-sweeper"
+BLOCK_SERVER, COMPUTE_AGENT, NETWORK_AGENT = "block-server", "compute-agent", "network-agent"
+CONSOLES = "console-server"
+AGENTS = (BLOCK_SERVER, COMPUTE_AGENT, NETWORK_AGENT, CONSOLES)
+"""What makes this machine a host of servers."""
+FIRST_RANGE = "172.24.4.0/24"
+_AGENT_PORT, _CONSOLES_PORT = 6, 7  # Counted from the proxy's.
+_SHORT = Path("/run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,9 @@ class Layout:
     last_number: int
     background: bool = True
     has_cloud: bool = False
+    wants_agents: bool = True
+    agents: tuple[str, ...] = ()
+    public_range: str = FIRST_RANGE
 
     @classmethod
     def fresh(
@@ -156,6 +167,9 @@ class Layout:
             last_number=int(facts["last_node"]),
             background=bool(facts.get("background", True)),
             has_cloud=bool(facts.get("cloud", False)),
+            wants_agents=bool(facts.get("wants_agents", True)),
+            agents=tuple(str(role) for role in facts.get("agents", ())),
+            public_range=str(facts.get("public_range", FIRST_RANGE)),
         )
 
     def to_json(self) -> str:
@@ -168,6 +182,9 @@ class Layout:
             "last_node": self.last_number,
             "background": self.background,
             "cloud": self.has_cloud,
+            "wants_agents": self.wants_agents,
+            "agents": list(self.agents),
+            "public_range": self.public_range,
         }
         return json.dumps(facts, indent=2) + "\n"
 
@@ -280,12 +297,33 @@ class Layout:
         """Who removes blocks that no disk has."""
         return Service(SWEEPER, None, self.cloud / "etc" / f"{SWEEPER}.conf", None)
 
+    def agent(self, role: str) -> Service:
+        """An agent's process, whether it should run or not."""
+        return Service(role, None, self.cloud / "etc" / f"{role}.conf", None)
+
+    @property
+    def console_port(self) -> int:
+        """Where the compute agent is asked for consoles."""
+        return self.port + _AGENT_PORT
+
+    @property
+    def consoles_port(self) -> int:
+        """Where people open them."""
+        return self.port + _CONSOLES_PORT
+
+    @property
+    def short_cloud(self) -> Path:
+        """The way to the cloud's folder whose sockets' paths are short enough for the kernel."""
+        return _SHORT / f"apus-{hashlib.sha256(str(self.home).encode()).hexdigest()[:8]}"
+
     @property
     def tenants(self) -> tuple[Service, ...]:
-        """The cloud's services that should run."""
+        """The cloud's services that should run, then the agents that can."""
         if not self.has_cloud:
             return ()
-        return (*(self.tenant(name) for name in TENANTS), *((self.sweeper,) if self.background else ()))
+        sweepers = (self.sweeper,) if self.background else ()
+        agents = (self.agent(role) for role in AGENTS if role in self.agents)
+        return (*(self.tenant(name) for name in TENANTS), *sweepers, *agents)
 
     def services_of(self, node: Node) -> Iterator[Service]:
         """The node's processes that should run, servers first."""

@@ -17,12 +17,14 @@ from typing import Any
 
 from ...common.errors import ApusError
 from .identity import Identity, await_end, family
-from .layout import SERVERS, Layout, Service
+from .layout import BLOCK_SERVER, COMPUTE_AGENT, CONSOLES, SERVERS, Layout, Service
 from .order import ROOM_FOR_TITLE, Birth, Order
 from .ports import is_free, owner
 
 START_TIMEOUT_SECONDS = 180
 STOP_TIMEOUT_SECONDS = 10
+NATIVE = (BLOCK_SERVER, COMPUTE_AGENT, CONSOLES)
+"""They have real threads: what green ones need of the standard library must not be in their parent."""
 
 
 class StartFailed(ApusError):
@@ -62,8 +64,11 @@ def start(services: Sequence[Service], *, ip_of: dict[str, str]) -> None:
                 f"port {service.port} for {service.place}'s {service.role} is taken by "
                 f"{owner(service.port)}; stop that, or set APUS_PORT and APUS_HOME to start elsewhere"
             )
-    answers = _nursery("start", missing, [])
-    for service, answer in zip(missing, answers, strict=True):
+    patched = [service for service in missing if service.role not in NATIVE]
+    native = [service for service in missing if service.role in NATIVE]
+    answers = _nursery("start", patched, []) if patched else []
+    answers += _nursery("start", native, []) if native else []
+    for service, answer in zip([*patched, *native], answers, strict=True):
         if not answer["ready"] or Identity.from_file(service.pid_file) is None:
             raise StartFailed(
                 f"{service.place}'s {service.role} ended at once; {service.log} ends:\n{last_words(service)}"
@@ -77,9 +82,9 @@ def run(service_groups: Sequence[Sequence[Service]], arguments: Sequence[str]) -
     return [(service, int(answer["status"])) for service, answer in zip(flat, answers, strict=True)]
 
 
-def stop(services: Iterable[Service]) -> int:
+def stop(services: Iterable[Service], patience_seconds: float = STOP_TIMEOUT_SECONDS) -> int:
     """Ask them to end, insist after a while, return how many ran."""
-    return _end(services, signal.SIGTERM)
+    return _end(services, signal.SIGTERM, patience_seconds)
 
 
 def kill(services: Iterable[Service]) -> int:
@@ -96,12 +101,14 @@ def last_words(service: Service, lines: int = 6) -> str:
     return "\n".join(text.splitlines()[-lines:]) or "(its log is empty)"
 
 
-def _end(services: Iterable[Service], number: signal.Signals) -> int:
+def _end(
+    services: Iterable[Service], number: signal.Signals, patience_seconds: float = STOP_TIMEOUT_SECONDS
+) -> int:
     leaders = running(services)
     everyone = family(leaders.values())
     for identity in everyone if number is signal.SIGKILL else leaders.values():
         identity.signal(number)
-    for stubborn in await_end(everyone, STOP_TIMEOUT_SECONDS):
+    for stubborn in await_end(everyone, patience_seconds):
         stubborn.signal(signal.SIGKILL)
     await_end(everyone, STOP_TIMEOUT_SECONDS)
     for service in leaders:

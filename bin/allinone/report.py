@@ -12,7 +12,7 @@ from rich.table import Table
 
 from . import processes
 from .cluster import Cluster, Risen
-from .layout import SERVERS, TENANTS, Layout
+from .layout import COMPUTE_AGENT, SERVERS, TENANTS, Layout
 
 
 def status(cluster: Cluster) -> dict[str, Any]:
@@ -81,6 +81,8 @@ def risen(cluster: Cluster, what: Risen, console: Console) -> None:
             f"The store runs: {len(what.started)} processes started, {len(layout.nodes)} storage nodes and a "
             f"proxy; {what.proved_bytes // 1024} KiB were uploaded and came back identical."
         )
+    for note in what.notes:
+        console.print(f"  {note}", soft_wrap=True)
     console.print(f"\n  endpoint   {layout.endpoint}/auth/v1.0   (auth v1)")
     console.print(f"  user       {user}   key  {key}")
     console.print(f"  S3         {layout.endpoint}   access key  {user}   secret  {key}")
@@ -94,8 +96,17 @@ def risen(cluster: Cluster, what: Risen, console: Console) -> None:
 def _cloud_commands(layout: Layout) -> tuple[str, ...]:
     if not layout.has_cloud:
         return ()
+    login = f"export OS_CLIENT_CONFIG_FILE={layout.clouds_file} OS_CLOUD=demo"
+    if COMPUTE_AGENT in layout.agents:
+        image = "image create --disk-format raw --container-format bare --file guest.img tiny"
+        server = "server create --image tiny --flavor m1.nano --network private --wait first"
+        return (
+            login,
+            f".venv/bin/apus-guest-image guest.img && .venv/bin/openstack {image}",
+            f".venv/bin/openstack {server} && .venv/bin/openstack console url show --serial first",
+        )
     return (
-        f"export OS_CLIENT_CONFIG_FILE={layout.clouds_file} OS_CLOUD=demo",
+        login,
         ".venv/bin/openstack image create --file README.md --disk-format raw --container-format bare readme",
         ".venv/bin/openstack volume create --image readme --size 1 disk && .venv/bin/openstack volume list",
     )

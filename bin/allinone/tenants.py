@@ -77,9 +77,10 @@ def files(layout: Layout, known: Secrets) -> dict[Path, str]:
             "volume_url": f"{layout.tenant_url('volume')}/v3",
             "agent_secret": known.agent_secret,
             "metadata_secret": known.metadata_secret,
+            "console_url": f"http://{layout.reachable_ip}:{layout.consoles_port}/",
         },
     }
-    sweeping = {**_store(layout, known), "sweep_settle_seconds": "0"}  # Our listings are never late.
+    sweeping = {**store_login(layout, known), "sweep_settle_seconds": "0"}  # Our listings are never late.
     return {
         layout.sweeper.conf: ini({layout.sweeper.role: sweeping}),
         **{
@@ -131,11 +132,11 @@ def _verified(layout: Layout) -> dict[str, str]:
 
 def _tenant(layout: Layout, known: Secrets) -> dict[str, str]:
     """That, and the account in the store."""
-    return {**_verified(layout), **_store(layout, known)}
+    return {**_verified(layout), **store_login(layout, known)}
 
 
-def _store(layout: Layout, known: Secrets) -> dict[str, str]:
-    """The services' account in the store."""
+def store_login(layout: Layout, known: Secrets) -> dict[str, str]:
+    """The services' account in the store, in the words of their confs."""
     return {
         "store_auth_url": f"{layout.tenant_url('identity')}/v3",
         "store_auth_version": "3",

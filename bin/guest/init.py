@@ -64,8 +64,8 @@ END
 fi
 
 fetch() {
-  printf 'GET %s HTTP/1.0\r\nHost: 169.254.169.254\r\n\r\n' "$1" | timeout 10 nc 169.254.169.254 80
-  2>/dev/null |
+  printf 'GET %s HTTP/1.0\r\nHost: 169.254.169.254\r\n\r\n' "$1" |
+    timeout 10 nc 169.254.169.254 80 2>/dev/null |
     sed -n '1{/ 200 /!q};/^\r*$/,$p' | tail -n +2
 }
 field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" /metadata | head -n 1; }
@@ -81,8 +81,8 @@ if [ -s /metadata ]; then
   hostname "$(field hostname)"
   say METADATA uuid=$(field uuid) name=$(field name)
 fi
-{ cat /drive/openstack/latest/user_data 2>/dev/null || fetch /openstack/latest/user_data; } > /user_data
-2>/dev/null
+{ cat /drive/openstack/latest/user_data 2>/dev/null || fetch /openstack/latest/user_data; } \
+  > /user_data 2>/dev/null
 case "$(head -c 2 /user_data)" in '#!') chmod 755 /user_data; /user_data;; esac
 say READY $(cut -d' ' -f1 /proc/uptime)
 while :; do setsid cttyhack sh -l; sleep 1; done

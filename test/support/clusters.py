@@ -43,6 +43,7 @@ class AllInOne:
     nodes: int = 4
     workers: int = 1
     background: bool = False
+    agents: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -52,6 +53,7 @@ class AllInOne:
             "APUS_HOME": str(self.home),
             "APUS_PORT": str(self.port),
             "APUS_WORKERS": str(self.workers),
+            "APUS_AGENTS": "auto" if self.agents else "none",
         }
 
     def restart_proxy(self, last_filters: Mapping[str, Mapping[str, str]] | None = None) -> None:
@@ -138,13 +140,14 @@ class AllInOne:
 
 @contextmanager
 def all_in_one(
-    home: Path, *, nodes: int = 4, workers: int = 1, background: bool = False
+    home: Path, *, nodes: int = 4, workers: int = 1, background: bool = False, agents: bool = False
 ) -> Iterator[AllInOne]:
     """A cluster that is up, and down again afterwards.
 
-    Its daemons run when a test says so, with `once`; in the background only where the test is about that.
+    Its daemons run when a test says so, with `once`; in the background only where the test is about that. A
+    cloud in it has services alone, unless it is to have agents: then guests run on this machine.
     """
-    cluster = AllInOne(home, free_port_block(10 * (nodes + 4)), nodes, workers, background)
+    cluster = AllInOne(home, free_port_block(10 * (nodes + 4)), nodes, workers, background, agents)
     try:
         yield cluster.up()
     finally:

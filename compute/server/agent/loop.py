@@ -118,6 +118,10 @@ class Agent:
         with ThreadPoolExecutor(len(running) + 1, "end") as crew:
             for server_id in running:
                 crew.submit(self._driver.stop, server_id, self._config.stop_seconds)
+        try:
+            self.look()
+        except ApusError as problem:
+            log.warning("nobody heard that the machines stopped", extra={"reason": str(problem)})
 
     def reconcile(self, orders: list[dict[str, Any]]) -> None:
         """Begin what is to be done for each server, where nothing is under way for it."""
