@@ -65,6 +65,6 @@ def test_the_public_network_is_of_addresses_that_the_machine_does_not_use(
 
 def test_who_is_not_root_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """No agent runs, and each says why."""
-    monkeypatch.setattr(hosting.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert set(hosting.obstacles()) == set(AGENTS)
     assert "sudo make up" in hosting.obstacles()[COMPUTE_AGENT]
