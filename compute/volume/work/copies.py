@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....common.errors import Missing
+from ....common.errors import Missing, Unavailable
 from .. import rows
 from ..disks import GIB, Place
 from ..images import MapPlace
@@ -163,20 +163,26 @@ def _copy_for_image(office: Office, job: Job) -> Later | None:
 
 
 def _give_to_image(office: Office, job: Job) -> None:
-    """Hand the map to the image service, or, where that takes none, send it the bytes."""
+    """Hand the map to the image service, or, where that takes none, send it the bytes.
+
+    Raises:
+        Unavailable: what the image service was doing when it was killed has not been given up yet.
+    """
     project = job.state.get("map_project")
     if project is None:
         return
     place, image_id = Place(project, job.state["map_id"]), job.state["image_id"]
-    if office.images.show(image_id).status == "active":  # This step ran before, and was killed at its end.
-        if office.images.map_of(image_id) != MapPlace(project, place.map_id):
-            office.disks.delete(place)
-        return
-    taken = office.images.offer_map(image_id, MapPlace(project, place.map_id))
+    status = office.images.show(image_id).status
+    if status == "saving":
+        raise Unavailable(f"image {image_id} is being saved")
+    taken = True  # Where this step ran before, and was killed at its end.
+    if status != "active":
+        taken = office.images.offer_map(image_id, MapPlace(project, place.map_id))
     if not taken:
         size = office.disks.size(place)
         office.images.upload(image_id, lambda: office.disks.read(place), size)
-        office.disks.delete(place)
+    if office.images.map_of(image_id) != MapPlace(project, place.map_id):
+        office.disks.delete(place)  # The image has one of its own.
 
 
 def _uploaded(office: Office, job: Job) -> None:

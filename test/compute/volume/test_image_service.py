@@ -123,3 +123,15 @@ def test_a_token_that_was_ended_is_replaced(cloud: Cloud) -> None:
         assert cloud.volumes.volume(1, imageRef=image_id)["status"] == "available"
         assert cloud.logins == count
         cloud.images.verifier.forget(cloud.last)
+
+
+def test_an_image_leaves_no_map_behind(cloud: Cloud) -> None:
+    """The image has a map of its own; the one that it was made of goes, also where nobody was killed."""
+    volume_id = cloud.volumes.volume(1)["id"]
+    cloud.volumes.write(volume_id, {0: b"v" * BLOCK})
+    before = cloud.volumes.map_ids()
+    told = cloud.volumes.act(volume_id, "os-volume_upload_image", {"image_name": "m", "disk_format": "raw"})
+    cloud.volumes.settle()
+    image_id = told["os-volume_upload_image"]["image_id"]
+    assert cloud.images.shown(image_id)["status"] == "active"
+    assert cloud.volumes.map_ids() - before == {f"image-{image_id}-1"}
