@@ -25,9 +25,12 @@ from .controllers.consoles import ConsoleController
 from .controllers.creation import CreationController
 from .controllers.details import DetailController
 from .controllers.devices import DeviceController
+from .controllers.diagnostics import DiagnosticsController
+from .controllers.external_events import ExternalEventController
 from .controllers.flavors import FlavorController
 from .controllers.frame import FrameController
 from .controllers.groups import GroupController
+from .controllers.guest_passwords import GuestPasswordController
 from .controllers.hosts import HostController
 from .controllers.keypairs import KeypairController
 from .controllers.quotas import QuotaController
@@ -101,6 +104,9 @@ def service(world: World, conductor: Conductor, verifier: TokenReader) -> Servic
         remote,
         DeviceController(world, conductor),
         DetailController(world),
+        DiagnosticsController(world),
+        ExternalEventController(world),
+        GuestPasswordController(world),
         GroupController(world),
         HostController(world),
         AggregateController(world),

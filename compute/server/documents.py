@@ -59,6 +59,7 @@ class Guest:
     random_seed: bytes = b""
     devices: tuple[Mapping[str, Any], ...] = ()
     vendor_data: Mapping[str, Any] = field(default_factory=dict)
+    left_password: str = ""
 
 
 def meta_data(guest: Guest) -> dict[str, Any]:
@@ -167,7 +168,7 @@ def _openstack_files(guest: Guest) -> dict[str, bytes]:
         "network_data.json": _json(network_data(guest)),
         "vendor_data.json": _json(dict(guest.vendor_data)),
         "vendor_data2.json": _json({"static": dict(guest.vendor_data)} if guest.vendor_data else {}),
-        "password": b"",
+        "password": guest.left_password.encode(),
     }
     if guest.user_data is not None:
         files["user_data"] = guest.user_data

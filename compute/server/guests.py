@@ -14,7 +14,7 @@ from .documents import Guest, Link
 from .records import Interface, Server
 
 
-def guest_of(server: Server, interfaces: Sequence[Interface]) -> Guest:
+def guest_of(server: Server, interfaces: Sequence[Interface], left_password: str = "") -> Guest:
     """Return the guest that a server is."""
     return Guest(
         uuid=server.id,
@@ -34,6 +34,7 @@ def guest_of(server: Server, interfaces: Sequence[Interface]) -> Guest:
         # The same at each reading, so that the config drive does not change with every start.
         random_seed=hashlib.sha512(f"{server.id}/{server.admin_password}".encode()).digest(),
         files=tuple((path, _decoded(contents)) for path, contents in server.files),
+        left_password=left_password,
         links=tuple(
             Link(
                 port_id=interface.port_id,

@@ -233,6 +233,13 @@ console_tokens = Table(
     Column("expires_at", Double, nullable=False, index=True),
 )
 
+guest_passwords = Table(
+    "guest_passwords",
+    metadata,
+    Column("server_id", String(36), primary_key=True),
+    Column("password", Text, nullable=False),
+)
+
 quotas = Table(
     "quotas",
     metadata,

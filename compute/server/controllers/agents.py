@@ -31,6 +31,7 @@ from ..records import BlockDevice, Interface, Server
 from ..reports import Reports
 from ..states import Power, Task
 from ..world import World
+from .guest_passwords import leave_password, password_of
 from .rim import whole
 
 KEY_HEADER = "X-Apus-Host-Key"
@@ -155,9 +156,8 @@ class AgentController:
         self._world.volumes.commit(str(told["project_id"]), volume_id, told["commit"])
         return empty(204)
 
-    @served("GET HEAD", "/internal/metadata/{server_id}/{path:path}", open_to_all=True)
-    def metadata(self, call: Call, server_id: str, path: str) -> Response:
-        """Return what the guest asked of 169.254.169.254, if the network agent that passes it on may ask."""
+    def _guest(self, call: Call, server_id: str) -> Server:
+        """Return the server whose guest asks 169.254.169.254, if a network agent of ours passes it on."""
         secret = self._world.settings.metadata_secret
         headers = call.request.headers
         right = secret and matches(
@@ -166,9 +166,22 @@ class AgentController:
         if not right or headers.get("X-Instance-ID") != server_id:
             raise Unauthorized("The request is not marked by a network agent of ours.")
         with self._world.catalogue.read() as connection:
-            server = fleet.server_of(connection, server_id, headers.get("X-Tenant-ID") or "")
+            return fleet.server_of(connection, server_id, headers.get("X-Tenant-ID") or "")
+
+    @served("POST", "/internal/metadata/{server_id}/openstack/{version}/password", open_to_all=True)
+    def leave(self, call: Call, server_id: str, version: str) -> Response:
+        """Keep the password that a guest has made."""
+        del version
+        leave_password(self._world, self._guest(call, server_id), call.request.body)
+        return empty(200)
+
+    @served("GET HEAD", "/internal/metadata/{server_id}/{path:path}", open_to_all=True)
+    def metadata(self, call: Call, server_id: str, path: str) -> Response:
+        """Return a document of the guest's own."""
+        server = self._guest(call, server_id)
+        with self._world.catalogue.read() as connection:
             ports = fleet.interfaces_of(connection, [server.id])[server.id]
-        guest = guest_of(server, ports)
+            guest = guest_of(server, ports, password_of(connection, server))
         if path == "openstack" or path.startswith("openstack/"):
             document = openstack_document(guest, path.removeprefix("openstack"))
         else:

@@ -8,20 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import requests
 from webob import Response
 
 from ...api.call import Call
-from ...api.faults import BadRequest, Conflict, NotFound, Unavailable
+from ...api.faults import BadRequest
 from ...api.reply import answer
-from .. import fleet
-from ..keys import host_key
+from ..doors import ask_host
 from ..records import Server
 from ..world import World
-from .agents import KEY_HEADER
 
 CONSOLE_BYTES_MAX = 102400
-TIMEOUT_SECONDS = 20
 
 
 class ConsoleController:
@@ -38,25 +34,7 @@ class ConsoleController:
         """Return the last lines that the server has printed on its serial console."""
         del call
         length = _length(argument)
-        if server.host is None:
-            raise Conflict(f"Instance {server.id} is not ready")
-        with self._world.catalogue.read() as connection:
-            host = fleet.host_named(connection, server.host)
-        door = host.resources.get("console_url")
-        if not door:
-            raise NotFound("Unable to get console: its host keeps none.")
-        secret = self._world.settings.agent_secret
-        try:
-            found = requests.get(
-                f"{door}/{server.id}",
-                headers={KEY_HEADER: host_key(secret, host.name)},
-                timeout=TIMEOUT_SECONDS,
-            )
-        except requests.RequestException as problem:
-            raise Unavailable(f"The host {host.name} does not answer.") from problem
-        if found.status_code != 200:
-            raise Conflict(f"Instance {server.id} is not ready")
-        text = found.content[-CONSOLE_BYTES_MAX:].decode("utf-8", "replace")
+        text = ask_host(self._world, server)[-CONSOLE_BYTES_MAX:].decode("utf-8", "replace")
         lines = text.split("\n")
         if length is not None:
             # The last line is empty where the guest ended it: it is not one that was asked for.

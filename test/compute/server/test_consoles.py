@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from socket import AF_UNIX, SOCK_STREAM, socket
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 import requests
 from console_front import DEADLINE_SECONDS, ConsoleFront, heard, opened_by
+from host_door import one_host
 from hypothesis import given
 from hypothesis import strategies as st
 from servers import SECRET, Cloud
@@ -19,79 +18,19 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from apus.compute.server.agent.console import ConsoleDoor
-from apus.compute.server.agent.settings import AgentConfig
 from apus.compute.server.console.admission import is_own_page, token_of
 from apus.compute.server.console.pages import page_at
 from apus.compute.server.console_tokens import Kind
 from apus.compute.server.controllers.remote_consoles import console_url
-from apus.compute.server.diagnosis import Diagnostics, DiskCount, NicCount
 from apus.compute.server.keys import console_key, host_key, is_ticket, ticket
 
 BINARY = Subprotocol("binary")
 
 
-class Line:
-    """A machine's console, as qemu has it: one listener, who answers each byte with what a shell would echo."""
-
-    def __init__(self, path: Path) -> None:
-        self._listener = socket(AF_UNIX, SOCK_STREAM)
-        self._listener.bind(str(path))
-        self._listener.listen(8)
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                line, _ = self._listener.accept()
-            except OSError:
-                return
-            with line:
-                line.sendall(b"RFB 003.008\n")
-                while piece := line.recv(100):
-                    line.sendall(piece.upper())
-
-    def end(self) -> None:
-        self._listener.close()
-
-
-class OneMachine:
-    """A driver that knows where consoles are and what was counted."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def console(self, server_id: str) -> Path | None:
-        return None
-
-    def console_socket(self, server_id: str, kind: str) -> Path | None:
-        path = self.folder / f"{kind}.sock"
-        return path if path.exists() else None
-
-    def diagnostics(self, server_id: str) -> Diagnostics:
-        return Diagnostics(
-            driver="libvirt",
-            hypervisor="qemu",
-            memory_kib=65536,
-            memory={"actual": 65536},
-            cpu_nanoseconds=(17,),
-            disks=(DiskCount(device="vda", read_bytes=5, read_requests=1),),
-            nics=(NicCount(device="tap0", mac="fa:16:3e:00:00:05", rx_bytes=7),),
-        )
-
-
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    made = Cloud(tmp_path)
-    config = AgentConfig(host="host-a", key=host_key(SECRET, "host-a"), console_port=0)
-    door = ConsoleDoor(config, OneMachine(tmp_path), clock=lambda: made.now)  # type: ignore[arg-type]  # less of a driver
-    door.start()
-    lines = [Line(tmp_path / f"{kind}.sock") for kind in ("serial", "vnc")]
-    made.live("host-a", console_url=door.url)
-    yield made
-    door.stop()
-    for line in lines:
-        line.end()
+    with one_host(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
