@@ -32,11 +32,11 @@ class ImageClient:
     """Talks to the image service."""
 
     def __init__(self, peer: Peer) -> None:
-        self._peer = peer
+        self.peer = peer
 
     def show(self, image_id: str, token: str) -> Image:
         """Return an image that the holder of the token may see; raise Fault (404) for any other."""
-        found = self._peer.ask("GET", f"/v2/images/{image_id}", token=token)
+        found = self.peer.ask("GET", f"/v2/images/{image_id}", token=token)
         return Image(
             id=found["id"],
             name=found.get("name") or "",
@@ -55,7 +55,7 @@ class ImageClient:
 
     def map_of(self, image_id: str) -> str:
         """Return `<project>/<map>` of an image that is kept as a block map, "" where it is not."""
-        found = self._peer.ask("GET", f"/v2/images/{image_id}/locations")
+        found = self.peer.ask("GET", f"/v2/images/{image_id}/locations")
         places = found.get("items") or found.get("locations") or []
         urls = [place["url"] for place in places if place.get("url", "").startswith(LOCATION_PREFIX)]
         return urls[0].removeprefix(LOCATION_PREFIX) if urls else ""
@@ -69,12 +69,12 @@ class ImageClient:
             "visibility": "private",
             **properties,
         }
-        return str(self._peer.ask("POST", "/v2/images", document, token=token)["id"])
+        return str(self.peer.ask("POST", "/v2/images", document, token=token)["id"])
 
     def fill(self, image_id: str, place: str) -> None:
         """Let the image be the block map `<project>/<map>`, and active."""
         url = f"{LOCATION_PREFIX}{place}"
-        self._peer.ask("POST", f"/v2/images/{image_id}/locations", {"url": url, "validation_data": {}})
+        self.peer.ask("POST", f"/v2/images/{image_id}/locations", {"url": url, "validation_data": {}})
 
     def backups(self, server_id: str, kind: str, token: str) -> list[str]:
         """Return the ids of a server's backups of this kind, newest first."""
@@ -84,9 +84,9 @@ class ImageClient:
             "sort": "created_at:desc",
             "status": "active",
         }
-        found = self._peer.ask("GET", "/v2/images", token=token, query=query)
+        found = self.peer.ask("GET", "/v2/images", token=token, query=query)
         return [image["id"] for image in found.get("images", ())]
 
     def discard(self, image_id: str) -> None:
         """Remove the image."""
-        self._peer.ask("DELETE", f"/v2/images/{image_id}")
+        self.peer.ask("DELETE", f"/v2/images/{image_id}")

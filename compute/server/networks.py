@@ -34,23 +34,23 @@ class NetworkClient:
     """Talks to the network service."""
 
     def __init__(self, peer: Peer) -> None:
-        self._peer = peer
+        self.peer = peer
 
     def networks(self, token: str, project_id: str) -> list[dict[str, Any]]:
         """Return the networks a server of the project may be put on unasked: its own, then shared ones."""
-        found = self._peer.ask("GET", "/v2.0/networks", token=token)["networks"]
+        found = self.peer.ask("GET", "/v2.0/networks", token=token)["networks"]
         own = [net for net in found if net.get("project_id") == project_id]
         shared = [net for net in found if net.get("shared") and net not in own]
         return [net for net in own or shared if not net.get("router:external")]
 
     def network(self, network_id: str, token: str = "") -> dict[str, Any]:
         """Return a network that the holder of the token may see; raise Fault (404) for any other."""
-        found = self._peer.ask("GET", f"/v2.0/networks/{network_id}", token=token)
+        found = self.peer.ask("GET", f"/v2.0/networks/{network_id}", token=token)
         return dict(found["network"])
 
     def port(self, port_id: str, token: str = "") -> Port:
         """Return a port that the holder of the token may see; raise Fault (404) for any other."""
-        return self._port(self._peer.ask("GET", f"/v2.0/ports/{port_id}", token=token)["port"])
+        return self._port(self.peer.ask("GET", f"/v2.0/ports/{port_id}", token=token)["port"])
 
     def security_groups(self, names: Sequence[str], project_id: str, token: str) -> list[str]:
         """Return the ids of the project's groups of these names or ids.
@@ -59,7 +59,7 @@ class NetworkClient:
             Fault: (400) one of them is not there.
         """
         query = {"project_id": project_id}
-        found = self._peer.ask("GET", "/v2.0/security-groups", token=token, query=query)["security_groups"]
+        found = self.peer.ask("GET", "/v2.0/security-groups", token=token, query=query)["security_groups"]
         ids = []
         for name in names:
             match = [group["id"] for group in found if name in (group["id"], group["name"])]
@@ -91,18 +91,18 @@ class NetworkClient:
             document["security_groups"] = list(security_groups)
         if fixed_ip:
             document["fixed_ips"] = [{"ip_address": fixed_ip}]
-        return self._port(self._peer.ask("POST", "/v2.0/ports", {"port": document})["port"])
+        return self._port(self.peer.ask("POST", "/v2.0/ports", {"port": document})["port"])
 
     def bind(self, port_id: str, *, server_id: str, host: str, zone: str) -> Port:
         """Give a port to the server, on that host."""
         document = {"device_id": server_id, "device_owner": f"compute:{zone}", "binding:host_id": host}
-        return self._port(self._peer.ask("PUT", f"/v2.0/ports/{port_id}", {"port": document})["port"])
+        return self._port(self.peer.ask("PUT", f"/v2.0/ports/{port_id}", {"port": document})["port"])
 
     def release(self, port_id: str) -> None:
         """Let a port that its owner made be nobody's; one that is gone is fine."""
         document = {"device_id": "", "device_owner": "", "binding:host_id": ""}
         try:
-            self._peer.ask("PUT", f"/v2.0/ports/{port_id}", {"port": document})
+            self.peer.ask("PUT", f"/v2.0/ports/{port_id}", {"port": document})
         except Fault as problem:
             if problem.status != 404:
                 raise
@@ -110,7 +110,7 @@ class NetworkClient:
     def remove_port(self, port_id: str) -> None:
         """Remove a port; one that is gone is fine."""
         try:
-            self._peer.ask("DELETE", f"/v2.0/ports/{port_id}")
+            self.peer.ask("DELETE", f"/v2.0/ports/{port_id}")
         except Fault as problem:
             if problem.status != 404:
                 raise
@@ -118,12 +118,12 @@ class NetworkClient:
     def set_groups(self, port_id: str, groups: Sequence[str], token: str) -> None:
         """Let these security groups, by id, guard the port."""
         document = {"port": {"security_groups": list(groups)}}
-        self._peer.ask("PUT", f"/v2.0/ports/{port_id}", document, token=token)
+        self.peer.ask("PUT", f"/v2.0/ports/{port_id}", document, token=token)
 
     def floating(self, project_id: str) -> dict[str, list[str]]:
         """Return the project's floating addresses by the fixed address that each leads to."""
         query = {"project_id": project_id}
-        found = self._peer.ask("GET", "/v2.0/floatingips", query=query)["floatingips"]
+        found = self.peer.ask("GET", "/v2.0/floatingips", query=query)["floatingips"]
         by_fixed: dict[str, list[str]] = {}
         for entry in found:
             if entry.get("fixed_ip_address"):
@@ -131,10 +131,10 @@ class NetworkClient:
         return by_fixed
 
     def _port(self, found: Mapping[str, Any]) -> Port:
-        network = self._peer.ask("GET", f"/v2.0/networks/{found['network_id']}")["network"]
+        network = self.peer.ask("GET", f"/v2.0/networks/{found['network_id']}")["network"]
         addresses = []
         for fixed in found.get("fixed_ips", ()):
-            subnet = self._peer.ask("GET", f"/v2.0/subnets/{fixed['subnet_id']}")["subnet"]
+            subnet = self.peer.ask("GET", f"/v2.0/subnets/{fixed['subnet_id']}")["subnet"]
             addresses.append(
                 {
                     "address": fixed["ip_address"],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import re
 import uuid
 from collections.abc import Mapping
@@ -20,7 +21,9 @@ from .controllers.rim import pairs, text, truth, whole
 
 USER_DATA_MAX = 65535
 TAGS_MAX = 50
-_HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOSTNAME = re.compile(_LABEL)
+_QUALIFIED = re.compile(rf"(?=.{{1,255}}\Z){_LABEL}(?:\.{_LABEL})*")  # Since 2.94.
 _SOURCES = ("image", "volume", "snapshot", "blank")
 
 
@@ -85,7 +88,10 @@ def order_of(body: Mapping[str, Any], minor: int, *, metadata_most: int) -> Orde
     if least > most:
         raise BadRequest("min_count must be <= max_count")
     disks = _disks(asked)
-    image = reference_of(asked.get("imageRef") or "")
+    image = asked.get("imageRef") or ""
+    if not isinstance(image, str):
+        raise BadRequest(f"Invalid imageRef provided: {image!r}.")
+    image = reference_of(image)
     if not image and not any(disk.boot_index == 0 for disk in disks):
         raise BadRequest("Invalid imageRef provided.")
     zone, host = _place(asked)
@@ -103,14 +109,14 @@ def order_of(body: Mapping[str, Any], minor: int, *, metadata_most: int) -> Orde
         metadata=pairs(asked.get("metadata") or {}, most=metadata_most),
         tags=tags_of(asked.get("tags") or []),
         description=_described(asked, minor, name),
-        hostname=_hostname(asked.get("hostname"), name),
+        hostname=hostname_of(asked.get("hostname"), minor) or _hostname(name),
         security_groups=_groups(asked.get("security_groups")),
         zone=zone,
         host=host,
         admin_password=asked.get("adminPass"),
-        files=_files(asked.get("personality") or [], minor),
-        access_ipv4=asked.get("accessIPv4") or "",
-        access_ipv6=asked.get("accessIPv6") or "",
+        files=files_of(asked.get("personality") or [], minor),
+        access_ipv4=access_address(asked.get("accessIPv4"), version=4),
+        access_ipv6=access_address(asked.get("accessIPv6"), version=6),
         hints=_hints(body),
         wants_reservation=truth(asked, "return_reservation_id", default=False),
     )
@@ -119,6 +125,19 @@ def order_of(body: Mapping[str, Any], minor: int, *, metadata_most: int) -> Orde
 def reference_of(text: str) -> str:
     """Return the id in a reference, that may be a URL."""
     return text.rstrip("/").rsplit("/", 1)[-1]
+
+
+def access_address(asked: Any, *, version: int) -> str:
+    """Return an address as RFC 5952 writes it, "" for none; raise BadRequest for anything else."""
+    if asked in (None, ""):
+        return ""
+    try:
+        found = ipaddress.ip_address(asked) if isinstance(asked, str) else None
+    except ValueError:
+        found = None
+    if found is None or found.version != version:
+        raise BadRequest(f"Invalid input for field/attribute accessIPv{version}. Value: {asked!r}.")
+    return str(found)
 
 
 def tags_of(tags: Any) -> tuple[str, ...]:
@@ -141,12 +160,21 @@ def _described(asked: Mapping[str, Any], minor: int, name: str) -> str | None:
     return description
 
 
-def _hostname(asked: Any, name: str) -> str:
-    """Return the host name: what was asked for, or made of the server's name."""
-    if asked is not None:
-        if not isinstance(asked, str) or not _HOSTNAME.fullmatch(asked):
-            raise BadRequest(f"Invalid hostname {asked!r}.")
-        return asked
+def hostname_of(asked: Any, minor: int) -> str:
+    """Return the host name that is asked for, since 2.94 also a qualified one; "" for none.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    if asked is None:
+        return ""
+    if not isinstance(asked, str) or not (_QUALIFIED if minor >= 94 else _HOSTNAME).fullmatch(asked):
+        raise BadRequest(f"Invalid hostname {asked!r}.")
+    return asked
+
+
+def _hostname(name: str) -> str:
+    """Return a host name made of the server's name."""
     made = re.sub(r"[^a-z0-9-]+", "", re.sub(r"[ _.]+", "-", name.lower())).strip("-")[:63].rstrip("-")
     return made or "server"
 
@@ -178,12 +206,21 @@ def _user_data(asked: Any) -> str | None:
     return str(asked)
 
 
-def _files(asked: Any, minor: int) -> tuple[tuple[str, str], ...]:
+def files_of(asked: Any, minor: int) -> tuple[tuple[str, str], ...]:
+    """Return path and content (base 64) of files for the config drive; raise BadRequest for what is none."""
     if asked and minor >= 57:
         raise BadRequest("personality is not taken since microversion 2.57.")
     if not isinstance(asked, list) or not all(isinstance(file, dict) for file in asked):
         raise BadRequest("personality must be a list of objects.")
-    return tuple((text(file, "path"), str(file.get("contents", ""))) for file in asked)
+    return tuple((text(file, "path"), _content(file.get("contents"))) for file in asked)
+
+
+def _content(contents: Any) -> str:
+    try:
+        base64.b64decode("".join(contents.split()), validate=True)
+    except (AttributeError, binascii.Error, ValueError) as problem:
+        raise BadRequest("Personality content must be text in base 64.") from problem
+    return str(contents)
 
 
 def _hints(body: Mapping[str, Any]) -> Mapping[str, Any]:

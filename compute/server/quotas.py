@@ -24,14 +24,13 @@ DEFAULTS: dict[str, int] = {
     "injected_files": 5,
     "injected_file_content_bytes": 10240,
     "injected_file_path_bytes": 255,
-}
-# Kept by the network service since 2.36; old clients still expect the words.
-NETWORK_WORDS: dict[str, int] = {
+    # Kept by the network service since 2.36: old clients still set and read the words; nobody counts.
     "fixed_ips": -1,
     "floating_ips": -1,
     "security_groups": -1,
     "security_group_rules": -1,
 }
+NETWORK_WORDS = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
 USED_BY_SERVERS = ("instances", "cores", "ram")
 
 

@@ -20,22 +20,22 @@ class VolumeClient:
     """Talks to the volume service."""
 
     def __init__(self, peer: Peer) -> None:
-        self._peer = peer
+        self.peer = peer
 
     def show(self, project_id: str, volume_id: str, token: str = "") -> dict[str, Any]:
         """Return a volume that the holder of the token may see; raise Fault (404) for any other."""
-        found = self._peer.ask("GET", f"/{project_id}/volumes/{volume_id}", token=token, headers=VERSION)
+        found = self.peer.ask("GET", f"/{project_id}/volumes/{volume_id}", token=token, headers=VERSION)
         return dict(found["volume"])
 
     def snapshot(self, project_id: str, snapshot_id: str, token: str = "") -> dict[str, Any]:
         """Return a snapshot."""
-        found = self._peer.ask("GET", f"/{project_id}/snapshots/{snapshot_id}", token=token, headers=VERSION)
+        found = self.peer.ask("GET", f"/{project_id}/snapshots/{snapshot_id}", token=token, headers=VERSION)
         return dict(found["snapshot"])
 
     def make(self, project_id: str, token: str, **facts: Any) -> str:
         """Make a volume (size, imageRef, snapshot_id, volume_type, name, …) with the caller's token."""
         document = {"volume": {name: value for name, value in facts.items() if value is not None}}
-        found = self._peer.ask("POST", f"/{project_id}/volumes", document, token=token, headers=VERSION)
+        found = self.peer.ask("POST", f"/{project_id}/volumes", document, token=token, headers=VERSION)
         return str(found["volume"]["id"])
 
     def attach(
@@ -49,28 +49,28 @@ class VolumeClient:
                 "connector": {"host": host, "initiator": host, "ip": "127.0.0.1", "platform": "x86_64"},
             }
         }
-        found = self._peer.ask("POST", f"/{project_id}/attachments", document, headers=VERSION)["attachment"]
+        found = self.peer.ask("POST", f"/{project_id}/attachments", document, headers=VERSION)["attachment"]
         return str(found["id"]), dict(found.get("connection_info") or {})
 
     def attached(self, project_id: str, attachment_id: str) -> None:
         """Say that the guest has the volume."""
         path = f"/{project_id}/attachments/{attachment_id}/action"
-        self._peer.ask("POST", path, {"os-complete": None}, headers=VERSION)
+        self.peer.ask("POST", path, {"os-complete": None}, headers=VERSION)
 
     def commit(self, project_id: str, volume_id: str, commit: Mapping[str, Any]) -> None:
         """Hand over what the guest has written: the volume is now another map."""
         path = f"/{project_id}/volumes/{volume_id}/action"
-        self._peer.ask("POST", path, {"apus-commit": dict(commit)}, headers=VERSION)
+        self.peer.ask("POST", path, {"apus-commit": dict(commit)}, headers=VERSION)
 
     def leases(self, host: str) -> list[dict[str, Any]]:
         """Return the volumes that a host may write to, and for which of them somebody waits for a commit."""
-        found = self._peer.ask("GET", "/apus-leases", query={"host": host}, headers=SINCE_NO_PROJECT)
+        found = self.peer.ask("GET", "/apus-leases", query={"host": host}, headers=SINCE_NO_PROJECT)
         return list(found["leases"])
 
     def detach(self, project_id: str, attachment_id: str) -> None:
         """Say that nobody has the volume any more; an attachment that is gone is fine."""
         try:
-            self._peer.ask("DELETE", f"/{project_id}/attachments/{attachment_id}", headers=VERSION)
+            self.peer.ask("DELETE", f"/{project_id}/attachments/{attachment_id}", headers=VERSION)
         except Fault as problem:
             if problem.status != 404:
                 raise
@@ -78,7 +78,7 @@ class VolumeClient:
     def remove(self, project_id: str, volume_id: str) -> None:
         """Remove the volume; one that is gone is fine."""
         try:
-            self._peer.ask("DELETE", f"/{project_id}/volumes/{volume_id}", headers=VERSION)
+            self.peer.ask("DELETE", f"/{project_id}/volumes/{volume_id}", headers=VERSION)
         except Fault as problem:
             if problem.status != 404:
                 raise

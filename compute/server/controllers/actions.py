@@ -17,7 +17,7 @@ from ...api.faults import BadRequest, Conflict, Fault, Forbidden, NotFound
 from ...api.reply import answer, empty
 from ...api.routing import served
 from .. import fleet
-from ..ordering import reference_of
+from ..ordering import access_address, files_of, hostname_of, reference_of
 from ..records import Server
 from ..states import VmState, begin
 from ..views import server as view
@@ -60,6 +60,8 @@ class ActionController:
             "forceDelete": self._force_delete,
             "restore": self._restore,
             "os-resetState": self._reset,
+            "injectNetworkInfo": self._nothing,
+            "resetNetwork": self._nothing,
             "unshelve": self._unshelve,
             "addSecurityGroup": self._add_group,
             "removeSecurityGroup": self._remove_group,
@@ -146,6 +148,14 @@ class ActionController:
         ):  # fmt: skip
             if member in asked and minor(call) >= version:
                 values[column] = asked[member]
+        for version in (4, 6):
+            if f"accessIPv{version}" in asked:
+                given = asked[f"accessIPv{version}"]
+                values[f"access_ipv{version}"] = access_address(given, version=version)
+        if "hostname" in values:
+            values["hostname"] = hostname_of(asked["hostname"], minor(call))
+        if "personality" in asked:
+            values["files"] = [list(file) for file in files_of(asked["personality"] or [], minor(call))]
         undertake(self._world, call, server, "rebuild", "rebuild", **values)
         with self._world.catalogue.read() as connection:
             server = fleet.server_of(connection, server.id)
@@ -195,6 +205,12 @@ class ActionController:
             raise BadRequest("The state must be active or error.")
         vm = VmState.ACTIVE if state == "active" else VmState.ERROR
         self._note(call, server, "resetState", vm_state=vm, task_state=None, task={})
+        return empty(202)
+
+    def _nothing(self, call: Call, server: Server, argument: Any) -> Response:
+        """Do nothing: what a guest is told of its network is always made from the ports that it has."""
+        del server, argument
+        call.require("admin")
         return empty(202)
 
     def _unshelve(self, call: Call, server: Server, argument: Any) -> Response:

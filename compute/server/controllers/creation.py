@@ -5,6 +5,7 @@ Order ──▶ image, flavor, key, networks, groups seen? quota left? ──▶
 
 from __future__ import annotations
 
+import base64
 import secrets
 import uuid
 from collections.abc import Mapping, Sequence
@@ -56,6 +57,7 @@ class CreationController:
         with self._world.catalogue.read() as connection:
             limits = limits_of(fleet.own_limits(connection, call.project_id))
         order = order_of(call.json("server"), minor(call), metadata_most=limits["metadata_items"])
+        _check_files(order, limits)
         if order.host and not call.is_admin:
             raise Forbidden("Policy doesn't allow os_compute_api:servers:create:forced_host to be performed.")
         checked = self._checked(call, order)
@@ -323,6 +325,15 @@ class CreationController:
                     **disk,
                 )
             )
+
+
+def _check_files(order: Order, limits: Mapping[str, int]) -> None:
+    """Refuse more files, or longer ones, than a server may be given."""
+    if 0 <= limits["injected_files"] < len(order.files):
+        raise Forbidden("Quota exceeded, too many files.")
+    longest = limits["injected_file_content_bytes"]
+    if longest >= 0 and any(len(base64.b64decode(content)) > longest for _, content in order.files):
+        raise Forbidden("Quota exceeded, the content of a file is too long.")
 
 
 def _values(call: Call, order: Order, checked: Checked, now: float) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What clients ask first: which versions there are; and what old ones still ask: extensions.
 
-GET / ──▶ 300, the versions        GET /v2.1 ──▶ 2.1 … 2.96        GET /v2.1/extensions
+GET / ──▶ the versions        GET /v2.1 ──▶ 2.1 … 2.96        GET /v2.1/extensions
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from ...api.faults import NotFound
 from ...api.reply import answer
 from ...api.routing import served
 from ...api.times import zulu
-from .rim import NEWEST, OLDEST, ROOT
+from .rim import NEWEST, OLD_ROOT, OLDEST, ROOT
 
 # Only aliases of what is served; clients that look for others learn that they are not here.
 EXTENSIONS = (
+    *("os-consoles", "os-floating-ips", "os-hosts", "os-networks", "os-security-groups"),
     *("os-aggregates", "os-attach-interfaces", "os-availability-zone", "os-block-device-mapping"),
     *("os-config-drive", "os-console-output", "os-create-backup", "os-evacuate", "os-flavor-access"),
     *("os-flavor-extra-specs", "os-flavor-manage", "os-hypervisors", "os-instance-actions", "os-keypairs"),
@@ -32,8 +33,14 @@ class FrameController:
 
     @served("GET HEAD", "/", open_to_all=True)
     def versions(self, call: Call) -> Response:
-        """List the versions."""
-        return answer(300, {"versions": [_version(call.base_url)]})
+        """List the versions, the oldest first."""
+        return answer(200, {"versions": [_old_version(call.base_url), _version(call.base_url)]})
+
+    @served("GET HEAD", OLD_ROOT, open_to_all=True)
+    def old_version(self, call: Call) -> Response:
+        """Show what clients of before microversions have: 2.1 by another name."""
+        media = {"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2"}
+        return answer(200, {"version": {**_old_version(call.base_url), "media-types": [media]}})
 
     @served("GET HEAD", ROOT, open_to_all=True)
     def version(self, call: Call) -> Response:
@@ -56,6 +63,17 @@ class FrameController:
         return answer(200, {"extension": _extension(alias)})
 
 
+def _old_version(base_url: str) -> dict[str, Any]:
+    return {
+        "id": "v2.0",
+        "status": "SUPPORTED",
+        "version": "",
+        "min_version": "",
+        "updated": "2011-01-21T11:33:21Z",
+        "links": [{"rel": "self", "href": f"{base_url}{OLD_ROOT}/"}],
+    }
+
+
 def _version(base_url: str) -> dict[str, Any]:
     return {
         "id": "v2.1",
@@ -70,7 +88,7 @@ def _version(base_url: str) -> dict[str, Any]:
 def _extension(alias: str) -> dict[str, Any]:
     return {
         "alias": alias,
-        "name": alias,
+        "name": "".join(word.capitalize() for word in alias.removeprefix("os-").split("-")),
         "description": "",
         "links": [],
         "namespace": "",

@@ -47,13 +47,15 @@ class HostController:
 
     def _hypervisors(self, call: Call, *, full: bool) -> Response:
         call.require("admin")
-        hosts, placed = self._hosts()
+        known, placed = self._hosts()
+        hosts = known
         pattern = call.query.get("hypervisor_hostname_pattern")
         if pattern:
             hosts = [host for host in hosts if pattern in host.name]
             if not hosts:
                 raise NotFound(f"No hypervisor matching '{pattern}' could be found.")
         document: dict[str, Any] = {}
+        places = {host.name: place for place, host in enumerate(known)}
         if minor(call) >= 33:
             hosts, more = Page.of(call).cut(hosts, lambda host: host.hypervisor_id)
             if more and hosts:
@@ -61,7 +63,14 @@ class HostController:
                 document["hypervisors_links"] = [{"rel": "next", "href": link}]
         with_servers = call.query.get("with_servers", "").lower() in ("true", "1")
         written = [
-            self._hypervisor(call, host, placed.get(host.name, []), full=full, servers=with_servers)
+            self._hypervisor(
+                call,
+                host,
+                placed.get(host.name, []),
+                full=full,
+                servers=with_servers,
+                place=places[host.name],
+            )
             for host in hosts
         ]
         return answer(200, {"hypervisors": written, **document})

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, select
 from webob import Response
 
 from ...api.call import Call
-from ...api.faults import BadRequest, Forbidden
+from ...api.faults import BadRequest, Forbidden, NotFound
 from ...api.reply import answer, empty
 from ...api.routing import served
 from ...api.times import plain, seconds_of
@@ -78,8 +78,8 @@ class QuotaController:
         written = dict(limits)
         if minor(call) >= 57:
             written = {name: value for name, value in written.items() if name not in _FILES}
-        if minor(call) < 36:
-            written |= NETWORK_WORDS
+        if minor(call) >= 36:
+            written = {name: value for name, value in written.items() if name not in NETWORK_WORDS}
         return written
 
     @served("GET HEAD", "/v2.1/os-quota-sets/{project_id}")
@@ -110,7 +110,7 @@ class QuotaController:
         return answer(200, {"quota_set": {"id": project_id, **self._written(limits, call)}})
 
     def _amounts(self, asked: Mapping[str, Any]) -> dict[str, int]:
-        ignored = {"tenant_id", "id", "force", "class_name", *NETWORK_WORDS}
+        ignored = {"tenant_id", "id", "force", "class_name"}
         unknown = [name for name in asked if name not in DEFAULTS and name not in ignored]
         if unknown:
             raise BadRequest(f"There is no such resource: {', '.join(unknown)}")
@@ -161,6 +161,8 @@ class QuotaController:
     @served("GET HEAD", "/v2.1/os-simple-tenant-usage")
     def usages(self, call: Call) -> Response:
         """Show what every project used in a time."""
+        if call.request.path_info.endswith("/"):
+            raise NotFound("No project is named.")
         call.require("admin")
         with self._world.catalogue.read() as connection:
             servers = [Server.of(row) for row in connection.execute(select(tables.servers))]
@@ -188,6 +190,8 @@ class QuotaController:
             stop = seconds_of(call.query["end"]) if call.query.get("end") else now
         except ValueError as problem:
             raise BadRequest("start or end is no time") from problem
+        if start > stop:
+            raise BadRequest("Invalid start time. The start time cannot occur after the end time.")
         entries = [entry for server in servers if (entry := _entry(server, start, stop, now))]
         if not entries:
             return {}

@@ -25,6 +25,7 @@ from ..views.server import Form
 OLDEST = Version(2, 1)
 NEWEST = Version(2, 96)
 ROOT = "/v2.1"
+OLD_ROOT = "/v2"
 
 
 def serve(routes: Routes, owner: Any) -> None:

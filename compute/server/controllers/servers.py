@@ -20,6 +20,7 @@ from ...api.reply import answer, empty
 from ...api.routing import served
 from ...api.times import seconds_of
 from .. import fleet, tables
+from ..ordering import access_address, hostname_of
 from ..records import Server
 from ..states import begin, states_of
 from ..views import server as view
@@ -148,12 +149,17 @@ class ServerController:
             values["name"] = text(asked, "name")
         for member, column, version in (
             ("description", "description", 19), ("hostname", "hostname", 90),
-            ("accessIPv4", "access_ipv4", 1), ("accessIPv6", "access_ipv6", 1),
         ):  # fmt: skip
             if member in asked:
                 if minor(call) < version:
                     raise BadRequest(f"{member} is not taken before microversion 2.{version}.")
-                values[column] = asked[member] if member == "description" else asked[member] or ""
+                values[column] = asked[member]
+        if "hostname" in values:
+            values["hostname"] = hostname_of(asked["hostname"], minor(call))
+        for version in (4, 6):
+            if f"accessIPv{version}" in asked:
+                given = asked[f"accessIPv{version}"]
+                values[f"access_ipv{version}"] = access_address(given, version=version)
         with self._world.catalogue.write() as connection:
             server = fleet.server_of(connection, server_id, scope_of(call))
             fleet.change(connection, server, self._world.clock(), **values)

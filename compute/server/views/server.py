@@ -73,13 +73,16 @@ def document(shown: Shown, form: Form, *, alone: bool = False) -> dict[str, Any]
 def changed(shown: Shown, form: Form) -> dict[str, Any]:
     """Return what an update or a rebuild answers: the whole document since 2.75, less before."""
     if form.version.minor >= 75:
-        return document(shown, form)
+        return document(shown, form, alone=True)
     server, minor = shown.server, form.version.minor
     written: dict[str, Any] = {
         **reference(server, form.base_url),
         **_facts(server, form.base_url),
         "flavor": flavor(server, form),
-        "addresses": addresses(shown),
+        "addresses": {
+            name: [{"addr": entry["addr"], "version": entry["version"]} for entry in entries]
+            for name, entries in addresses(shown).items()
+        },
         "OS-DCF:diskConfig": "MANUAL",
     }
     return written | {
