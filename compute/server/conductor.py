@@ -228,6 +228,8 @@ class Conductor:
         """
         world = self._world
         if device.attachment_id and device.connection:
+            if state == "attached":
+                world.volumes.attached(server.project_id, device.attachment_id)
             return
         assert device.volume_id is not None
         status = world.volumes.show(server.project_id, device.volume_id).get("status")
@@ -245,6 +247,8 @@ class Conductor:
                 .values(attachment_id=attachment_id, connection=connection_info, state=state)
             )
             fleet.call_hosts(connection, [server.host])
+        if state == "attached":  # It is there from the machine's start: no host says later that it came.
+            world.volumes.attached(server.project_id, attachment_id)
 
     def move(self, server: Server, target: str) -> None:
         """Bind the server's ports and volumes to another host."""

@@ -76,6 +76,11 @@ class ImageClient:
         url = f"{LOCATION_PREFIX}{place}"
         self.peer.ask("POST", f"/v2/images/{image_id}/locations", {"url": url, "validation_data": {}})
 
+    def fill_with_nothing(self, image_id: str, token: str) -> None:
+        """Make the image active without data: what it stands for is in its properties."""
+        kind = {"Content-Type": "application/octet-stream"}
+        self._peer.ask("PUT", f"/v2/images/{image_id}/file", token=token, headers=kind)
+
     def backups(self, server_id: str, kind: str, token: str) -> list[str]:
         """Return the ids of a server's backups of this kind, newest first."""
         query = {

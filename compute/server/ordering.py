@@ -262,13 +262,14 @@ def _disks(asked: Mapping[str, Any]) -> tuple[AskedDisk, ...]:
     entries = asked.get("block_device_mapping_v2") or []
     if not isinstance(entries, list):
         raise BadRequest("block_device_mapping_v2 must be a list.")
-    disks = tuple(_disk(entry) for entry in entries)
+    disks = tuple(asked_disk(entry) for entry in entries)
     if sum(disk.boot_index == 0 for disk in disks) > 1:
         raise BadRequest("Block Device Mapping is Invalid: more than one disk has boot index 0.")
     return disks
 
 
-def _disk(entry: Any) -> AskedDisk:
+def asked_disk(entry: Any) -> AskedDisk:
+    """Return what an entry of block_device_mapping_v2 asks; raise BadRequest for what is none."""
     if not isinstance(entry, dict) or entry.get("source_type") not in _SOURCES:
         raise BadRequest(
             f"Block Device Mapping is Invalid: source_type must be one of {', '.join(_SOURCES)}."

@@ -82,7 +82,7 @@ class Reports:
             return {"task": {**server.task, "map": report["map"]}}
         if task is Task.SNAPSHOT_UPLOADING:
             world.images.fill(server.task["image_id"], server.task["map"])
-        if task is Task.SHELVING:
+        if task is Task.SHELVING and "image_id" in server.task:
             world.images.fill(server.task["image_id"], report["map"])
             return {"map_id": world.images.map_of(server.task["image_id"]) or report["map"]}
         if task is Task.OFFLOADING:

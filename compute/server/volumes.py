@@ -38,6 +38,17 @@ class VolumeClient:
         found = self.peer.ask("POST", f"/{project_id}/volumes", document, token=token, headers=VERSION)
         return str(found["volume"]["id"])
 
+    def make_snapshot(self, project_id: str, volume_id: str, name: str, token: str) -> str:
+        """Make a snapshot of a volume, in use or not, with the caller's token."""
+        document = {"snapshot": {"volume_id": volume_id, "name": name, "force": True}}
+        found = self._peer.ask("POST", f"/{project_id}/snapshots", document, token=token, headers=VERSION)
+        return str(found["snapshot"]["id"])
+
+    def remove_snapshot(self, project_id: str, snapshot_id: str) -> None:
+        """Remove a snapshot, even one that is still being made."""
+        path = f"/{project_id}/snapshots/{snapshot_id}/action"
+        self._peer.ask("POST", path, {"os-force_delete": None}, headers=VERSION)
+
     def attach(
         self, project_id: str, volume_id: str, server_id: str, host: str
     ) -> tuple[str, dict[str, Any]]:

@@ -44,7 +44,9 @@ class Images:
     def show(self, image_id: str, token: str) -> Image:
         if image_id not in self.known:
             raise Fault(404, "No image found")
-        return Image(id=image_id, name="tiny", status=self.known[image_id]["status"], size=1024)
+        known = self.known[image_id]
+        mapping = {name: value for name, value in known.items() if name == "block_device_mapping"}
+        return Image(id=image_id, name="tiny", status=known["status"], size=1024, properties=mapping)
 
     def map_of(self, image_id: str) -> str:
         return str(self.known[image_id]["place"])
@@ -57,6 +59,9 @@ class Images:
 
     def fill(self, image_id: str, place: str) -> None:
         self.known[image_id] |= {"place": place, "status": "active"}
+
+    def fill_with_nothing(self, image_id: str, token: str) -> None:
+        self.known[image_id] |= {"status": "active"}
 
     def backups(self, server_id: str, kind: str, token: str) -> list[str]:
         mine = [

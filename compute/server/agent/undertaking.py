@@ -193,7 +193,7 @@ class Undertaker:
 
     def _shelve(self, order: Order, tell: Tell) -> dict[str, Any]:
         self._stop(order, tell)
-        return self._snapshot(order, tell)
+        return self._snapshot(order, tell) if order["map"] else {}
 
     def _offload(self, order: Order, tell: Tell) -> dict[str, Any]:
         del tell

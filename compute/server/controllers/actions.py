@@ -129,6 +129,8 @@ class ActionController:
         image_id = reference_of(str(asked.get("imageRef") or ""))
         if not image_id:
             raise BadRequest("Invalid imageRef provided.")
+        if not server.image_id:
+            raise BadRequest("Unable to rebuild with a different image for a volume-backed server.")
         place = self._place_of(call, image_id)
         image = self._world.images.show(image_id, call.token)
         values: dict[str, Any] = {

@@ -9,7 +9,7 @@ import base64
 import secrets
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
@@ -23,6 +23,7 @@ from ...api.routing import served
 from .. import fleet, tables
 from ..domain import device_name
 from ..images import Image
+from ..mapping import PROPERTY, disks_in
 from ..ordering import AskedDisk, Order, order_of
 from ..quotas import OverQuota, check, limits_of
 from ..records import Flavor
@@ -61,6 +62,7 @@ class CreationController:
         if order.host and not call.is_admin:
             raise Forbidden("Policy doesn't allow os_compute_api:servers:create:forced_host to be performed.")
         checked = self._checked(call, order)
+        order = with_disks_of(order, checked.image)
         password = order.admin_password or secrets.token_urlsafe(9)
         reservation = f"r-{secrets.token_hex(4)}"
         disks = [[self._disk(call, asked) for asked in order.disks] for _ in range(order.most)]
@@ -327,6 +329,20 @@ class CreationController:
             )
 
 
+<<<<<<< /work/main/compute/server/controllers/creation.py
+def with_disks_of(order: Order, image: Image | None) -> Order:
+    """Return the order with the volumes that its image stands for, where it has no data of its own.
+
+    What the order itself says of the disk to start from goes before what the image says.
+    """
+    found = disks_in(image.properties) if image is not None and order.image_id else ()
+    if not found:
+        return order
+    boots = any(disk.boot_index == 0 for disk in order.disks if disk.to_volume)
+    more = tuple(disk for disk in found if not (boots and disk.boot_index == 0))
+    own = tuple(disk for disk in order.disks if disk.to_volume or disk.boot_index != 0)
+    return replace(order, image_id="", disks=(*more, *own))
+=======
 def _check_files(order: Order, limits: Mapping[str, int]) -> None:
     """Refuse more files, or longer ones, than a server may be given."""
     if 0 <= limits["injected_files"] < len(order.files):
@@ -334,6 +350,7 @@ def _check_files(order: Order, limits: Mapping[str, int]) -> None:
     longest = limits["injected_file_content_bytes"]
     if longest >= 0 and any(len(base64.b64decode(content)) > longest for _, content in order.files):
         raise Forbidden("Quota exceeded, the content of a file is too long.")
+>>>>>>> compute/server/controllers/creation.py
 
 
 def _values(call: Call, order: Order, checked: Checked, now: float) -> dict[str, Any]:
@@ -348,7 +365,11 @@ def _values(call: Call, order: Order, checked: Checked, now: float) -> dict[str,
         "power_state": 0,
         "pinned_zone": order.zone,
         "image_id": order.image_id,
-        "image_properties": dict(checked.image.properties) if checked.image else {},
+        "image_properties": {
+            name: value for name, value in checked.image.properties.items() if name != PROPERTY
+        }
+        if checked.image
+        else {},
         "flavor": checked.flavor.picture(),
         "key_name": order.key_name,
         "public_key": checked.public_key,

@@ -3,6 +3,7 @@
 createImage ──▶ an image without data, the caller's ──▶ task image_snapshot ──▶ the agent commits the
 disk,
 and the image becomes that map: nothing is copied, and the guest does not stop
+root is a volume ──▶ snapshots of the volumes ──▶ an image without data that names them
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from typing import Any
 
 from webob import Response
 
+from ....common.errors import ApusError
 from ...api.call import Call
-from ...api.faults import Conflict
+from ...api.faults import BadRequest
 from ...api.reply import answer, empty
-from ..records import Server
+from .. import fleet
+from ..mapping import properties_of
+from ..records import BlockDevice, Server
 from ..states import begin
 from ..world import World
 from .rim import minor, pairs, text, whole
-from .wishes import undertake
+from .wishes import record, undertake
 
 
 class Pictures:
@@ -37,6 +41,8 @@ class Pictures:
         asked = argument if isinstance(argument, dict) else {}
         name = text(asked, "name")
         metadata = pairs(asked.get("metadata") or {}, most=128)
+        if not server.image_id:
+            return self._answered(call, self._of_volumes(call, server, name, metadata))
         image_id = self._begin(call, server, "createImage", name, {**metadata, "image_type": "snapshot"})
         return self._answered(call, image_id)
 
@@ -45,6 +51,8 @@ class Pictures:
         asked = argument if isinstance(argument, dict) else {}
         name, kind = text(asked, "name"), text(asked, "backup_type")
         rotation = whole(asked, "rotation")
+        if not server.image_id:
+            raise BadRequest("Backup is not supported for volume-backed instances: back the volume up.")
         metadata = pairs(asked.get("metadata") or {}, most=128)
         properties = {**metadata, "image_type": "backup", "backup_type": kind}
         images = self._world.images
@@ -60,8 +68,11 @@ class Pictures:
         return self._answered(call, image_id)
 
     def shelve(self, call: Call, server: Server, argument: Any) -> Response:
-        """Take a picture, and let the host go."""
+        """Take a picture, and let the host go; a server whose root is a volume has it already."""
         del argument
+        if not server.image_id:
+            undertake(self._world, call, server, "shelve", "shelve")
+            return empty(202)
         self._begin(call, server, "shelve", f"{server.name}-shelved", {"image_type": "snapshot"})
         return empty(202)
 
@@ -75,8 +86,6 @@ class Pictures:
         extra: Mapping[str, Any] | None = None,
     ) -> str:
         begin(action, server.standing, server_id=server.id, is_admin=call.is_admin)
-        if not server.image_id:
-            raise Conflict("The server's disk is a volume: take a snapshot of the volume.")
         inherited = {
             key: str(value) for key, value in server.image_properties.items() if key.startswith("hw_")
         }
@@ -89,6 +98,32 @@ class Pictures:
         image_id = self._world.images.reserve(name, {**inherited, **facts, **properties}, call.token)
         task = {"image_id": image_id, **(extra or {})}
         undertake(self._world, call, server, action, action, task=task)
+        return image_id
+
+    def _of_volumes(self, call: Call, server: Server, name: str, metadata: Mapping[str, Any]) -> str:
+        """Take a snapshot of each volume, and make an image that says which; what was begun in vain goes."""
+        begin("createImage", server.standing, server_id=server.id, is_admin=call.is_admin)
+        world, project = self._world, server.project_id
+        with world.catalogue.read() as connection:
+            found = fleet.devices_of(connection, [server.id])[server.id]
+        devices = [device for device in found if device.volume_id]
+        made: list[tuple[BlockDevice, str]] = []
+        try:
+            for device in devices:
+                assert device.volume_id is not None
+                title = f"snapshot for {name}"
+                made.append(
+                    (device, world.volumes.make_snapshot(project, device.volume_id, title, call.token))
+                )
+            facts = {"instance_uuid": server.id, "user_id": server.user_id, "image_type": "snapshot"}
+            image_id = world.images.reserve(name, {**metadata, **facts, **properties_of(made)}, call.token)
+        except ApusError:
+            for _, snapshot_id in made:
+                world.volumes.remove_snapshot(project, snapshot_id)
+            raise
+        world.images.fill_with_nothing(image_id, call.token)
+        with world.catalogue.write() as connection:
+            record(connection, call, server, "createImage", world.clock())
         return image_id
 
     def _answered(self, call: Call, image_id: str) -> Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +13,8 @@ from typing import Any
 import pytest
 from block_store import MemoryStore
 from servers import IMAGE, VOLUME, Cloud, Door
+from volume_host import join
+from volume_world import VolumeWorld
 
 from apus.bin.guest.image import build
 from apus.common.errors import ApusError
@@ -66,6 +70,13 @@ class Host:
         )
         self.door = Door(self.cloud, "host-a")
         self.agent = Agent(agent, self.door, self.driver, BlockDisks(self.store, folder / "control", config))  # type: ignore[arg-type]  # a door without a wire
+
+    def with_volumes(self, folder: Path) -> VolumeWorld:
+        """Have a volume service over the same store."""
+        folder.mkdir()
+        volumes = VolumeWorld.open(folder, store=self.store)
+        join(self.cloud, volumes)
+        return volumes
 
     def names(self, container: str) -> list[str]:
         """Return what is in a container."""
@@ -202,3 +213,46 @@ def test_a_guest_boots_is_pictured_and_comes_back(host: Host, monkeypatch: pytes
     assert host.disks.all()["disks"] == []
     kept = sorted(Project.open(host.store, "p1", BlockConfig(block_size=MIB)).maps.list())
     assert kept == [f"kept-{picture}", "volume"]
+
+
+# One sector after the other, each made durable before the next is begun.
+WRITER = b"""#!/bin/sh
+(n=0; while :; do n=$((n+1)); echo "sector $n" | dd of=/dev/vdb bs=512 seek=$n conv=sync,fsync 2>/dev/null
+echo "WROTE $n"; sleep 0.2; done) >/dev/console 2>&1 &
+"""
+
+
+def test_a_volume_is_backed_up_while_its_guest_writes(host: Host, tmp_path: Path) -> None:
+    """All that the guest knew to be durable is in the backup, in the order in which it was written; it goes on writing."""
+    volumes = host.with_volumes(tmp_path / "volumes")
+    volume_id = volumes.volume()["id"]
+    disks = [
+        {"source_type": "image", "uuid": IMAGE, "destination_type": "local", "boot_index": 0},
+        {"source_type": "volume", "uuid": volume_id, "destination_type": "volume", "boot_index": -1},
+    ]
+    user_data = base64.b64encode(WRITER).decode()
+    server_id = host.boot(block_device_mapping_v2=disks, user_data=user_data)
+    host.wait(server_id, "WROTE 10\n")
+    asked = {"backup": {"volume_id": volume_id, "force": True}}
+    backup = volumes.asked("POST", "/backups", asked)["backup"]["id"]
+    volumes.office.jobs.run_due(volumes.office)
+    known = written(host, server_id)
+    host.agent._leases.answer()
+    volumes.now[0] += 1
+    volumes.settle()
+    assert volumes.show("backup", backup)["status"] == "available"
+    row = volumes.row("backups", backup)
+    data = b"".join(volumes.blocks(row["map_id"], 0, project=row["map_project"]))
+    sectors = [data[at : at + 512].rstrip(b"\0") for at in range(512, len(data), 512)]
+    last = sectors.index(b"")
+    assert last >= known
+    assert sectors[:last] == [b"sector %d\n" % number for number in range(1, last + 1)]
+    host.wait(server_id, f"WROTE {last + 5}\n")
+    host.cloud.ask("DELETE", f"/servers/{server_id}")
+    host.work()
+    assert volumes.show("volume", volume_id)["status"] == "available"
+
+
+def written(host: Host, server_id: str) -> int:
+    """Return the last sector that the guest says it has written."""
+    return int(re.findall(r"WROTE (\d+)\n", host.printed(server_id))[-1])
