@@ -329,7 +329,6 @@ class CreationController:
             )
 
 
-<<<<<<< /work/main/compute/server/controllers/creation.py
 def with_disks_of(order: Order, image: Image | None) -> Order:
     """Return the order with the volumes that its image stands for, where it has no data of its own.
 
@@ -342,7 +341,8 @@ def with_disks_of(order: Order, image: Image | None) -> Order:
     more = tuple(disk for disk in found if not (boots and disk.boot_index == 0))
     own = tuple(disk for disk in order.disks if disk.to_volume or disk.boot_index != 0)
     return replace(order, image_id="", disks=(*more, *own))
-=======
+
+
 def _check_files(order: Order, limits: Mapping[str, int]) -> None:
     """Refuse more files, or longer ones, than a server may be given."""
     if 0 <= limits["injected_files"] < len(order.files):
@@ -350,7 +350,6 @@ def _check_files(order: Order, limits: Mapping[str, int]) -> None:
     longest = limits["injected_file_content_bytes"]
     if longest >= 0 and any(len(base64.b64decode(content)) > longest for _, content in order.files):
         raise Forbidden("Quota exceeded, the content of a file is too long.")
->>>>>>> compute/server/controllers/creation.py
 
 
 def _values(call: Call, order: Order, checked: Checked, now: float) -> dict[str, Any]:
