@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from block_store import MemoryStore
+from real_console import try_consoles
 from servers import IMAGE, VOLUME, Cloud, Door
 from volume_host import join
 from volume_world import VolumeWorld
@@ -169,7 +170,9 @@ def volume_connection(data: Mapping[str, Any]) -> dict[str, Any]:
     return {"driver_volume_type": "apus-block", "data": dict(data)}
 
 
-def test_a_guest_boots_is_pictured_and_comes_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guest_boots_is_pictured_and_comes_back(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """It boots from the store and reads its metadata; a picture of it, taken while it runs, boots with its file.
 
     The picture stores changed blocks only. A disk comes and goes while the guest runs. Nothing is left at the end.
@@ -183,6 +186,7 @@ def test_a_guest_boots_is_pictured_and_comes_back(host: Host, monkeypatch: pytes
     text = host.wait(first, "APUS-GUEST READY")
     assert f"APUS-GUEST METADATA uuid={first} name=first" in text
     assert "APUS-GUEST BOOTS 1" in text
+    try_consoles(host.cloud, host.driver, first, tmp_path)
     before = set(host.names("p1-blocks"))
     _, document = host.cloud.act(first, "createImage", {"name": "picture"}, version="2.45")
     host.work()
