@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from clusters import AllInOne, all_in_one
 from store import KEYS
@@ -48,13 +48,13 @@ class Metered(Account):
         self.sent = 0
         self.received = 0
 
-    def put(self, container: str, name: str, contents: Contents, **options: object) -> str:  # type: ignore[override]
+    def put(self, container: str, name: str, contents: Contents, **options: Any) -> str:
         """Count and keep."""
         assert isinstance(contents, bytes)
         self.sent += len(contents)
         return super().put(container, name, contents, **options)
 
-    def read(self, container: str, name: str, **options: object) -> bytes:  # type: ignore[override]
+    def read(self, container: str, name: str, **options: Any) -> bytes:
         """Read and count."""
         body = super().read(container, name, **options)
         self.received += len(body)

@@ -22,7 +22,7 @@ from ..common.errors import Refused
 from ..common.notice import announce_ready, announce_stopping
 from ..compute.block.config import BlockConfig
 from ..compute.block.control import ControlServer
-from ..compute.block.host import HostDisks
+from ..compute.block.host import HostDisks, Room
 from ..compute.store.account import Account
 from ..compute.store.config import StoreConfig
 
@@ -40,6 +40,15 @@ class BlockServerConfig:
         "/var/lib/apus/block",
         help="Folder of the local files of attached disks, with room for what their users read and write; "
         "their NBD sockets are in `sockets/` below it, and `control` is the door for the host's services.",
+    )
+    cache_bytes: int = setting(
+        0,
+        help="Room that attached disks may take there in all. What the store has too is evicted beyond it, "
+        "the longest unused first; changes that no commit has sent stay. 0: no bound but the file system's.",
+        minimum=0,
+    )
+    cache_free_bytes: int = setting(
+        1 << 30, help="Room in that file system to be left to others, by evicting in the same way.", minimum=0
     )
 
 
@@ -59,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_CONF
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     folder = Path(config.state_folder)
-    disks = HostDisks(Account(store), folder, block)
+    room = Room(bytes_max=config.cache_bytes, bytes_free=config.cache_free_bytes)
+    disks = HostDisks(Account(store), folder, block, room)
     try:
         disks.start()
     except Refused as problem:

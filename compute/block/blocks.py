@@ -88,6 +88,12 @@ class BlockStore:
             try:
                 # Every second attempt asks all replicas; the others take whichever the store draws.
                 data = self.store.read(self.container, name, newest=attempt % 2 == 1)
+            except Missing as problem:
+                log.error("block lost: the store has it no more", extra={"block": f"{self.container}/{name}"})
+                raise Missing(
+                    f"{self.container}/{name} is not in the store: this block is lost, unless a "
+                    "replica of it comes back (a device, a quarantined file); disks without it are whole"
+                ) from problem
             except (Corrupt, Refused) as problem:
                 log.warning("block not readable", extra={"block": name, "why": str(problem)})
                 data = None
@@ -105,7 +111,10 @@ class BlockStore:
                 extra={"container": self.container, "block": name, "attempt": attempt + 1},
             )
         log.error("block lost: no replica has its bytes", extra={"container": self.container, "block": name})
-        raise Corrupt(f"{self.container}/{name}: no replica has the bytes that its name says")
+        raise Corrupt(
+            f"{self.container}/{name}: no replica has the bytes that its name says; this block is lost, "
+            "unless one that has comes back; disks without it are whole"
+        )
 
     def _heal(self, data: bytes, digest: bytes) -> None:
         """Write a block anew over a replica that is wrong; when that fails the next reader tries."""

@@ -31,6 +31,12 @@ class BlockConfig:
         "replica may answer.",
         minimum=1,
     )
+    block_patience_seconds: float = setting(
+        300.0,
+        help="How long an attached disk waits for a store that doesn't answer before its guest hears of an "
+        "input/output error.",
+        minimum=0,
+    )
     block_lease_seconds: float = setting(
         3600.0,
         help="How long a writer that has gone silent keeps its project from being swept.",

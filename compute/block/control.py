@@ -23,6 +23,7 @@ from typing import Any
 import orjson
 
 from ...common.errors import ApusError, Corrupt, Missing, OutOfSpace, Refused, Unavailable
+from .disk import FULL
 from .host import HostDisks
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,10 @@ def answered(disks: HostDisks, line: bytes) -> bytes:
     except ApusError as problem:
         kind = next((name for error, name in KINDS if isinstance(problem, error)), "failed")
         return orjson.dumps({"error": kind, "message": str(problem)})
+    except OSError as problem:
+        log.warning("request on disks failed", exc_info=True)
+        kind = "out-of-space" if problem.errno in FULL else "failed"
+        return orjson.dumps({"error": kind, "message": f"this host's disk: {problem.strerror}"})
     except Exception as problem:  # noqa: BLE001 - whoever asked hears of it, and the log has the traceback
         log.exception("request on disks failed")
         return orjson.dumps({"error": "failed", "message": f"{type(problem).__name__}: {problem}"})

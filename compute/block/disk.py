@@ -2,35 +2,46 @@
 
     ensure / write / write_zeros / trim / flush ◀── NBD          commit() ──▶ DiskMap of the moment it began
 
-A block is fetched when its first byte is asked for. A change stays here until a commit sends it: only changed
-blocks are read, hashed and sent. What a guest changes meanwhile belongs to the next commit; the block is set
-aside first as it was. The map that a disk rests on must not be deleted while it is attached; a commit moves
-the disk onto the map that it makes.
+A block is fetched when its first byte is asked for; while the store doesn't answer whoever asks waits, for a
+time. A change stays here until a commit sends it: only changed blocks are read, hashed and sent. What a guest
+changes meanwhile belongs to the next commit; the block is set aside first as it was. What the store has too
+may be evicted, and comes again. The map that a disk rests on must not be deleted while it is attached; a
+commit moves the disk onto the map that it makes.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ...common.errors import Refused, Unavailable
+from .fetching import Fetching, Patience
 from .gate import Gate
 from .local import ABSENT, CHANGED, HERE, Identity, LocalFile, read_identity, write_identity
 from .map import DiskMap, blocks_in
 from .maps import MapStore
 from .reading import read_block
+from .uses import Use, Uses
 from .writing import Writing
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 STRIPES = 64
 """Locks of blocks: block i has lock i modulo this."""
 AHEAD = 2
 """Blocks fetched beyond one that follows another which is here: a guest that reads in order waits less."""
+EVICTED_FOR_ONE = 16
+"""Blocks whose room is given back when there is none left for another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +66,16 @@ class Disk:
         self._gate = Gate()
         self._stripes = [threading.Lock() for _ in range(STRIPES)]
         self._committing = threading.Lock()
+        self._evicting = threading.Lock()
         self._changed = set(self._local.changed())
         self._under_way: frozenset[int] = frozenset()
         """Blocks of the commit under way."""
         self._going: set[int] = set()
         """Those of them that have not been read for it."""
         self._frozen: set[int] = set()
+        self._uses = Uses(self._base.block_count)
+        self._fetching = Fetching(self._fetch)
+        self._patience = Patience(maps.config.block_patience_seconds)
         self._ahead = ThreadPoolExecutor(AHEAD, "block-ahead")
         self._is_closing = False
         self.fetched = 0
@@ -88,9 +103,19 @@ class Disk:
     def close(self) -> None:
         """Let go of the local files; opened again, the disk is as it was. A commit under way fails."""
         self._is_closing = True
+        self.be_short()
         self._ahead.shutdown(wait=True, cancel_futures=True)
-        with self._committing:  # Descriptors must not be another file's while somebody reads from them.
+        # Descriptors must not be another file's while somebody works with them.
+        with self._committing, self._evicting:
             self._local.close()
+
+    def be_patient(self) -> None:
+        """Wait for a store that doesn't answer: somebody is being served."""
+        self._patience.begin()
+
+    def be_short(self) -> None:
+        """Wait for it no more, and let those go who do: they hear that it is Unavailable."""
+        self._patience.end()
 
     def settle(self) -> None:
         """Return when no commit is under way."""
@@ -101,6 +126,11 @@ class Disk:
     def size(self) -> int:
         """Bytes of the disk."""
         return self._local.identity.size
+
+    @property
+    def block_size(self) -> int:
+        """Bytes of a block."""
+        return self._base.block_size
 
     @property
     def is_writable(self) -> bool:
@@ -133,54 +163,97 @@ class Disk:
         return self._local.bytes_used
 
     def is_here(self, offset: int, length: int) -> bool:
-        """Whether the range can be read and written without the store."""
+        """Whether the range can be read without the store."""
         size = self._base.block_size
         first, last = offset // size, (offset + length - 1) // size
         return ABSENT not in self._local.states[first : last + 1]
 
+    def is_writable_here(self, offset: int, length: int) -> bool:
+        """Whether the range can be written without the store: whole blocks need nothing of it."""
+        return not any(self._is_lacking(*span) for span in self._spans(offset, length))
+
+    def using(self, offset: int, length: int) -> Use:
+        """Return a context in which nothing of the range is evicted."""
+        size = self._base.block_size
+        return self._uses.of(offset // size, (offset + length - 1) // size)
+
     def ensure(self, offset: int, length: int) -> None:
-        """Have the range here.
+        """Have the range here; it stays while the caller is `using` it.
 
         Raises:
-            Unavailable, Corrupt, Missing: the store has not got it, or doesn't answer.
+            Unavailable, Corrupt, Missing: the store has not got it, or doesn't answer for too long.
         """
         for index, _, _ in self._spans(offset, length):
             if self._local.states[index] == ABSENT:
-                with self._stripe(index):
-                    self._fetch(index)
+                self._bring(index)
                 self._fetch_ahead(index)
 
     def read(self, offset: int, length: int) -> bytes:
         """Return bytes of the disk."""
-        self.ensure(offset, length)
-        return self._local.read(offset, length)
+        if not length:
+            return b""
+        with self.using(offset, length):
+            self.ensure(offset, length)
+            return self._local.read(offset, length)
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Change bytes of the disk."""
         view = memoryview(data)
-        with self._gate.shared():
-            for index, begin, end in self._spans(offset, len(data)):
-                piece = view[begin - offset : end - offset]
-                with self._stripe(index):
-                    if self._local.states[index] == ABSENT and end - begin == self._base.length_of(index):
-                        self._local.write(begin, piece)  # First: until it is marked nobody reads it.
-                        self._mark_changed(index)
-                    else:
-                        self._prepare(index)
-                        self._local.write(begin, piece)
+
+        def change(begin: int, end: int, *, is_absent: bool) -> bool:
+            del is_absent
+            self._with_room(lambda: self._local.write(begin, view[begin - offset : end - offset]))
+            return True
+
+        self._change(offset, len(data), change)
 
     def write_zeros(self, offset: int, length: int) -> None:
         """Make a range zero."""
-        with self._gate.shared():
-            for index, begin, end in self._spans(offset, length):
-                with self._stripe(index):
-                    if self._local.states[index] == ABSENT and end - begin == self._base.length_of(index):
-                        if self._base.digest(index) is not None:  # Else nothing changes.
-                            self._local.clear(begin, end - begin)
-                            self._mark_changed(index)
-                    else:
-                        self._prepare(index)
-                        self._local.clear(begin, end - begin)
+
+        def clear(begin: int, end: int, *, is_absent: bool) -> bool:
+            if is_absent and self._base.digest(begin // self._base.block_size) is None:
+                return False
+            self._with_room(lambda: self._local.clear(begin, end - begin))
+            return True
+
+        for index, _, _ in self._spans(offset, length):
+            if (
+                self._local.states[index] == ABSENT
+            ):  # Its page may have to come; not while others wait for us.
+                self._patience.try_again(lambda index=index: self._base.digest(index))  # type: ignore[misc]
+        self._change(offset, length, clear)
+
+    def _change(self, offset: int, length: int, change: Callable[..., bool]) -> None:
+        """Have `change` called for the part of each block in a range, all within one moment of the disk.
+
+        `change(begin, end, is_absent=…)` says whether it has changed anything; a block that isn't here is
+        handed to it as a whole.
+        """
+        if not length:
+            return
+        spans = list(self._spans(offset, length))
+        with self.using(offset, length):
+            while True:
+                with self._gate.shared():
+                    lacking = next((index for index, *part in spans if self._is_lacking(index, *part)), None)
+                    if lacking is None:
+                        for index, begin, end in spans:
+                            self._change_block(index, begin, end, change)
+                        return
+                self._bring(lacking)  # Outside of everything: the store may let us wait.
+
+    def _is_lacking(self, index: int, begin: int, end: int) -> bool:
+        """Whether a block must be here before the part is changed."""
+        return self._local.states[index] == ABSENT and end - begin < self._base.length_of(index)
+
+    def _change_block(self, index: int, begin: int, end: int, change: Callable[..., bool]) -> None:
+        with self._stripe(index):
+            if self._local.states[index] == ABSENT:
+                if change(begin, end, is_absent=True):  # First: until it is marked nobody reads it.
+                    self._mark_changed(index)
+            else:
+                self._prepare(index)
+                change(begin, end, is_absent=False)
 
     def trim(self, offset: int, length: int) -> None:
         """Forget the contents of whole blocks; parts of blocks are left as they are."""
@@ -206,7 +279,9 @@ class Disk:
             if size < self.size:
                 raise Refused(f"an attached disk can't shrink: it has {self.size} bytes", 409)
             # The last block has grown too: let it come anew, unless it is changed.
-            self._local.grow(size, blocks_in(size, self._base.block_size))
+            block_count = blocks_in(size, self._base.block_size)
+            self._uses.grow(block_count)
+            self._local.grow(size, block_count)
             self._base = self._base.with_changes({}, size=size)
 
     def commit(self, map_id: str = "") -> Committed:
@@ -219,8 +294,11 @@ class Disk:
             OutOfSpace, Unavailable: the store is full, or doesn't answer.
             Exists: another map has that id.
         """
+        map_id = map_id or str(uuid.uuid4())
         with self._committing, self._maps.writing() as writing:
             self._refuse_when_closing()
+            # Before anything is sent: a local disk without room for a line fails the commit here.
+            identity = self._with_room(lambda: self._local.prepared(map_id=map_id))
             with self._gate.alone():
                 going = sorted(self._changed)
                 self._under_way, self._changed, self._going = frozenset(going), set(), set(going)
@@ -228,14 +306,14 @@ class Disk:
             try:
                 digests = self._send(writing, going)
                 saved = writing.save(base.with_changes(digests), map_id)
+                # First the map, then that its blocks are unchanged: a kill in between would lose them else.
+                self._local.adopt(identity)
             except BaseException:
                 with self._gate.alone():
                     self._changed.update(going)
                     self._end_commit()
                 raise
             with self._gate.alone():
-                # First the map, then that its blocks are unchanged: a kill in between would lose them else.
-                self._local.remember(map_id=saved.map_id)
                 self._base = saved
                 self._local.mark_committed([index for index in going if index not in self._changed])
                 self._end_commit()
@@ -269,43 +347,91 @@ class Disk:
             raise Unavailable("the disk is being closed; its changes stay here")
 
     def _prepare(self, index: int) -> None:
-        """Make a block ready for a change; its lock is held, and we are inside the gate."""
+        """Make a block that is here ready for a change; its lock is held, and we are inside the gate."""
         if index in self._going and index not in self._frozen:
-            self._local.freeze(index, self._base.length_of(index))
+            self._with_room(lambda: self._local.freeze(index, self._base.length_of(index)))
             self._frozen.add(index)
         if index not in self._changed:
-            self._fetch(index)
             self._mark_changed(index)
 
     def _mark_changed(self, index: int) -> None:
         self._local.mark(index, CHANGED)
         self._changed.add(index)
 
+    def _bring(self, index: int) -> None:
+        """Have a block here; no lock may be held, as the store may let us wait."""
+        while self._local.states[index] == ABSENT:
+            self._patience.try_again(lambda: self._fetching.once(index))
+
     def _fetch(self, index: int) -> None:
-        """Bring a block here, if it isn't; its lock is held."""
-        if self._local.states[index] != ABSENT:
-            return
+        """Fetch a block that isn't here."""
         base = self._base
-        begin, length = index * base.block_size, base.length_of(index)
-        if base.digest(index) is None:
-            self._local.clear(begin, length)
-        else:
-            self._local.write(begin, read_block(self._maps, base, index))
-            self.fetched += 1
-        self._local.mark(index, HERE)
+        digest, length = base.digest(index), base.length_of(index)
+        data = None if digest is None else read_block(self._maps, base, index)
+        begin = index * base.block_size
+        with self._stripe(index):
+            if self._local.states[index] != ABSENT or self._base.length_of(index) != length:
+                return  # Written as a whole meanwhile; or the disk has grown.
+            if self._base is not base and self._base.digest(index) != digest:
+                return  # Written, committed and evicted meanwhile.
+            if data is None:
+                self._with_room(lambda: self._local.clear(begin, length))
+            else:
+                self._with_room(lambda: self._local.write(begin, data))
+                self.fetched += 1
+            self._local.mark(index, HERE)
 
     def _fetch_ahead(self, index: int) -> None:
         if index and self._local.states[index - 1] != ABSENT:
             for later in range(index + 1, min(index + 1 + AHEAD, self._base.block_count)):
-                if self._local.states[later] == ABSENT and self._base.digest(later) is not None:
+                if self._local.states[later] == ABSENT:
                     self._ahead.submit(self._fetch_quietly, later)
 
     def _fetch_quietly(self, index: int) -> None:
         try:
-            with self._stripe(index):
-                self._fetch(index)
+            if self._local.states[index] == ABSENT and self._base.digest(index) is not None:
+                self._fetching.once(index)
         except Exception:  # noqa: BLE001 - nobody has asked for it yet; who does will hear of it
             log.info("a block was not fetched ahead", extra={"block": index}, exc_info=True)
+
+    def evict(self, wanted: int) -> int:
+        """Give back so much room of blocks that the store has too, those not used for longest first.
+
+        Returns the bytes given back; fewer than wanted, when all else is changed or in use.
+        """
+        with self._evicting:
+            if self._is_closing:
+                return 0
+            before, given_back = self.bytes_used, 0
+            for index in self._uses.stale_first():
+                if given_back >= wanted:
+                    break
+                if self._local.states[index] == HERE and self._evict_block(index):
+                    given_back = before - self.bytes_used
+            return max(given_back, 0)
+
+    def _evict_block(self, index: int) -> bool:
+        stripe = self._stripe(index)
+        if not stripe.acquire(blocking=False):  # Somebody works there; perhaps ourselves, in want of room.
+            return False
+        try:
+            if self._local.states[index] != HERE:
+                return False
+            if not self._uses.take(index, lambda: self._local.mark(index, ABSENT)):
+                return False
+            self._local.clear(index * self._base.block_size, self._base.length_of(index))
+            return True
+        finally:
+            stripe.release()
+
+    def _with_room(self, work: Callable[[], T]) -> T:
+        """Do what may need room on the local disk; where there is none, make some and do it again."""
+        try:
+            return work()
+        except OSError as problem:
+            if problem.errno not in FULL or not self.evict(EVICTED_FOR_ONE * self._base.block_size):
+                raise
+            return work()
 
     def _stripe(self, index: int) -> threading.Lock:
         return self._stripes[index % STRIPES]

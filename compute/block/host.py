@@ -4,7 +4,8 @@
         <folder>/disks/<name>/…      local files (local.py)         <folder>/sockets/<name>     NBD
 
 Started again after whatever end, it serves the disks that it finds under the same sockets, and a client that
-reconnects goes on with what it had been told was written.
+reconnects goes on with what it had been told was written. The room that disks take is bounded: what the store
+has too goes, the longest unused first. What no commit has sent stays, and a disk with much of that says so.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import logging
 import os
 import shutil
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +30,32 @@ from .project import Project
 
 log = logging.getLogger(__name__)
 
+ROOM_SECONDS = 1.0
+"""Between looks at how much room the disks take."""
 RETRY_SECONDS = 2.0
 """Between attempts to open disks whose store didn't answer at the start."""
 SOCKET_PATH_BYTES_MAX = 107
 """Linux' limit."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How much room the disks of a host may take."""
+
+    bytes_max: int = 0
+    """In all, 0 for no bound; more only for changes that no commit has sent."""
+    bytes_free: int = 0
+    """To be left to others in the file system."""
+
+
 class HostDisks:
     """All disks of a host."""
 
-    def __init__(self, store: Store, folder: Path, config: BlockConfig | None = None) -> None:
+    def __init__(
+        self, store: Store, folder: Path, config: BlockConfig | None = None, room: Room | None = None
+    ) -> None:
         self._store = store
+        self._room = room or Room()
         self._config = config or BlockConfig()
         self._disks_folder = folder / "disks"
         self._sockets_folder = folder / "sockets"
@@ -49,7 +66,7 @@ class HostDisks:
         self._busy: set[str] = set()
         self._broken: dict[str, str] = {}
         self._stopping = threading.Event()
-        self._retrying: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._own = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def start(self) -> None:
@@ -68,17 +85,18 @@ class HostDisks:
                 continue
             try:
                 self._reopen(folder.name)
-            except ApusError as problem:
+            except (ApusError, OSError) as problem:
                 self._broken[folder.name] = str(problem)
                 log.error("disk not served", extra={"disk": folder.name, "why": str(problem)})
-        self._retrying = threading.Thread(target=self._retry, name="block-retry", daemon=True)
-        self._retrying.start()
+        for work in (self._retry, self._keep_room):
+            self._threads.append(threading.Thread(target=work, name=f"block{work.__name__}", daemon=True))
+            self._threads[-1].start()
 
     def stop(self) -> None:
         """End all clients and let go of the files; the disks stay attached for the next start."""
         self._stopping.set()
-        if self._retrying is not None:
-            self._retrying.join()
+        for thread in self._threads:
+            thread.join()
         with self._lock:
             servers, self._servers = list(self._servers.values()), {}
         for server in servers:
@@ -107,7 +125,7 @@ class HostDisks:
                 server = self._serve(name, disk)
             elif (server.disk.project_id, server.disk.is_writable) != (project_id, is_writable):
                 raise Refused(f"{name} is another disk", 409)
-            return _status(server)
+            return self._status(server)
 
     def detach(self, name: str, *, discard: bool = False) -> None:
         """Stop serving a disk and remove its local files; harmless when it isn't attached.
@@ -150,17 +168,17 @@ class HostDisks:
         """Make a disk larger and return its status; clients see it when they connect again."""
         server = self._server(name)
         server.disk.resize(size)
-        return _status(server)
+        return self._status(server)
 
     def status(self, name: str) -> dict[str, Any]:
         """Return what is known of one disk."""
-        return _status(self._server(name))
+        return self._status(self._server(name))
 
     def all(self) -> dict[str, Any]:
         """Return what is known of all disks."""
         with self._lock:
             servers = list(self._servers.values())
-        return {"disks": [_status(server) for server in servers], "broken": dict(self._broken)}
+        return {"disks": [self._status(server) for server in servers], "broken": dict(self._broken)}
 
     def _retry(self) -> None:
         """Try again what couldn't be opened, until there is nothing more of it."""
@@ -171,9 +189,36 @@ class HostDisks:
                         if name in self._broken:
                             self._reopen(name)
                             log.info("disk served at last", extra={"disk": name})
-                except ApusError as problem:
+                except (ApusError, OSError) as problem:
                     if name in self._broken:
                         self._broken[name] = str(problem)
+
+    def _keep_room(self) -> None:
+        """Look again and again that the disks take no more room than they may."""
+        while not self._stopping.wait(ROOM_SECONDS):
+            try:
+                self.make_room()
+            except OSError:
+                log.exception("the room of disks can't be given back")
+
+    def make_room(self) -> None:
+        """Evict blocks that the store has too, where the disks take more room than they may."""
+        excess = self._excess()
+        if excess <= 0:
+            return
+        with self._lock:
+            servers = list(self._servers.values())
+        for server in sorted(servers, key=lambda each: -each.disk.bytes_used):
+            if excess > 0:
+                excess -= server.disk.evict(excess)
+
+    def _excess(self) -> int:
+        """Return how many bytes more are taken than may be."""
+        with self._lock:
+            servers = list(self._servers.values())
+        used = sum(server.disk.bytes_used for server in servers)
+        over = used - self._room.bytes_max if self._room.bytes_max else 0
+        return max(over, self._room.bytes_free - shutil.disk_usage(self._disks_folder).free)
 
     def _reopen(self, name: str) -> None:
         project_id = read_identity(self._folder(name)).project_id
@@ -192,6 +237,31 @@ class HostDisks:
         if server is None:
             raise Missing(f"no disk {name} is attached")
         return server
+
+    def _status(self, server: DiskServer) -> dict[str, Any]:
+        disk = server.disk
+        changed_bytes = disk.changed_blocks * disk.block_size
+        free = shutil.disk_usage(self._disks_folder).free
+        return {
+            "disk": server.name,
+            "socket": str(server.path),
+            "project_id": disk.project_id,
+            "map_id": disk.map_id,
+            "size": disk.size,
+            "is_writable": disk.is_writable,
+            "changed_blocks": disk.changed_blocks,
+            "fetched_blocks": disk.fetched,
+            "bytes_used": disk.bytes_used,
+            "connections": server.connections,
+            # Changes take half of all room, or half of what is left: only a commit makes them evictable.
+            "commit_wanted": bool(
+                changed_bytes
+                and (
+                    (self._room.bytes_max and 2 * changed_bytes > self._room.bytes_max)
+                    or 2 * self._room.bytes_free > free
+                )
+            ),
+        }
 
     def _alone(self, name: str) -> _Alone:
         return _Alone(self._lock, self._busy, checked_id(name))
@@ -221,19 +291,3 @@ class _Alone:
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._busy.discard(self._name)
-
-
-def _status(server: DiskServer) -> dict[str, Any]:
-    disk = server.disk
-    return {
-        "disk": server.name,
-        "socket": str(server.path),
-        "project_id": disk.project_id,
-        "map_id": disk.map_id,
-        "size": disk.size,
-        "is_writable": disk.is_writable,
-        "changed_blocks": disk.changed_blocks,
-        "fetched_blocks": disk.fetched,
-        "bytes_used": disk.bytes_used,
-        "connections": server.connections,
-    }

@@ -13,6 +13,7 @@ believed, which is what a guest that has flushed may rely on, and everything els
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -27,6 +28,9 @@ from ...common.errors import Corrupt
 ABSENT, HERE, CHANGED = 0, 1, 2
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 COPY_BYTES = 1 << 20
+UNFINISHED = "disk.json.new"
+IDENTITY_BYTES = 4096
+"""More than a `disk.json` has."""
 KEEP_SIZE, PUNCH_HOLE = 1, 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -86,15 +90,23 @@ class LocalFile:
         same_boot = identity.boot_id == boot_id()
         believed = self._states_descriptor if same_boot else self._synced_descriptor
         self.states = bytearray(os.pread(believed, block_count, 0).ljust(block_count, b"\0"))
-        os.ftruncate(self._synced_descriptor, block_count)
-        os.ftruncate(self._states_descriptor, block_count)
+        self._reserve(block_count)
         os.pwrite(self._states_descriptor, self.states, 0)
         os.ftruncate(self.descriptor, identity.size)
         self.identity = identity
-        self.remember(boot_id=boot_id())
+        if not same_boot:
+            self.adopt(self.prepared(boot_id=boot_id()))
+        self._reserve_identity()
         changed = set(self.changed())
         synced = os.pread(self._synced_descriptor, block_count, 0)
         self._not_synced = {index for index in changed if synced[index] != CHANGED}
+
+    def _reserve(self, block_count: int) -> None:
+        """Take the room of the states now: saying how a block is must never fail for want of it."""
+        for descriptor in (self._synced_descriptor, self._states_descriptor):
+            os.ftruncate(descriptor, block_count)
+            if block_count:
+                os.posix_fallocate(descriptor, 0, block_count)
 
     def _open(self, name: str) -> int:
         return os.open(self.folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -113,10 +125,10 @@ class LocalFile:
         """Return the indexes of changed blocks."""
         return [index for index, state in enumerate(self.states) if state == CHANGED]
 
-    def remember(self, *, map_id: str | None = None, size: int | None = None, boot_id: str = "") -> None:
-        """Replace what `disk.json` says, durably."""
+    def prepared(self, *, map_id: str | None = None, size: int | None = None, boot_id: str = "") -> Identity:
+        """Write down what `disk.json` is going to say, so that `adopt` needs no room for it."""
         old = self.identity
-        self.identity = Identity(
+        identity = Identity(
             project_id=old.project_id,
             map_id=old.map_id if map_id is None else map_id,
             size=old.size if size is None else size,
@@ -124,12 +136,23 @@ class LocalFile:
             is_writable=old.is_writable,
             boot_id=boot_id or old.boot_id,
         )
-        write_identity(self.folder, self.identity)
+        prepare_identity(self.folder, identity)
+        return identity
+
+    def adopt(self, identity: Identity) -> None:
+        """Have `disk.json` say what was prepared last, durably."""
+        adopt_identity(self.folder)
+        self.identity = identity
+        self._reserve_identity()
+
+    def _reserve_identity(self) -> None:
+        with contextlib.suppress(OSError):  # The old one's room has gone to somebody else: next time, then.
+            reserve_identity(self.folder)
 
     def mark(self, index: int, state: int) -> None:
         """Say how a block is, before anybody is told of it."""
-        self.states[index] = state
         os.pwrite(self._states_descriptor, bytes((state,)), index)
+        self.states[index] = state
         if state == CHANGED:
             with self._lock:
                 self._not_synced.add(index)
@@ -139,9 +162,9 @@ class LocalFile:
         with self._lock:
             self._not_synced.difference_update(indexes)
         for index in indexes:
-            self.states[index] = HERE
             os.pwrite(self._states_descriptor, bytes((HERE,)), index)
             os.pwrite(self._synced_descriptor, bytes((ABSENT,)), index)
+            self.states[index] = HERE
 
     def sync(self) -> None:
         """Make durable what has been written, and that it was."""
@@ -160,11 +183,11 @@ class LocalFile:
 
     def grow(self, size: int, block_count: int) -> None:
         """Make the disk larger; what is new is absent."""
+        identity = self.prepared(size=size)
+        self._reserve(block_count)
         os.ftruncate(self.descriptor, size)
-        os.ftruncate(self._states_descriptor, block_count)
-        os.ftruncate(self._synced_descriptor, block_count)
         self.states.extend(bytes(block_count - len(self.states)))
-        self.remember(size=size)
+        self.adopt(identity)
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write bytes of the disk."""
@@ -205,12 +228,34 @@ class LocalFile:
 
 def write_identity(folder: Path, identity: Identity) -> None:
     """Put `disk.json` in place, durably and as a whole."""
-    temporary = folder / "disk.json.new"
-    with open(temporary, "wb") as handle:
-        handle.write(identity.written())
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.rename(temporary, folder / "disk.json")
+    prepare_identity(folder, identity)
+    adopt_identity(folder)
+
+
+def reserve_identity(folder: Path) -> None:
+    """Take the room of the next `disk.json` now: on a host without room a commit is the way out."""
+    descriptor = os.open(folder / UNFINISHED, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, IDENTITY_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def prepare_identity(folder: Path, identity: Identity) -> None:
+    """Write what `disk.json` is to be beside it, durably, into the room that was taken for it."""
+    descriptor = os.open(folder / UNFINISHED, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        written = identity.written()
+        _write(descriptor, 0, written)
+        os.ftruncate(descriptor, len(written))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def adopt_identity(folder: Path) -> None:
+    """Make what was prepared `disk.json`."""
+    os.rename(folder / UNFINISHED, folder / "disk.json")
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,8 @@
 """One disk served by NBD over a unix socket, to any number of connections.
 
     DiskServer(disk, name, path).start() ──▶ accept ──▶ a thread for each connection
-        what is in the local file is answered there and then; what must be fetched or made durable, by a crew
+        what is in the local file is answered there and then; what must be made durable, by a crew; what must
+        be fetched, by another one, so that nobody waits for the store but who wants something of it
 
 Real threads: the time goes into system calls and hashing, which let the others run. Answers may come in
 another order than the requests, as the protocol allows.
@@ -16,18 +17,21 @@ import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from ....common.errors import ApusError
-from ..disk import Disk
+from ..disk import FULL, Disk
 from . import wire
 from .handshake import Export, Outcome, answered
 from .wire import Command, Errno
 
 log = logging.getLogger(__name__)
 
-CREW = 8
-"""Requests of one disk that wait for the store or for the local disk at a time."""
+CREW = 4
+"""Requests of one disk that wait for the local disk at a time."""
+FETCHERS = 8
+"""Requests of one disk that wait for the store at a time."""
 LISTEN_BACKLOG = 16
 
 
@@ -43,7 +47,9 @@ class DiskServer:
         self.name = name
         self.path = path
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._crew = ThreadPoolExecutor(CREW, f"nbd-{name}")
+        self._crews = Crews(
+            ThreadPoolExecutor(CREW, f"nbd-{name}"), ThreadPoolExecutor(FETCHERS, f"nbd-fetch-{name}")
+        )
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -57,14 +63,16 @@ class DiskServer:
     def start(self) -> None:
         """Listen at the path, for nobody but our own user, and serve from now on."""
         self.path.unlink(missing_ok=True)
+        self.disk.be_patient()
         self._listener.bind(str(self.path))
         self.path.chmod(0o600)
         self._listener.listen(LISTEN_BACKLOG)
         self._run(self._accept)
 
     def stop(self) -> None:
-        """End all connections; requests that are being served are finished."""
+        """End all connections; requests that are being served are finished, unless the store is away."""
         self._is_stopping = True
+        self.disk.be_short()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -75,7 +83,8 @@ class DiskServer:
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
-        self._crew.shutdown(wait=True)
+        for crew in (self._crews.durable, self._crews.fetching):
+            crew.shutdown(wait=True)
         self.path.unlink(missing_ok=True)
 
     def _run(self, work: object, *arguments: object) -> None:
@@ -99,7 +108,7 @@ class DiskServer:
         try:
             with connection:
                 if _negotiate(connection, self._export()):
-                    Conversation(connection, self.disk, self._crew).run()
+                    Conversation(connection, self.disk, self._crews).run()
         except (Gone, OSError):
             pass
         except wire.Broken as problem:
@@ -125,11 +134,19 @@ def _negotiate(connection: socket.socket, export: Export) -> bool:
             return step.outcome is Outcome.GO
 
 
+@dataclass(frozen=True, slots=True)
+class Crews:
+    """Who does what can't be done at once."""
+
+    durable: ThreadPoolExecutor
+    fetching: ThreadPoolExecutor
+
+
 class Conversation:
     """The requests of one connection."""
 
-    def __init__(self, connection: socket.socket, disk: Disk, crew: ThreadPoolExecutor) -> None:
-        self._connection, self._disk, self._crew = connection, disk, crew
+    def __init__(self, connection: socket.socket, disk: Disk, crews: Crews) -> None:
+        self._connection, self._disk, self._crews = connection, disk, crews
         self._sending = threading.Lock()
 
     def run(self) -> None:
@@ -150,12 +167,21 @@ class Conversation:
             elif self._is_quick(asked):
                 self._answer(asked, payload)
             else:
-                self._crew.submit(self._answer_apart, asked, payload)
+                crew = self._crews.durable if self._is_here(asked) else self._crews.fetching
+                crew.submit(self._answer_apart, asked, payload)
 
     def _is_quick(self, asked: wire.Request) -> bool:
         if asked.flags & wire.FUA:
             return False
-        return asked.kind in (Command.READ, Command.WRITE) and self._disk.is_here(asked.offset, asked.length)
+        return asked.kind in (Command.READ, Command.WRITE) and self._is_here(asked)
+
+    def _is_here(self, asked: wire.Request) -> bool:
+        """Whether it can be done without the store."""
+        if not asked.length:
+            return True
+        if asked.kind == Command.WRITE:
+            return self._disk.is_writable_here(asked.offset, asked.length)
+        return self._disk.is_here(asked.offset, asked.length)
 
     def _refused(self, asked: wire.Request) -> Errno:
         """Return why a request is not served, OK when it is."""
@@ -181,21 +207,30 @@ class Conversation:
                 self._connection.shutdown(socket.SHUT_RDWR)
 
     def _answer(self, asked: wire.Request, payload: bytes | bytearray) -> None:
+        if asked.kind == Command.READ:
+            with self._disk.using(asked.offset, asked.length):  # Till it is sent: it must not be evicted.
+                if self._is_done(asked, payload):
+                    self._send_data(asked)
+        elif self._is_done(asked, payload):
+            self._send(wire.simple_reply(asked.cookie))
+
+    def _is_done(self, asked: wire.Request, payload: bytes | bytearray) -> bool:
+        """Do what is asked; when that fails, send why and return False."""
         try:
             self._do(asked, payload)
         except ApusError as problem:
             log.warning("request on a disk failed", extra={"why": str(problem), "offset": asked.offset})
             self._send(wire.simple_reply(asked.cookie, Errno.IO))
-            return
+            return False
         except OSError as problem:
-            log.exception("the local file of a disk failed")
-            full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
-            self._send(wire.simple_reply(asked.cookie, Errno.NO_SPACE if full else Errno.IO))
-            return
-        if asked.kind == Command.READ:
-            self._send_data(asked)
-        else:
-            self._send(wire.simple_reply(asked.cookie))
+            is_full = problem.errno in FULL
+            if is_full:
+                log.warning("no room is left for disks on this host: a guest is told so")
+            else:
+                log.exception("the local file of a disk failed")
+            self._send(wire.simple_reply(asked.cookie, Errno.NO_SPACE if is_full else Errno.IO))
+            return False
+        return True
 
     def _do(self, asked: wire.Request, payload: bytes | bytearray) -> None:
         disk = self._disk

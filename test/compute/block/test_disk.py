@@ -184,7 +184,8 @@ def test_a_grown_disk_is_zero_beyond_its_old_end(bench: Bench) -> None:
 
 
 def test_a_store_that_is_full_or_gone_is_an_error_of_that_request(bench: Bench) -> None:
-    """The reader hears of it; what is here goes on being served; the same read succeeds later."""
+    """Without patience the reader hears of it; what is here is served; the same read succeeds later."""
+    bench.disk.be_short()
     bench.disk.write(0, b"here" + bytes(BLOCK - 4))
     bench.store.failures["read"] = [Unavailable("down"), OutOfSpace("full")]
     for _ in range(2):
@@ -252,6 +253,10 @@ class DiskMachine(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         Sweeper(Project.open(self.bench.store, "p1", CONFIG, clock=lambda: 1e10).maps).run(100)
+
+    @rule(wanted=st.integers(1, 8 * BLOCK))
+    def evict(self, wanted: int) -> None:
+        self.bench.disk.evict(wanted)
 
     @rule()
     def flush(self) -> None:

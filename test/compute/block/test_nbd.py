@@ -34,7 +34,7 @@ from apus.compute.block.reading import read_range
 from apus.compute.block.stream import write_stream
 
 BLOCK = 1 << 16
-CONFIG = BlockConfig(block_size=BLOCK)
+CONFIG = BlockConfig(block_size=BLOCK, block_patience_seconds=0)
 SIZE = 20 * BLOCK + 4096
 EXPORT = Export("vda", SIZE, is_writable=True)
 QEMU_IO, QEMU_IMG = shutil.which("qemu-io"), shutil.which("qemu-img")
