@@ -41,23 +41,32 @@ class VolumeClient:
     def make_snapshot(self, project_id: str, volume_id: str, name: str, token: str) -> str:
         """Make a snapshot of a volume, in use or not, with the caller's token."""
         document = {"snapshot": {"volume_id": volume_id, "name": name, "force": True}}
-        found = self._peer.ask("POST", f"/{project_id}/snapshots", document, token=token, headers=VERSION)
+        found = self.peer.ask("POST", f"/{project_id}/snapshots", document, token=token, headers=VERSION)
         return str(found["snapshot"]["id"])
 
     def remove_snapshot(self, project_id: str, snapshot_id: str) -> None:
         """Remove a snapshot, even one that is still being made."""
         path = f"/{project_id}/snapshots/{snapshot_id}/action"
-        self._peer.ask("POST", path, {"os-force_delete": None}, headers=VERSION)
+        self.peer.ask("POST", path, {"os-force_delete": None}, headers=VERSION)
 
     def attach(
-        self, project_id: str, volume_id: str, server_id: str, host: str
+        self, project_id: str, volume_id: str, server_id: str, host: str, device: str
     ) -> tuple[str, dict[str, Any]]:
-        """Reserve the volume for the server on the host; return the attachment's id and how to connect."""
+        """Reserve the volume for the server on the host; return the attachment's id and how to connect.
+
+        device: the name that the guest is to see, as in `/dev/vdb`; it is shown to people.
+        """
         document = {
             "attachment": {
                 "volume_uuid": volume_id,
                 "instance_uuid": server_id,
-                "connector": {"host": host, "initiator": host, "ip": "127.0.0.1", "platform": "x86_64"},
+                "connector": {
+                    "host": host,
+                    "initiator": host,
+                    "ip": "127.0.0.1",
+                    "platform": "x86_64",
+                    "mountpoint": device,
+                },
             }
         }
         found = self.peer.ask("POST", f"/{project_id}/attachments", document, headers=VERSION)["attachment"]
