@@ -79,7 +79,7 @@ class ImageClient:
     def fill_with_nothing(self, image_id: str, token: str) -> None:
         """Make the image active without data: what it stands for is in its properties."""
         kind = {"Content-Type": "application/octet-stream"}
-        self._peer.ask("PUT", f"/v2/images/{image_id}/file", token=token, headers=kind)
+        self.peer.ask("PUT", f"/v2/images/{image_id}/file", token=token, headers=kind)
 
     def backups(self, server_id: str, kind: str, token: str) -> list[str]:
         """Return the ids of a server's backups of this kind, newest first."""

@@ -21,6 +21,7 @@ from .controllers.rim import pairs, text, truth, whole
 
 USER_DATA_MAX = 65535
 TAGS_MAX = 50
+DISK_CONFIG, MANUAL = "OS-DCF:diskConfig", "MANUAL"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOSTNAME = re.compile(_LABEL)
 _QUALIFIED = re.compile(rf"(?=.{{1,255}}\Z){_LABEL}(?:\.{_LABEL})*")  # Since 2.94.
@@ -55,6 +56,7 @@ class Order:
     key_name: str | None
     user_data: str | None
     config_drive: bool
+    disk_config: str
     metadata: Mapping[str, str]
     tags: tuple[str, ...]
     description: str | None
@@ -106,6 +108,7 @@ def order_of(body: Mapping[str, Any], minor: int, *, metadata_most: int) -> Orde
         key_name=asked.get("key_name") or None,
         user_data=_user_data(asked.get("user_data")),
         config_drive=truth(asked, "config_drive", default=False),
+        disk_config=disk_config_of(asked) or MANUAL,
         metadata=pairs(asked.get("metadata") or {}, most=metadata_most),
         tags=tags_of(asked.get("tags") or []),
         description=_described(asked, minor, name),
@@ -138,6 +141,14 @@ def access_address(asked: Any, *, version: int) -> str:
     if found is None or found.version != version:
         raise BadRequest(f"Invalid input for field/attribute accessIPv{version}. Value: {asked!r}.")
     return str(found)
+
+
+def disk_config_of(asked: Mapping[str, Any]) -> str:
+    """Return whether a guest shall fit its partitions to its disk: AUTO, MANUAL, or "" for nothing said."""
+    value = asked.get(DISK_CONFIG, "")
+    if value not in ("", "AUTO", MANUAL):
+        raise BadRequest(f"{DISK_CONFIG} must be either 'MANUAL' or 'AUTO'.")
+    return str(value)
 
 
 def tags_of(tags: Any) -> tuple[str, ...]:

@@ -53,6 +53,7 @@ class Server(_Record):
     admin_password: str | None
     files: list[list[str]]
     config_drive: bool
+    disk_config: str | None  # AUTO or MANUAL; None is MANUAL.
     metadata: dict[str, str]
     tags: list[str]
     access_ipv4: str

@@ -54,6 +54,7 @@ servers = Table(
     Column("admin_password", String(255)),
     Column("files", JSON, nullable=False),
     Column("config_drive", Boolean, nullable=False),
+    Column("disk_config", String(8)),
     Column("metadata", JSON, nullable=False),
     Column("tags", JSON, nullable=False),
     Column("access_ipv4", String(64), nullable=False),

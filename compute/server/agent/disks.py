@@ -197,11 +197,15 @@ class BlockDisks:
 
 
 class NoDisks:
-    """The disks of machines that are not there."""
+    """The disks of machines that are not there: nobody writes, so they stay what they were made from."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, str] = {}
 
     def root(self, server_id: str, project_id: str, place: str, size_gib: int, device: str) -> Disk:
         """Return a disk that nobody opens."""
-        del project_id, place, size_gib
+        del project_id, size_gib
+        self._places[server_id] = place
         return Disk(device=device, path=f"/nonexistent/{server_id}")
 
     def volume(self, volume_id: str, connection: Mapping[str, Any], device: str) -> Disk:
@@ -210,9 +214,8 @@ class NoDisks:
         return Disk(device=device, path=f"/nonexistent/{volume_id}")
 
     def snapshot(self, server_id: str, project_id: str, map_id: str) -> str:
-        """Return a place that nobody reads."""
-        del server_id
-        return f"{project_id}/{map_id}"
+        """Return what the disk was made from."""
+        return self._places.get(server_id, f"{project_id}/{map_id}")
 
     def standing(self, name: str) -> Mapping[str, Any] | None:
         """Return that no disk is attached."""

@@ -24,7 +24,7 @@ from .. import fleet, tables
 from ..domain import device_name
 from ..images import Image
 from ..mapping import PROPERTY, disks_in
-from ..ordering import AskedDisk, Order, order_of
+from ..ordering import DISK_CONFIG, AskedDisk, Order, order_of
 from ..quotas import OverQuota, check, limits_of
 from ..records import Flavor
 from ..states import Task, VmState
@@ -85,7 +85,7 @@ class CreationController:
         document = {
             "id": made[0],
             "links": links,
-            "OS-DCF:diskConfig": "MANUAL",
+            DISK_CONFIG: order.disk_config,
             "adminPass": password,
             "security_groups": [{"name": name} for name in order.security_groups or ("default",)],
         }
@@ -375,6 +375,7 @@ def _values(call: Call, order: Order, checked: Checked, now: float) -> dict[str,
         "user_data": order.user_data,
         "files": [list(file) for file in order.files],
         "config_drive": order.config_drive,
+        "disk_config": order.disk_config,
         "metadata": dict(order.metadata),
         "tags": list(order.tags),
         "access_ipv4": order.access_ipv4,

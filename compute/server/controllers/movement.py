@@ -18,7 +18,7 @@ from ...api.call import Call
 from ...api.faults import BadRequest
 from ...api.reply import answer, empty
 from .. import fleet, tables
-from ..ordering import reference_of
+from ..ordering import disk_config_of, reference_of
 from ..quotas import check, limits_of
 from ..records import Server
 from ..states import begin
@@ -62,7 +62,8 @@ class Movement:
                 "cores": flavor.vcpus - server.flavor["vcpus"], "ram": flavor.ram - server.flavor["ram"],
             }  # fmt: skip
             check(limits, fleet.used_by(connection, server.project_id), more)
-        self._move(call, server, "resize", {"flavor": flavor.picture()}, flavor.name)
+        values = {"disk_config": disk_config} if (disk_config := disk_config_of(asked)) else {}
+        self._move(call, server, "resize", {"flavor": flavor.picture()}, flavor.name, **values)
         return empty(202)
 
     def migrate(self, call: Call, server: Server, argument: Any) -> Response:
@@ -75,8 +76,10 @@ class Movement:
         self._move(call, server, "migrate", task, server.flavor["name"])
         return empty(202)
 
-    def _move(self, call: Call, server: Server, action: str, task: Mapping[str, Any], flavor: str) -> None:
-        undertake(self._world, call, server, action, action, task=dict(task))
+    def _move(
+        self, call: Call, server: Server, action: str, task: Mapping[str, Any], flavor: str, **values: Any
+    ) -> None:
+        undertake(self._world, call, server, action, action, task=dict(task), **values)
         kind = "resize" if action == "resize" else "migration"
         with self._world.catalogue.write() as connection:
             add_migration(connection, call, server, kind, flavor, self._world.clock())

@@ -20,7 +20,7 @@ from ...api.reply import answer, empty
 from ...api.routing import served
 from ...api.times import seconds_of
 from .. import fleet, tables
-from ..ordering import access_address, hostname_of
+from ..ordering import access_address, disk_config_of, hostname_of
 from ..records import Server
 from ..states import begin, states_of
 from ..views import server as view
@@ -160,6 +160,8 @@ class ServerController:
             if f"accessIPv{version}" in asked:
                 given = asked[f"accessIPv{version}"]
                 values[f"access_ipv{version}"] = access_address(given, version=version)
+        if disk_config := disk_config_of(asked):
+            values["disk_config"] = disk_config
         with self._world.catalogue.write() as connection:
             server = fleet.server_of(connection, server_id, scope_of(call))
             fleet.change(connection, server, self._world.clock(), **values)

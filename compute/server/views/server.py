@@ -51,7 +51,7 @@ def document(shown: Shown, form: Form, *, alone: bool = False) -> dict[str, Any]
         "addresses": addresses(shown),
         "key_name": server.key_name,
         "config_drive": "True" if server.config_drive else "",
-        "OS-DCF:diskConfig": "MANUAL",
+        "OS-DCF:diskConfig": server.disk_config or "MANUAL",
         "OS-EXT-AZ:availability_zone": server.zone or "",
         "OS-EXT-STS:task_state": server.task_state,
         "OS-EXT-STS:vm_state": server.vm_state,
@@ -83,7 +83,7 @@ def changed(shown: Shown, form: Form) -> dict[str, Any]:
             name: [{"addr": entry["addr"], "version": entry["version"]} for entry in entries]
             for name, entries in addresses(shown).items()
         },
-        "OS-DCF:diskConfig": "MANUAL",
+        "OS-DCF:diskConfig": server.disk_config or "MANUAL",
     }
     return written | {
         name: value for name, value in _later(server, minor, alone=False).items() if name != "server_groups"
