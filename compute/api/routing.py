@@ -33,6 +33,11 @@ class Route:
     handlers: dict[str, Handler] = field(default_factory=dict)
     open_methods: set[str] = field(default_factory=set)
 
+    def wants_name(self, path: str) -> bool:
+        """Whether the path, which ends with a slash, lacks only the name at the end of the template."""
+        takes_name = self.template.endswith("}") and not self.template.endswith(":path}")
+        return takes_name and self.pattern.fullmatch(f"{path}x") is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -95,13 +100,17 @@ class Routes:
                 route.open_methods.add(method)
 
     def find(self, method: str, path: str) -> Match:
-        """Return who serves it; a slash at the end of the path means nothing.
+        """Return who serves it; a slash at the end of the path means nothing, unless a name should follow.
+
+        Nothing is called by an empty name: a client that forgot one must not reach the list instead.
 
         Raises:
             NotFound: nobody serves the path.
             MethodNotAllowed: others of its methods are served.
         """
         allowed: set[str] = set()
+        if path.endswith("/") and any(route.wants_name(path) for route in self._routes):
+            raise NotFound("The resource could not be found.")
         for route in self._routes:
             found = route.pattern.fullmatch(path.rstrip("/") or "/")
             if found is None:

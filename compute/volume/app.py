@@ -28,6 +28,7 @@ from .controllers.attach_actions import AttachActions
 from .controllers.attachments import AttachmentController
 from .controllers.backups import BackupController
 from .controllers.doors import mount
+from .controllers.encryption import EncryptionController
 from .controllers.metadata import MetadataController
 from .controllers.operators import NEWEST, OLDEST, OperatorController, serve_versions
 from .controllers.qos import QosController
@@ -91,6 +92,7 @@ def make_service(office: Office, verifier: TokenReader) -> VolumeService:
         BackupController(office),
         ScheduleController(office),
         TypeController(office),
+        EncryptionController(office),
         QosController(office),
         QuotaController(office),
         TransferController(office),

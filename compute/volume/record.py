@@ -19,7 +19,8 @@ import orjson
 from ...common.errors import Refused
 from .chunk_layout import SWIFT_SERVICES
 
-SERVICE = "apus.compute.volume.backup"
+SERVICE = "cinder.backup.drivers.apus"
+"""Of our block maps; clients tell by how it begins that it is a backup driver's."""
 RECORD_BYTES_MAX = 256 * 1024
 
 

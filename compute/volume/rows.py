@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import String as StringType
 
-from ..api.faults import BadRequest
+from ..api.faults import NotFound
 from .views.viewer import Row
 
 
@@ -86,13 +86,14 @@ class Found:
 
     rows: list[Row]
     more: bool
+    """Whether the page is full: then clients look at the next one, which may turn out to be empty."""
 
 
 def listed(connection: Connection, table: Table, ask: Ask) -> Found:
     """Return one page, ordered; metadata is compared here, since each database has JSON its own way.
 
     Raises:
-        BadRequest: the marker names no row.
+        NotFound: the marker names no row.
     """
     order = [*ask.sort, ("id", ask.sort[-1][1] if ask.sort else True)]
     statement = select(table).where(*ask.conditions)
@@ -104,11 +105,11 @@ def listed(connection: Connection, table: Table, ask: Ask) -> Found:
     if ask.metadata:
         everything: list[Row] = [dict(row) for row in connection.execute(statement).mappings()]
         rows = [row for row in everything if _has(row, ask.metadata)]
-        rows = rows[ask.offset : ask.offset + ask.limit + 1]
+        rows = rows[ask.offset : ask.offset + ask.limit]
     else:
-        statement = statement.offset(ask.offset).limit(ask.limit + 1)
+        statement = statement.offset(ask.offset).limit(ask.limit)
         rows = [dict(row) for row in connection.execute(statement).mappings()]
-    return Found(rows[: ask.limit], len(rows) > ask.limit)
+    return Found(rows, len(rows) == ask.limit)
 
 
 def counted(connection: Connection, table: Table, conditions: Iterable[ColumnElement[bool]]) -> int:
@@ -139,7 +140,7 @@ def _after(
     keys = [_key(table, name) for name, _down in order]
     place = connection.execute(select(*keys).where(table.c.id == marker)).first()
     if place is None:
-        raise BadRequest(f"marker [{marker}] not found")
+        raise NotFound(f"marker [{marker}] not found")
     behind = []
     for last, (_name, down) in enumerate(order):
         same = [keys[before] == place[before] for before in range(last)]

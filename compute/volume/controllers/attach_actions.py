@@ -27,6 +27,7 @@ from ..status import VOLUME_ACTIONS, Condition, refusal
 from ..tables import attachments, types, volumes
 from ..views.viewer import Row
 from ..work.ending import attached_count, rest
+from ..work.image_data import CONVERTED_FORMATS
 from .attachments import detach, only_attachment
 from .doors import at, found, has, refuse
 from .leases import check_map, commit, connect, disconnect, host_of
@@ -133,16 +134,17 @@ class AttachActions:
         return empty(202)
 
     def detach(self, call: Call, volume_id: str, facts: Facts) -> Response:
-        """Record that it is detached."""
+        """Record that it is detached; again where nothing has it, which changes nothing."""
+        attachment_id = identifier(facts, "attachment_id")
 
-        def change(connection: Connection, row: Row) -> None:
-            detach(
-                connection,
-                self.office,
-                only_attachment(connection, row["id"], identifier(facts, "attachment_id")),
-            )
+        def work(connection: Connection) -> None:
+            row = found(connection, call, volumes, volume_id, what="Volume", lock=True)
+            if not rows.counted(connection, attachments, [attachments.c.volume_id == row["id"]]):
+                return
+            refuse(refusal(VOLUME_ACTIONS["detach"], Condition(status=row["status"])))
+            detach(connection, self.office, only_attachment(connection, row["id"], attachment_id))
 
-        self._changed(call, volume_id, ("detach", "detach"), change)
+        self.office.written(work)
         return empty(202)
 
     def force_detach(self, call: Call, volume_id: str, facts: Facts) -> Response:
@@ -251,6 +253,7 @@ class AttachActions:
             ordered(
                 connection, "upload volume", resource_id=volume_id, project_id=row["project_id"], now=now,
                 request_id=call.request_id, map_id=rows.new_id(), image_id=image["id"],
+                disk_format=document["disk_format"],
             )  # fmt: skip
             kind = rows.one(connection, types, row["type_id"]) if row["type_id"] else None
             return {
@@ -285,8 +288,9 @@ def _wanted(row: Row) -> float | None:
 def _image_document(call: Call, facts: Facts) -> dict[str, Any]:
     """Return what the image service is told of the new image."""
     disk_format = text(facts, "disk_format") or "raw"
-    if disk_format != "raw":
-        raise BadRequest(f"An image of a volume is raw here; {disk_format} can be made of it with qemu-img.")
+    if disk_format != "raw" and disk_format not in CONVERTED_FORMATS:
+        known = ", ".join(("raw", *CONVERTED_FORMATS))
+        raise BadRequest(f"No image of the format {disk_format} is made of a volume here; known: {known}.")
     document: dict[str, Any] = {
         "name": required_text(facts, "image_name"),
         "disk_format": disk_format,

@@ -26,6 +26,8 @@ from ..work.ending import rest
 from .doors import at, found, has, listing, only_member, operator, refuse, since
 from .leases import HOLDING, connect, disconnect, host_of
 
+_HELD = ("in-use", "detaching", "attaching", "reserved", "error")
+
 
 @dataclass(frozen=True, slots=True)
 class AttachmentController:
@@ -228,11 +230,11 @@ def _connector(document: dict[str, Any], *, required: bool) -> dict[str, Any]:
 
 
 def detach(connection: Connection, office: Office, row: Row) -> None:
-    """Take an attachment away; the volume rests when it was the last."""
+    """Take an attachment away; the volume rests when it was the last, whatever it was set to by hand."""
     rows.drop(connection, attachments, attachments.c.id == row["id"])
     disconnect(connection, row["volume_id"], row["host"])
     volume = rows.one(connection, volumes, row["volume_id"], lock=True)
-    if volume is not None and volume["status"] in ("in-use", "detaching", "attaching", "reserved"):
+    if volume is not None and volume["status"] in _HELD:
         rest(connection, volume["id"], updated_at=office.clock())
 
 

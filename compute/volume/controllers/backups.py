@@ -63,7 +63,7 @@ class BackupController:
             return make_backup(connection, self.office, wish)
 
         row = self.office.written(work)
-        return answer(202, {"backup": {**view.summary(Viewer.of(call), row), "volume_id": volume_id}})
+        return answer(202, {"backup": view.summary(Viewer.of(call), row)})
 
     @at("GET HEAD", "/backups")
     def index(self, call: Call) -> Response:

@@ -17,7 +17,7 @@ from ...api.reply import answer, empty
 from ...api.routing import Routes
 from ...api.times import plain
 from ...api.versions import Version
-from .. import rows
+from .. import back_end, rows
 from ..asking import ATTACHMENTS, BACKUPS, MESSAGES, SNAPSHOTS, TRANSFERS, VOLUMES, asked
 from ..office import Office
 from ..tables import messages, volumes
@@ -98,18 +98,18 @@ class OperatorController:
     def services(self, call: Call) -> Response:
         """List what runs (administrators): API, jobs of volumes and of backups are one process."""
         call.require("admin", "service")
-        binaries = {
-            "cinder-scheduler": self.office.config.host,
-            "cinder-volume": f"{self.office.config.host}@apus",
-            "cinder-backup": self.office.config.host,
-        }
         wanted = call.query
         listed = [
             self._service(call, binary, host)
-            for binary, host in binaries.items()
-            if wanted.get("binary", binary) == binary and wanted.get("host", host) == host
+            for binary, host in self._binaries().items()
+            if wanted.get("binary", binary) == binary and wanted.get("host", host) in _names(host)
         ]
         return answer(200, {"services": listed})
+
+    def _binaries(self) -> dict[str, str]:
+        """Return where each program of a Cinder would run."""
+        host = self.office.config.host
+        return {"cinder-scheduler": host, "cinder-volume": f"{host}@apus", "cinder-backup": host}
 
     def _service(self, call: Call, binary: str, host: str) -> dict[str, Any]:
         service: dict[str, Any] = {
@@ -133,6 +133,10 @@ class OperatorController:
     def change_service(self, call: Call, action: str) -> Response:
         """Refuse: nothing here can be switched off but the process itself."""
         call.require("admin")
+        if action in ("enable", "disable"):
+            facts = call.json()
+            if facts.get("host") not in _names(self._binaries().get(str(facts.get("binary")), "")):
+                raise NotFound("There is no such service.")
         raise BadRequest(f"{action}: services of volumes are not switched on and off here; stop the process.")
 
     @at("GET HEAD", "/scheduler-stats/get_pools")
@@ -145,11 +149,11 @@ class OperatorController:
                 used = connection.execute(select(func.coalesce(func.sum(volumes.c.size), 0))).scalar_one()
             total = self.office.config.pool_gigabytes
             pool["capabilities"] = {
-                "volume_backend_name": "apus",
+                "volume_backend_name": back_end.NAME,
                 "pool_name": "apus",
                 "driver_version": "1.0",
-                "storage_protocol": "apus-block",
-                "vendor_name": "Apus",
+                "storage_protocol": back_end.PROTOCOL,
+                "vendor_name": back_end.VENDOR,
                 "total_capacity_gb": total,
                 "free_capacity_gb": max(total - int(used), 0),
                 "provisioned_capacity_gb": int(used),
@@ -173,11 +177,11 @@ class OperatorController:
             raise NotFound(f"Host {host} could not be found.")
         document: dict[str, Any] = {
             "namespace": f"OS::Storage::Capabilities::{self.office.config.host}@apus",
-            "vendor_name": "Apus",
-            "volume_backend_name": "apus",
+            "vendor_name": back_end.VENDOR,
+            "volume_backend_name": back_end.NAME,
             "pool_name": "apus",
             "driver_version": "1.0",
-            "storage_protocol": "apus-block",
+            "storage_protocol": back_end.PROTOCOL,
             "display_name": "Block layer",
             "description": "Maps of blocks in an object store",
             "visibility": None,
@@ -188,17 +192,20 @@ class OperatorController:
 
     @at("GET HEAD", "/os-hosts")
     def hosts(self, call: Call) -> Response:
-        """List the one host (administrators)."""
+        """List the one host, once for each program that a Cinder would have there (administrators)."""
         call.require("admin")
-        host = {
-            "host_name": self.office.pool,
-            "service": "cinder-volume",
-            "zone": self.office.config.availability_zone,
-            "service-status": "available",
-            "service-state": "enabled",
-            "last-update": plain(self.office.clock()),
-        }
-        return answer(200, {"hosts": [host]})
+        listed = [
+            {
+                "host_name": host,
+                "service": binary,
+                "zone": self.office.config.availability_zone,
+                "service-status": "available",
+                "service-state": "enabled",
+                "last-update": plain(self.office.clock()),
+            }
+            for binary, host in self._binaries().items()
+        ]
+        return answer(200, {"hosts": listed})
 
     @at("GET HEAD", "/os-hosts/{host}")
     def host(self, call: Call, host: str) -> Response:
@@ -274,6 +281,11 @@ class OperatorController:
             found(connection, call, messages, message_id, what="Message", lock=True)
             rows.drop(connection, messages, messages.c.id == message_id)
         return empty(204)
+
+
+def _names(host: str) -> tuple[str, str]:
+    """Return what a service's host is called: with its back end and without."""
+    return host, host.partition("@")[0]
 
 
 def _extension(alias: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ..office import Office
 from ..reading import required_text, string_map, text
 from ..tables import qos_specs, types
 from ..views import type as view
-from ..views.viewer import Row
+from ..views.viewer import Row, Viewer
 from .doors import at
 from .volume_making import type_by
 
@@ -58,7 +58,7 @@ class QosController:
             rows.add(connection, qos_specs, {**row, "created_at": self.office.clock()})
 
         self.office.catalogue.transaction(work)
-        return answer(200, {"qos_specs": view.qos(row)})
+        return answer(200, view.qos_alone(Viewer.of(call), row))
 
     @at("GET HEAD", "/qos-specs/{qos_id}")
     def show(self, call: Call, qos_id: str) -> Response:
@@ -66,7 +66,7 @@ class QosController:
         call.require("admin")
         with self.office.catalogue.read() as connection:
             row = _found(connection, qos_id)
-        return answer(200, {"qos_specs": view.qos(row)})
+        return answer(200, view.qos_alone(Viewer.of(call), row))
 
     @at("PUT", "/qos-specs/{qos_id}")
     def update(self, call: Call, qos_id: str) -> Response:

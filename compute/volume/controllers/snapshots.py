@@ -5,6 +5,7 @@ GET POST /snapshots   GET /snapshots/detail   GET PUT DELETE /snapshots/{id}   m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy import Connection
 from webob import Response
 
 from ...api.call import Call
-from ...api.faults import BadRequest
+from ...api.faults import BadRequest, NotFound
 from ...api.reply import answer, empty
 from .. import rows
 from ..asking import SNAPSHOTS, asked
@@ -28,6 +29,10 @@ from ..work.ending import attached_count
 from .doors import at, found, has, listing, only_member, refuse, wants_count
 from .quota_check import check
 
+_REPORTED = {"creating": ("creating", "available", "error"), "deleting": ("deleting", "error_deleting")}
+"""What a snapshot in a status may be said to have become."""
+_PROGRESS = re.compile(r"(100|[0-9]{1,2})%")
+
 
 @dataclass(frozen=True, slots=True)
 class SnapshotController:
@@ -39,9 +44,11 @@ class SnapshotController:
     def create(self, call: Call) -> Response:
         """Take a snapshot; of an attached volume with force, or since 3.66 without a word."""
         document = call.member("snapshot")
+        if "volume_id" not in document:
+            raise BadRequest("'volume_id' must be specified.")
         volume_id = identifier(document, "volume_id")
         if volume_id is None:
-            raise BadRequest("'volume_id' must be specified.")
+            raise NotFound("Volume None could not be found.")
         attached_too = yes_or_no(document, "force")
         if has(call, 66):
             if "force" in document and not attached_too:
@@ -166,17 +173,37 @@ class SnapshotController:
 
     @at("POST", "/snapshots/{snapshot_id}/action")
     def act(self, call: Call, snapshot_id: str) -> Response:
-        """os-reset_status, os-force_delete."""
+        """os-reset_status, os-force_delete (administrators); os-update_snapshot_status."""
         name, facts = only_member(call.json())
+        if name == "os-update_snapshot_status":
+            self._report(call, snapshot_id, facts)
+            return empty(202)
         call.require("admin", "service")
         match name:
             case "os-force_delete":
                 self._order_deletion(call, snapshot_id, force=True)
-            case "os-reset_status" | "os-update_snapshot_status":
+            case "os-reset_status":
                 self._reset(call, snapshot_id, facts)
             case _:
                 raise BadRequest(f"There is no such action: {name}")
         return empty(202)
+
+    def _report(self, call: Call, snapshot_id: str, facts: dict[str, Any]) -> None:
+        """Say how far somebody is with a snapshot that is being made or deleted."""
+        status, progress = text(facts, "status"), text(facts, "progress")
+        if progress is not None and not _PROGRESS.fullmatch(progress):
+            raise BadRequest("progress must be a percentage, as 80%.")
+
+        def work(connection: Connection) -> None:
+            row = found(connection, call, snapshots, snapshot_id, what="Snapshot", lock=True)
+            if status not in _REPORTED.get(row["status"], ()):
+                raise BadRequest(
+                    f"Provided snapshot status {status} not allowed for snapshot with status {row['status']}."
+                )
+            changes = {"status": status, **({"progress": progress} if progress else {})}
+            rows.change(connection, snapshots, snapshot_id, **changes, updated_at=self.office.clock())
+
+        self.office.written(work)
 
     def _reset(self, call: Call, snapshot_id: str, facts: dict[str, Any]) -> None:
         status = (text(facts, "status") or "").lower()

@@ -1,6 +1,6 @@
 """Volume types: their specs, who may use them, what they are by default.
 
-GET POST /types   GET PUT DELETE /types/{id}   /types/{id}/extra_specs   access   encryption   /default-types
+GET POST /types   GET PUT DELETE /types/{id}   /types/{id}/extra_specs   access   /default-types
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ...api.reply import answer, empty
 from .. import rows
 from ..asking import TYPES, asked, truth
 from ..office import Office
-from ..reading import member, required_text, string_map, text, yes_or_no
+from ..reading import required_text, string_map, text, yes_or_no
 from ..tables import default_types, types, volumes
 from ..views import type as view
 from ..views.viewer import Row, Viewer
@@ -73,7 +73,7 @@ class TypeController:
             "updated_at": now,
         }
         self.office.catalogue.transaction(lambda connection: _add(connection, row))
-        return answer(200, {"volume_type": view.volume_type(Viewer.of(call), row)})
+        return answer(200, {"volume_type": view.made_type(Viewer.of(call), row)})
 
     @at("GET HEAD", "/types/{type_id}")
     def show(self, call: Call, type_id: str) -> Response:
@@ -100,7 +100,7 @@ class TypeController:
         if not changes:
             raise BadRequest("Specify volume type name, description or is_public.")
         row = self._change(call, type_id, changes)
-        return answer(200, {"volume_type": view.volume_type(Viewer.of(call), row)})
+        return answer(200, {"volume_type": view.changed_type(Viewer.of(call), row)})
 
     def _change(self, call: Call, type_id: str, changes: dict[str, Any]) -> Row:
         def work(connection: Connection) -> Row:
@@ -140,7 +140,7 @@ class TypeController:
     def add_specs(self, call: Call, type_id: str) -> Response:
         """Set keys and leave the others (administrators)."""
         call.require("admin")
-        new = string_map(member(call.json("extra_specs"), "extra_specs"), "extra_specs")
+        new = string_map(call.member("extra_specs"), "extra_specs")
         with self.office.catalogue.write() as connection:
             row = type_by(connection, call, type_id)
             rows.change(connection, types, row["id"], extra_specs={**row["extra_specs"], **new})
@@ -218,24 +218,6 @@ class TypeController:
 
         self.office.catalogue.transaction(work)
         return empty(202)
-
-    @at("GET HEAD", "/types/{type_id}/encryption")
-    def encryption(self, call: Call, type_id: str) -> Response:
-        """Show how its volumes are encrypted: not at all, which is an empty answer."""
-        call.require("admin")
-        with self.office.catalogue.read() as connection:
-            type_by(connection, call, type_id)
-        return answer(200, {})
-
-    @at("POST", "/types/{type_id}/encryption")
-    def encrypt(self, call: Call, type_id: str) -> Response:
-        """Refuse: volumes are not encrypted one by one; the store encrypts what it keeps, if told to."""
-        call.require("admin")
-        with self.office.catalogue.read() as connection:
-            type_by(connection, call, type_id)
-        raise BadRequest(
-            "Volumes of a type are not encrypted here; have the store encrypt (see its keymaster)."
-        )
 
     @at("GET HEAD", "/default-types")
     def defaults(self, call: Call) -> Response:

@@ -16,6 +16,7 @@ from ...api.call import Call
 from ...api.faults import BadRequest
 from ...api.reply import answer, empty
 from .. import rows
+from ..back_end import unsuited
 from ..jobs import ordered
 from ..office import Office
 from ..reading import identifier, required_text, size, string_map, text, yes_or_no
@@ -25,7 +26,7 @@ from ..views.viewer import Row
 from ..work.ending import attached_count
 from .doors import at, found, has, only_member, refuse, since
 from .quota_check import check, check_size
-from .volume_making import image_source, is_multiattach, type_by
+from .volume_making import image_source, is_multiattach, refuse_encrypted, type_by
 from .volumes import order_deletion
 
 Facts = dict[str, Any]
@@ -129,7 +130,8 @@ class VolumeActionController:
 
         def change(connection: Connection, row: Row) -> None:
             now = self.office.clock()
-            rows.change(connection, volumes, row["id"], read_only=read_only, updated_at=now)
+            told = {**row["metadata"], "readonly": str(read_only)}  # Cinder tells it among the metadata.
+            rows.change(connection, volumes, row["id"], read_only=read_only, metadata=told, updated_at=now)
 
         self._changed(call, volume_id, "readonly", change)
         return empty(202)
@@ -142,6 +144,8 @@ class VolumeActionController:
 
         def change(connection: Connection, row: Row) -> None:
             kind = type_by(connection, call, wanted)
+            refuse_encrypted(kind)
+            refuse(unsuited(kind["extra_specs"]))
             if kind["id"] == row["type_id"]:
                 raise BadRequest("Invalid input received: The volume has that type already.")
             if row["status"] == "in-use" and is_multiattach(kind) != row["multiattach"]:

@@ -175,6 +175,15 @@ def default_type(connection: Connection, office: Office, project_id: str) -> Row
     return named[0]
 
 
+def refuse_encrypted(kind: Row) -> None:
+    """Refuse a type whose volumes would have to be encrypted, for none would be."""
+    if kind["encryption"]:
+        raise BadRequest(
+            f"Volumes of the type {kind['name']} would have to be encrypted, which is not done one by one "
+            "here; choose another type, and have the store encrypt (see its keymaster)."
+        )
+
+
 def is_multiattach(kind: Row) -> bool:
     """Whether volumes of the type may be attached more than once."""
     return str(kind["extra_specs"].get("multiattach", "")).replace(" ", "").lower() == "<is>true"
@@ -191,6 +200,7 @@ def make_volume(
     source = source_of(connection, call, document, image)
     gigabytes = chosen_size(document, source)
     kind = _type_of(connection, office, call, document, source)
+    refuse_encrypted(kind)
     zone = text(document, "availability_zone") or office.config.availability_zone
     if zone != office.config.availability_zone:
         raise BadRequest(f"Invalid input received: Availability zone '{zone}' is invalid.")

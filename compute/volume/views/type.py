@@ -1,6 +1,6 @@
 """Volume types, QoS specs and messages as clients see them.
 
-row ──▶ volume_type() | qos() | message()
+row ──▶ volume_type() | made_type() | changed_type() | qos() | message()
 """
 
 from __future__ import annotations
@@ -29,12 +29,31 @@ def volume_type(viewer: Viewer, row: Row) -> dict[str, Any]:
     return document
 
 
+def made_type(viewer: Viewer, row: Row) -> dict[str, Any]:
+    """The answer to a type's creation."""
+    return _without(volume_type(viewer, row), "qos_specs_id")
+
+
+def changed_type(viewer: Viewer, row: Row) -> dict[str, Any]:
+    """The answer to its change."""
+    return _without(volume_type(viewer, row), "qos_specs_id", "os-volume-type-access:is_public")
+
+
+def _without(document: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name not in names}
+
+
 _FOR_USERS = frozenset(("multiattach", "RESKEY:availability_zones", "replication_enabled"))
 
 
 def qos(row: Row) -> dict[str, Any]:
     """A set of QoS specs."""
     return {"id": row["id"], "name": row["name"], "consumer": row["consumer"], "specs": row["specs"]}
+
+
+def qos_alone(viewer: Viewer, row: Row) -> dict[str, Any]:
+    """The answer that is one such set; its links stand beside it."""
+    return {"qos_specs": qos(row), "links": viewer.links("qos-specs", row["id"])}
 
 
 def message(viewer: Viewer, row: Row) -> dict[str, Any]:

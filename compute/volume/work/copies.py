@@ -20,6 +20,7 @@ from ..tables import backups, snapshots, volumes
 from ..views.viewer import Row
 from .commit import copy_newest
 from .ending import fail, leave, place_of, publish, remove, still
+from .image_data import upload_packed
 from .volumes import about_to_exchange, clean_up, exchange, exchange_failed, finish_restore
 
 
@@ -163,7 +164,7 @@ def _copy_for_image(office: Office, job: Job) -> Later | None:
 
 
 def _give_to_image(office: Office, job: Job) -> None:
-    """Hand the map to the image service, or, where that takes none, send it the bytes.
+    """Hand the map to the image service, or, where it takes none or wants another format, send it bytes.
 
     Raises:
         Unavailable: what the image service was doing when it was killed has not been given up yet.
@@ -175,10 +176,12 @@ def _give_to_image(office: Office, job: Job) -> None:
     status = office.images.show(image_id).status
     if status == "saving":
         raise Unavailable(f"image {image_id} is being saved")
-    taken = True  # Where this step ran before, and was killed at its end.
-    if status != "active":
-        taken = office.images.offer_map(image_id, MapPlace(project, place.map_id))
-    if not taken:
+    disk_format = job.state.get("disk_format", "raw")
+    if status == "active":
+        pass  # This step ran before, and was killed at its end.
+    elif disk_format != "raw":
+        upload_packed(office, place, image_id, disk_format)
+    elif not office.images.offer_map(image_id, MapPlace(project, place.map_id)):
         size = office.disks.size(place)
         office.images.upload(image_id, lambda: office.disks.read(place), size)
     if office.images.map_of(image_id) != MapPlace(project, place.map_id):

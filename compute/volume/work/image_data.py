@@ -1,7 +1,7 @@
 """A disk made of an image, and an image made of a disk.
 
     raw, blocks in our layer ──▶ another map of them        raw, elsewhere ──▶ a stream into blocks
-    qcow2, vmdk, vdi, … ──▶ a file ──qemu-img──▶ raw ──▶ blocks
+    qcow2, vmdk, vdi, … ──▶ a file ──qemu-img──▶ raw ──▶ blocks        and the other way round
 
 Of formats that can refer to other files only those images are opened that do not.
 """
@@ -9,8 +9,10 @@ Of formats that can refer to other files only those images are opened that do no
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +69,34 @@ def make_from_image(office: Office, image: ImageDisk, target: Place, size: int) 
         check_alone(packed, qemu_format, size)
         _qemu_img("convert", "-f", qemu_format, "-O", "raw", str(packed), str(raw))
         packed.unlink()
-        with raw.open("rb") as file:
-            office.disks.write(target, iter(lambda: file.read(PIECE_BYTES), b""), size)
+        office.disks.write(target, _pieces(raw), size)
+
+
+def upload_packed(office: Office, source: Place, image_id: str, disk_format: str) -> None:
+    """Send a disk to the image service in one of CONVERTED_FORMATS; the file is made on this host first.
+
+    Raises:
+        Refused: qemu-img is not there, or cannot do it.
+        Unavailable: the image service or the store does not answer.
+    """
+    with tempfile.TemporaryDirectory(prefix="apus-volume-") as folder:
+        raw, packed = Path(folder, "raw"), Path(folder, "image")
+        with raw.open("wb") as file:
+            for piece in office.disks.read(source):
+                if piece.count(0) == len(piece):
+                    file.seek(len(piece), os.SEEK_CUR)  # A hole.
+                else:
+                    file.write(piece)
+            file.truncate(office.disks.size(source))
+        _qemu_img("convert", "-f", "raw", "-O", CONVERTED_FORMATS[disk_format], str(raw), str(packed))
+        raw.unlink()
+        office.images.upload(image_id, lambda: _pieces(packed), packed.stat().st_size)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
 
 
 def check_alone(file: Path, qemu_format: str, size: int) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Table
 
-from ....common.errors import Missing
+from ....common.errors import Missing, Refused
 from .. import rows
+from ..back_end import unsuited
 from ..disks import GIB, Place
 from ..jobs import Job, Later, Work
 from ..office import Office
-from ..tables import attachments, backups, schedules, snapshots, transfers, volumes
+from ..tables import attachments, backups, schedules, snapshots, transfers, types, volumes
 from ..views.viewer import Row
 from .commit import copy_newest
 from .ending import fail, place_of, publish, remove, rest, still, write_record
@@ -26,6 +27,7 @@ def _fill(office: Office, job: Job) -> Later | None:
     row = still(office, volumes, job.resource_id, "creating")
     if row is None:
         return None
+    _check_type(office, row)
     target, size = Place(row["map_project"], job.state["map_id"]), row["size"] * GIB
     match job.state["source"]:
         case "nothing":
@@ -39,6 +41,15 @@ def _fill(office: Office, job: Job) -> Later | None:
         case "backup":
             office.disks.copy(_map_of(office, "backup", row["backup_id"]), to=target, size=size)
     return None
+
+
+def _check_type(office: Office, row: Row) -> None:
+    """Refuse a volume whose type wants another back end: after the request, as a scheduler does."""
+    with office.catalogue.read() as connection:
+        kind = rows.one(connection, types, row["type_id"]) if row["type_id"] else None
+    why = unsuited(kind["extra_specs"]) if kind is not None else None
+    if why is not None:
+        raise Refused(why)
 
 
 def _map_of(office: Office, kind: str, row_id: str) -> Place:

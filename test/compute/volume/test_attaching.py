@@ -156,7 +156,8 @@ def test_the_old_actions_go_through_their_statuses(world: VolumeWorld) -> None:
     assert (shown["status"], shown["attachments"][0]["device"]) == ("detaching", "/dev/vdc")
     world.act(volume_id, "os-detach", {})
     assert world.show("volume", volume_id)["status"] == "available"
-    assert world.refused("POST", path, {"os-detach": {}})[0] == 400
+    world.act(volume_id, "os-detach", {})
+    assert world.show("volume", volume_id)["status"] == "available", "nothing has it, nothing changes"
     world.act(volume_id, "os-attach", {"host_name": "somewhere", "mountpoint": "/mnt"})
     world.act(volume_id, "os-force_detach", {}, roles=("admin",))
     assert world.show("volume", volume_id)["attachments"] == []

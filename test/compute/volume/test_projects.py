@@ -248,9 +248,73 @@ def test_operators_see_how_the_service_is_made(world: VolumeWorld) -> None:
     assert world.asked("GET", "/os-availability-zone")["availabilityZoneInfo"][0]["zoneName"] == "nova"
     (pool,) = world.asked("GET", "/scheduler-stats/get_pools?detail=true", roles=ADMIN)["pools"]
     assert pool["capabilities"]["multiattach"] is True
-    assert world.asked("GET", "/capabilities/volume@apus", roles=ADMIN)["vendor_name"] == "Apus"
+    assert world.asked("GET", "/capabilities/volume@apus", roles=ADMIN)["vendor_name"] == "Open Source"
     assert world.asked("GET", "/os-hosts", roles=ADMIN)["hosts"]
     assert "backups" in {one["alias"] for one in world.asked("GET", "/extensions")["extensions"]}
     assert world.asked("GET", "/resource_filters?resource=volume")["resource_filters"][0]["filters"]
     for path in ("/os-services", "/scheduler-stats/get_pools", "/os-hosts"):
         assert world.refused("GET", path)[0] == 403
+
+
+def test_no_volume_is_made_of_a_type_that_would_have_to_be_encrypted(world: VolumeWorld) -> None:
+    """What a type says of encryption is kept and told, and taken back; meanwhile its volumes are refused."""
+    kind = world.asked("POST", "/types", {"volume_type": {"name": "luks"}}, roles=ADMIN)["volume_type"]["id"]
+    path = f"/types/{kind}/encryption"
+    assert world.asked("GET", path, roles=ADMIN) == {}
+    wanted = {
+        "provider": "luks",
+        "cipher": "aes-xts-plain64",
+        "key_size": 256,
+        "control_location": "back-end",
+    }
+    made = world.asked("POST", path, {"encryption": wanted}, roles=ADMIN)["encryption"]
+    assert made == {**wanted, "volume_type_id": kind, "encryption_id": made["encryption_id"]}
+    assert world.refused("POST", path, {"encryption": wanted}, roles=ADMIN)[0] == 400
+    assert world.refused("PUT", f"{path}/{kind}", {"encryption": {"key_size": 128}}, roles=ADMIN)[0] == 404
+    own = f"{path}/{made['encryption_id']}"
+    assert world.refused("PUT", own, {"encryption": {"control_location": "else"}}, roles=ADMIN)[0] == 400
+    assert world.asked("PUT", own, {"encryption": {"key_size": 128}}, roles=ADMIN) == {
+        "encryption": {"key_size": 128}
+    }
+    assert world.asked("GET", f"{path}/key_size", roles=ADMIN) == {"key_size": 128}
+    refused, why = world.refused("POST", "/volumes", {"volume": {"size": 1, "volume_type": "luks"}})
+    assert (refused, "encrypted" in why) == (400, True)
+    plain = world.volume()["id"]
+    assert world.refused("POST", f"/volumes/{plain}/action", {"os-retype": {"new_type": "luks"}})[0] == 400
+    world.asked("DELETE", own, roles=ADMIN)
+    assert world.volume(volume_type="luks")["status"] == "available"
+    assert world.refused("POST", path, {"encryption": wanted}, roles=ADMIN)[0] == 409, "it has volumes"
+
+
+def test_a_type_that_wants_another_back_end_gets_no_volume(world: VolumeWorld) -> None:
+    """The request is taken, the volume fails, and a message says why."""
+    specs = {"vendor_name": "Somebody", "storage_protocol": "any"}
+    document = {"volume_type": {"name": "other", "extra_specs": specs}}
+    world.asked("POST", "/types", document, roles=ADMIN)
+    failed = world.volume(volume_type="other")
+    assert failed["status"] == "error"
+    (message,) = world.asked("GET", "/messages")["messages"]
+    assert (message["resource_uuid"], "Somebody" in message["user_message"]) == (failed["id"], True)
+    fitting = {"vendor_name": "Open Source", "volume_backend_name": "apus", "storage_protocol": "any"}
+    document = {"volume_type": {"name": "ours", "extra_specs": fitting}}
+    world.asked("POST", "/types", document, roles=ADMIN)
+    assert world.volume(volume_type="ours")["status"] == "available"
+
+
+def test_services_are_found_by_host_with_and_without_the_back_end(world: VolumeWorld) -> None:
+    """One that is not there is 404, one that is there is not switched off."""
+    assert len(world.asked("GET", "/os-services?host=volume", roles=ADMIN)["services"]) == 3
+    (one,) = world.asked("GET", "/os-services?host=volume@apus", roles=ADMIN)["services"]
+    assert one["binary"] == "cinder-volume"
+    for facts, status in (
+        ({"host": "volume", "binary": "cinder-volume"}, 400),
+        ({"host": "other", "binary": "cinder-volume"}, 404),
+        ({"host": "volume", "binary": "cinder-other"}, 404),
+    ):
+        assert world.refused("PUT", "/os-services/disable", facts, roles=ADMIN)[0] == status
+
+
+def test_an_empty_name_is_no_list(world: VolumeWorld) -> None:
+    """A client that forgot the id reaches nothing, least of all what deletes."""
+    for method in ("GET", "DELETE"):
+        assert world.refused(method, "/volumes/")[0] == 404

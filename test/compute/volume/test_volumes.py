@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from volume_world import BLOCK, VolumeWorld
+
+ADMIN = ("admin",)
 
 IMAGE = "3b3a3c3e-1111-4111-8111-111111111111"
 NULLS: dict[str, Any] = dict.fromkeys(
@@ -169,7 +172,7 @@ def test_lists_are_filtered_sorted_and_paged(world: VolumeWorld) -> None:
     assert len(world.asked("GET", "/volumes?status=error")["volumes"]) == 0
     assert world.refused("GET", "/volumes?sort=secret")[0] == 400
     assert world.refused("GET", "/volumes?limit=-1")[0] == 400
-    assert world.refused("GET", "/volumes?marker=none")[0] == 400
+    assert world.refused("GET", "/volumes?marker=none")[0] == 404
     summary = world.asked("GET", "/volumes/summary")["volume-summary"]
     assert summary == {"total_size": 5, "total_count": 5, "metadata": {"parity": ["0", "1"]}}
 
@@ -208,6 +211,21 @@ def test_a_volume_becomes_an_image(world: VolumeWorld) -> None:
     assert len(world.map_ids()) == 2, "the volume's and the first image's"
 
 
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-img")
+def test_an_image_of_another_format_is_packed_first(world: VolumeWorld) -> None:
+    """What is uploaded is a file of that format; one that nobody knows is refused."""
+    volume_id = world.volume()["id"]
+    world.write(volume_id, {0: b"i" * BLOCK})
+    wish = {"image_name": "packed", "disk_format": "qcow2"}
+    told = world.act(volume_id, "os-volume_upload_image", wish)["os-volume_upload_image"]
+    world.settle()
+    assert world.images.files[told["image_id"]].startswith(b"QFI\xfb")
+    assert world.show("volume", volume_id)["status"] == "available"
+    assert len(world.map_ids()) == 1, "the volume's"
+    odd = {"os-volume_upload_image": {**wish, "disk_format": "ploop"}}
+    assert world.refused("POST", f"/volumes/{volume_id}/action", odd)[0] == 400
+
+
 def test_small_actions_do_what_they_say(world: VolumeWorld) -> None:
     """Bootable, read-only, image metadata, retype, reset of status; strangers to a role are refused."""
     volume_id = world.volume()["id"]
@@ -238,3 +256,19 @@ def test_an_image_is_written_over_a_volume(world: VolumeWorld) -> None:
     assert world.show("volume", volume_id)["volume_image_metadata"]["image_id"] == IMAGE
     assert world.blocks(world.row("volumes", volume_id)["map_id"], 0, 5) == [b"n" * BLOCK, bytes(BLOCK)]
     assert len(world.map_ids()) == 1
+
+
+def test_a_member_of_the_project_says_how_far_a_snapshot_is(world: VolumeWorld) -> None:
+    """While it is being made or deleted, and only what such a one can become."""
+    snapshot_id = world.asked("POST", "/snapshots", {"snapshot": {"volume_id": world.volume()["id"]}})[
+        "snapshot"
+    ]["id"]
+    world.settle()
+    path, word = f"/snapshots/{snapshot_id}/action", "os-update_snapshot_status"
+    assert world.refused("POST", path, {word: {"status": "error"}})[0] == 400, "it is available"
+    world.asked("POST", path, {"os-reset_status": {"status": "creating"}}, roles=ADMIN)
+    assert world.refused("POST", path, {word: {"status": "deleting"}})[0] == 400
+    assert world.refused("POST", path, {word: {"status": "error", "progress": "most"}})[0] == 400
+    world.asked("POST", path, {word: {"status": "error", "progress": "80%"}})
+    shown = world.show("snapshot", snapshot_id)
+    assert (shown["status"], shown["os-extended-snapshot-attributes:progress"]) == ("error", "80%")
