@@ -125,7 +125,9 @@ def service(world: World, conductor: Conductor, verifier: TokenReader) -> Servic
     routes = Routes()
     remote = RemoteConsoleController(world)
     old_networks = OldNetworkController(world)
-    others = {**ConsoleController(world).actions(), **remote.actions(), **old_networks.actions()}
+    diagnostics = DiagnosticsController(world)
+    actors = (ConsoleController(world), remote, diagnostics, old_networks)
+    others = {name: action for each in actors for name, action in each.actions().items()}
     actions = ActionController(world, others)
     controllers = (
         FrameController(),
@@ -137,7 +139,7 @@ def service(world: World, conductor: Conductor, verifier: TokenReader) -> Servic
         remote,
         DeviceController(world, conductor),
         DetailController(world),
-        DiagnosticsController(world),
+        diagnostics,
         ExternalEventController(world),
         GuestPasswordController(world),
         GroupController(world),

@@ -18,8 +18,8 @@ HOST_KEY_HEADER = "X-Apus-Host-Key"
 TIMEOUT_SECONDS = 20
 
 
-def ask_host(world: World, server: Server, path: str = "") -> bytes:
-    """Return what the host of a server says of it.
+def ask_host(world: World, server: Server, path: str = "", *, method: str = "GET") -> bytes:
+    """Return what the host of a server says of it, or to what it is told (POST).
 
     Raises:
         Conflict: the server is on no host, or its host has no such thing of it now.
@@ -35,8 +35,8 @@ def ask_host(world: World, server: Server, path: str = "") -> bytes:
         raise NotFound(f"The host of instance {server.id} answers no questions about it.")
     key = host_key(world.settings.agent_secret, host.name)
     try:
-        found = requests.get(
-            f"{door}/{server.id}{path}", headers={HOST_KEY_HEADER: key}, timeout=TIMEOUT_SECONDS
+        found = requests.request(
+            method, f"{door}/{server.id}{path}", headers={HOST_KEY_HEADER: key}, timeout=TIMEOUT_SECONDS
         )
     except requests.RequestException as problem:
         raise Unavailable(f"The host {host.name} does not answer.") from problem

@@ -7,15 +7,22 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import openstack
 import pytest
+import requests
+from console_front import DEADLINE_SECONDS, heard, program
+from host_door import answering
 from servers import IMAGE, NETWORK, Cloud, Door
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from apus.compute.server.agent.disks import NoDisks
 from apus.compute.server.agent.fake import FakeDriver
@@ -65,13 +72,13 @@ class Front:
         self._server = make_server("127.0.0.1", 0, self._app, server_class=Threading, handler_class=Quiet)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self._runner.start()
-        url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.facts: dict[str, Any] = {
             "auth_type": "admin_token",
-            "auth": {"endpoint": url, "token": self.cloud.member},
-            "compute_endpoint_override": f"{url}/v2.1",
-            "image_endpoint_override": f"{url}/image",
-            "network_endpoint_override": f"{url}/network",
+            "auth": {"endpoint": self.url, "token": self.cloud.member},
+            "compute_endpoint_override": f"{self.url}/v2.1",
+            "image_endpoint_override": f"{self.url}/image",
+            "network_endpoint_override": f"{self.url}/network",
         }
         self._clouds = folder / "clouds.yaml"
         self._clouds.write_text(json.dumps({"clouds": {"here": self.facts}}))
@@ -151,3 +158,26 @@ def test_a_day_at_the_terminal(front: Front) -> None:
     shown = front.openstack("server", "show", "terminal")
     assert (shown["flavor"]["name"], shown["OS-EXT-STS:vm_state"]) == ("tiny", "active")
     assert [row["Name"] for row in front.openstack("flavor", "list")] == ["tiny"]
+
+
+def test_consoles_at_the_terminal(front: Front, tmp_path: Path) -> None:
+    """`openstack console url show` gives URLs that the console server's program opens, one by one page, one by one line."""
+    asked = {"name": "seen", "imageRef": IMAGE, "flavorRef": "1", "networks": "none"}
+    server_id = front.cloud.ask("POST", "/servers", {"server": asked}, version="2.96")[1]["server"]["id"]
+    end = time.monotonic() + DEADLINE_SECONDS
+    while front.cloud.show(server_id)["status"] != "ACTIVE":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    with answering(front.cloud, tmp_path), program(front.url, tmp_path) as place:
+        serial = front.openstack("console", "url", "show", "--serial", server_id)
+        assert (serial["protocol"], serial["type"]) == ("serial", "serial")
+        url = serial["url"].replace(urlsplit(serial["url"]).netloc, place)
+        with connect(url, subprotocols=[Subprotocol("binary")], open_timeout=DEADLINE_SECONDS) as client:
+            assert heard(client, b"\n") == b"RFB 003.008\n"
+            client.send(b"who\n")
+            assert heard(client, b"\n") == b"WHO\n"
+        screen = front.openstack("console", "url", "show", "--novnc", server_id)
+        url = screen["url"].replace(urlsplit(screen["url"]).netloc, place)
+        assert requests.get(url, timeout=DEADLINE_SECONDS).text == "<html>noVNC</html>"
+        counted = requests.get(f"http://{place}/metrics", timeout=DEADLINE_SECONDS).text
+        assert 'apus_consoles_total{kind="serial",result="opened"} 1.0' in counted

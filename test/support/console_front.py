@@ -6,8 +6,14 @@ with ConsoleFront(cloud, pages) as front: ──▶ front.at(url) is the URL at 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
+import socket
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +21,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from cloud import call
+from object_nodes import free_ports
 from servers import SECRET, Cloud
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -88,6 +95,32 @@ class ConsoleFront:
             pass
         assert refused.value.response.status_code == 403
         assert not refused.value.response.body
+
+
+@contextlib.contextmanager
+def program(api_url: str, folder: Path) -> Iterator[str]:
+    """Run apus-console-server before the service at that URL; give the host and port at which it listens."""
+    pages, notices = folder / "pages", folder / "notices"
+    pages.mkdir()
+    (pages / "vnc_lite.html").write_text("<html>noVNC</html>")
+    port = free_ports(1)[0]
+    conf = folder / "console-server.conf"
+    conf.write_text(
+        f"[console-server]\nbind_ip = 127.0.0.1\nbind_port = {port}\napi_url = {api_url}\n"
+        f"key = {console_key(SECRET)}\nnovnc_folder = {pages}\nlog_file = {folder / 'log'}\n"
+    )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(notices))
+        listener.settimeout(DEADLINE_SECONDS)
+        command = [sys.executable, "-m", "apus.bin.console_server", str(conf)]
+        with subprocess.Popen(command, env={**os.environ, "NOTIFY_SOCKET": str(notices)}) as process:
+            try:
+                assert listener.recv(100).startswith(b"READY=1")
+                yield f"127.0.0.1:{port}"
+                process.terminate()
+                assert process.wait(DEADLINE_SECONDS) == 0
+            finally:
+                process.kill()
 
 
 def opened_by(cloud: Cloud, token: str) -> tuple[int, Any]:

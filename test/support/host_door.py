@@ -48,6 +48,7 @@ class OneMachine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.interrupted: list[str] = []
 
     def console(self, server_id: str) -> Path | None:
         return None
@@ -55,6 +56,9 @@ class OneMachine:
     def console_socket(self, server_id: str, kind: str) -> Path | None:
         path = self.folder / f"{kind}.sock"
         return path if path.exists() else None
+
+    def interrupt(self, server_id: str) -> None:
+        self.interrupted.append(server_id)
 
     def diagnostics(self, server_id: str) -> Diagnostics:
         return Diagnostics(
@@ -72,13 +76,21 @@ class OneMachine:
 def one_host(folder: Path) -> Iterator[Cloud]:
     """Return a cloud whose one host answers at its door; the door's clock is the cloud's."""
     cloud = Cloud(folder)
+    with answering(cloud, folder):
+        yield cloud
+
+
+@contextlib.contextmanager
+def answering(cloud: Cloud, folder: Path) -> Iterator[OneMachine]:
+    """Let the cloud's `host-a` answer; return its machine."""
     config = AgentConfig(host="host-a", key=host_key(SECRET, "host-a"), console_port=0)
-    door = ConsoleDoor(config, OneMachine(folder), clock=lambda: cloud.now)  # type: ignore[arg-type]  # less of a driver
+    machine = OneMachine(folder)
+    door = ConsoleDoor(config, machine, clock=lambda: cloud.now)  # type: ignore[arg-type]  # less of a driver
     door.start()
     lines = [Line(folder / f"{kind}.sock") for kind in ("serial", "vnc")]
     cloud.live("host-a", console_url=door.url)
     try:
-        yield cloud
+        yield machine
     finally:
         door.stop()
         for line in lines:

@@ -2,6 +2,7 @@
 
 GET /<server id> with the host's key ──▶ the end of its console's log
 GET /<server id>/diagnostics with the host's key ──▶ what the hypervisor counts
+POST /<server id>/interrupt with the host's key ──▶ an interrupt that nothing masks
 GET /<server id>/serial or /vnc with a ticket, Upgrade: apus-console ──▶ 101, then bytes both ways
 """
 
@@ -30,6 +31,7 @@ KEY_HEADER = "X-Apus-Host-Key"
 TICKET_HEADER = "X-Apus-Console-Ticket"
 PATIENCE_SECONDS = 30.0
 _PATH = re.compile(r"/([0-9a-f-]{36})(?:/(serial|vnc|diagnostics))?")
+_INTERRUPT = re.compile(r"/([0-9a-f-]{36})/interrupt")
 
 
 class ConsoleDoor:
@@ -92,6 +94,16 @@ def _handler(
                 status, body = 200, tail(printed)
             self._answer(status, body)
 
+        def do_POST(self) -> None:
+            """Interrupt the machine."""
+            found = _INTERRUPT.fullmatch(self.path)
+            status, body = 404, b""
+            if not matches(self.headers.get(KEY_HEADER, ""), key):
+                status = 401
+            elif found:
+                status, body = _interrupted(driver, found[1])
+            self._answer(status, body)
+
         def _console(self, server_id: str, kind: str) -> None:
             given = self.headers.get(TICKET_HEADER, "")
             if not is_ticket(given, key, self.path, clock()):
@@ -126,6 +138,14 @@ def _handler(
             """Say nothing: the service's own log has the request."""
 
     return Handler
+
+
+def _interrupted(driver: Driver, server_id: str) -> tuple[int, bytes]:
+    try:
+        driver.interrupt(server_id)
+    except ApusError as problem:
+        return 409, str(problem).encode()
+    return 200, b""
 
 
 def _diagnostics(driver: Driver, server_id: str) -> tuple[int, bytes]:

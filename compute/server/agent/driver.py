@@ -87,6 +87,10 @@ class Driver(Protocol):
         """Return the unix socket of its `serial` console or its screen (`vnc`); None while it has none."""
         ...
 
+    def interrupt(self, server_id: str) -> None:
+        """Send it an interrupt that nothing masks: a guest may be set up to write down what it was doing."""
+        ...
+
     def diagnostics(self, server_id: str) -> Diagnostics:
         """Return what the hypervisor counts of a machine that runs."""
         ...

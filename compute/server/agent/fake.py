@@ -12,8 +12,6 @@ from ..diagnosis import Diagnostics
 from ..domain import Disk, Machine, Nic
 from ..states import Power
 
-LINES = 30  # That a start writes; who reads a console asks for some of the last.
-
 
 class FakeDriver:
     """Keeps a table of machines that are not there."""
@@ -23,20 +21,14 @@ class FakeDriver:
 
     def __init__(self) -> None:
         self._machines: dict[str, Power] = {}
-        self._consoles: dict[str, Path] = {}
 
     def machines(self) -> Mapping[str, Power]:
         """Return what was asked of every machine."""
         return dict(self._machines)
 
     def start(self, machine: Machine) -> None:
-        """Say that it runs, on its console too."""
+        """Say that it runs."""
         self._machines[machine.uuid] = Power.RUNNING
-        log = Path(machine.serial_log)
-        if machine.serial_log and log.parent.is_dir():
-            with log.open("a") as console:
-                console.writelines(f"{machine.name} {number}: nothing runs here\n" for number in range(LINES))
-            self._consoles[machine.uuid] = log
 
     def stop(self, server_id: str, seconds: float) -> None:
         """Say that it is stopped."""
@@ -79,13 +71,17 @@ class FakeDriver:
         """Do nothing."""
 
     def console(self, server_id: str) -> Path | None:
-        """Return the file of what it said when it was started."""
-        return self._consoles.get(server_id)
+        """Return no file."""
+        del server_id
+        return None
 
     def console_socket(self, server_id: str, kind: str) -> Path | None:
         """Return no socket."""
         del server_id, kind
         return None
+
+    def interrupt(self, server_id: str) -> None:
+        """Do nothing."""
 
     def diagnostics(self, server_id: str) -> Diagnostics:
         """Return that nothing was counted."""

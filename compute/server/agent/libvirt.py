@@ -218,6 +218,10 @@ class LibvirtDriver:
         path = self._folder / server_id / f"{kind}.sock"
         return path if path.exists() else None
 
+    def interrupt(self, server_id: str) -> None:
+        """Inject an interrupt that nothing masks."""
+        self._with(server_id, lambda domain: domain.injectNMI())
+
     def diagnostics(self, server_id: str) -> Diagnostics:
         """Return what libvirt counts."""
         return self._with(server_id, count)

@@ -38,7 +38,6 @@ SIMPLE: Mapping[str, tuple[str, str]] = {
     "resume": ("resume", "resume"),
     "unrescue": ("unrescue", "unrescue"),
     "shelveOffload": ("shelveOffload", "shelveOffload"),
-    "trigger_crash_dump": ("trigger_crash_dump", "trigger_crash_dump"),
 }
 Action = Callable[[Call, Server, Any], Response]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from cloud import call, identity_of
-from host_door import one_host
+from host_door import answering, one_host
 from servers import METADATA_SECRET, VOLUME, Cloud
 
 from apus.compute.server.diagnosis import Diagnostics, DiskCount, NicCount
@@ -34,10 +34,21 @@ def test_diagnostics_before_and_since_2_48(cloud: Cloud) -> None:
     assert status == 200
     assert old == {
         "cpu0_time": 17,
-        "vda_read": 5, "vda_read_req": 1, "vda_write": 0, "vda_write_req": 0, "vda_errors": -1,
-        "tap0_rx": 7, "tap0_rx_packets": 0, "tap0_rx_errors": 0, "tap0_rx_drop": 0,
-        "tap0_tx": 0, "tap0_tx_packets": 0, "tap0_tx_errors": 0, "tap0_tx_drop": 0,
-        "memory": 65536, "memory-actual": 65536,
+        "vda_read": 5,
+        "vda_read_req": 1,
+        "vda_write": 0,
+        "vda_write_req": 0,
+        "vda_errors": -1,
+        "tap0_rx": 7,
+        "tap0_rx_packets": 0,
+        "tap0_rx_errors": 0,
+        "tap0_rx_drop": 0,
+        "tap0_tx": 0,
+        "tap0_tx_packets": 0,
+        "tap0_tx_errors": 0,
+        "tap0_tx_drop": 0,
+        "memory": 65536,
+        "memory-actual": 65536,
     }
     status, new = cloud.ask("GET", path, token=cloud.admin, version="2.48")
     assert status == 200
@@ -70,6 +81,23 @@ def test_counts_survive_the_wire() -> None:
     )
     assert Diagnostics.of_json(json.loads(json.dumps(counts.to_json()))) == counts
     assert Diagnostics.of_json(dataclasses.replace(counts, disks=()).to_json()) != counts
+
+
+def test_a_crash_dump_is_an_interrupt(tmp_path: Path) -> None:
+    """Since 2.17, of the project's own server where it runs; the record of actions has it."""
+    cloud = Cloud(tmp_path)
+    with answering(cloud, tmp_path) as machine:
+        server_id = cloud.boot()
+        assert cloud.act(server_id, "trigger_crash_dump", version="2.16")[0] == 404
+        assert cloud.act(server_id, "trigger_crash_dump", version="2.17", token=cloud.stranger)[0] == 404
+        assert machine.interrupted == []
+        assert cloud.act(server_id, "trigger_crash_dump", version="2.17")[0] == 202
+        assert machine.interrupted == [server_id]
+        actions = cloud.ask("GET", f"/servers/{server_id}/os-instance-actions")[1]["instanceActions"]
+        assert actions[0]["action"] == "trigger_crash_dump"
+        cloud.act(server_id, "os-stop")
+        cloud.work()
+        assert cloud.act(server_id, "trigger_crash_dump", version="2.17")[0] == 409
 
 
 def test_topology_says_that_there_is_none(cloud: Cloud) -> None:
