@@ -88,6 +88,9 @@ class Conductor:
     def _place(self, server: Server, task: Task) -> None:
         """Choose a host and go on: a new server to its ports, a moved one to its old host's last work."""
         world, started = self._world, self._world.clock()
+        if server.task.get("evacuate") and server.task.get("target"):
+            self._evacuate(server, task)
+            return
 
         def promise(connection: Any) -> None:
             current = fleet.server_of(connection, server.id)
@@ -99,6 +102,9 @@ class Conductor:
                 chosen = world.choose_host(hosts, self._wanted(connection, current))
                 if task is Task.RESIZE_PREPARING:
                     values["task"] = {**current.task, "target": chosen.name, "target_zone": chosen.zone}
+                elif current.task.get("evacuate"):
+                    values["task"] = {**current.task, "target": chosen.name, "target_zone": chosen.zone}
+                    values["task_state"] = task  # Ports and volumes come first.
                 else:
                     values |= {"host": chosen.name, "zone": chosen.zone}
             fleet.change(connection, current, world.clock(), **values)
@@ -106,6 +112,24 @@ class Conductor:
             record_event(connection, server.id, event, started_at=started, now=world.clock())
 
         world.catalogue.transaction(promise)
+
+    def _evacuate(self, server: Server, task: Task) -> None:
+        """Take ports and volumes from a host that is down, then let the other one begin.
+
+        What the old host has not committed is lost: it is without a lease from here on.
+        """
+        target = server.task["target"]
+        self.move(server, target)
+
+        def write(connection: Any) -> None:
+            current = fleet.server_of(connection, server.id)
+            if current.task_state == task and current.task.get("target") == target:
+                values = {"host": target, "zone": server.task["target_zone"], "task": {}}
+                fleet.change(
+                    connection, current, self._world.clock(), task_state=Task.REBUILD_SPAWNING, **values
+                )
+
+        self._world.catalogue.transaction(write)
 
     def _wanted(self, connection: Any, server: Server) -> Wanted:
         flavor = server.task.get("flavor") or server.flavor
@@ -238,7 +262,7 @@ class Conductor:
         if status in ("error", "error_restoring"):
             raise Refused(f"volume {device.volume_id} is in status {status}")
         attachment_id, connection_info = world.volumes.attach(
-            server.project_id, device.volume_id, server.id, str(server.host or "")
+            server.project_id, device.volume_id, server.id, str(server.host or ""), f"/dev/{device.device}"
         )
         with world.catalogue.write() as connection:
             connection.execute(

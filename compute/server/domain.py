@@ -101,6 +101,36 @@ def domain_xml(machine: Machine) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
+def transplanted(saved: str, machine: Machine) -> str:
+    """Return the XML of a machine that was saved elsewhere with this machine's disks, sockets and logs.
+
+    Its devices keep their addresses: the guest must find each where it was.
+    """
+    root = ET.fromstring(saved)  # noqa: S314 - libvirt wrote it
+    disks = {disk.device: disk for disk in machine.disks}
+    for element in root.iter("disk"):
+        target, source = element.find("target"), element.find("source")
+        disk = disks.get(target.get("dev", "")) if target is not None else None
+        if disk is None or source is None:
+            continue
+        if disk.path:
+            source.set("file", disk.path)
+            continue
+        source.set("name", disk.export)
+        for host in source.iter("host"):
+            host.set("socket", disk.socket)
+    for line in (*root.iter("serial"), *root.iter("console")):
+        for source in line.iter("source"):
+            source.set("path", machine.serial_socket)
+        for log in line.iter("log"):
+            log.set("file", machine.serial_log)
+    for graphics in root.iter("graphics"):
+        for element in (graphics, *graphics.iter("listen")):
+            if element.get("socket"):
+                element.set("socket", machine.vnc_socket)
+    return ET.tostring(root, encoding="unicode")
+
+
 def disk_xml(disk: Disk) -> str:
     """Return one disk's XML."""
     return ET.tostring(_disk(disk), encoding="unicode")

@@ -79,7 +79,8 @@ class Reports:
         if task in (Task.SPAWNING, Task.REBUILD_SPAWNING):
             return {"launched_at": now, "fault": None, "before_resize": None}
         if task in (Task.SNAPSHOT, Task.BACKUP):
-            return {"task": {**server.task, "map": report["map"]}}
+            disk = {"map_id": report["disk"]} if report.get("disk") else {}
+            return {"task": {**server.task, "map": report["map"]}, **disk}
         if task is Task.SNAPSHOT_UPLOADING:
             world.images.fill(server.task["image_id"], server.task["map"])
         if task is Task.SHELVING and "image_id" in server.task:
@@ -90,9 +91,16 @@ class Reports:
             return {"host": None}
         if task is Task.RESIZE_MIGRATING:
             return self._move(server, report)
-        if task is Task.MIGRATING:
+        if task is Task.MIGRATING and not server.task.get("arriving"):
             self._conductor.move(server, server.task["target"])
-            return {"host": server.task["target"], "zone": server.task["target_zone"]}
+            facts = {"map_id": report.get("map") or server.map_id}
+            task_facts = {**server.task, "arriving": True, "memory": report["memory"]}
+            return _going_on(server, server.task["target"], server.task["target_zone"], task_facts, facts)
+        if task is Task.RESIZE_REVERTING and server.task.get("leaving"):
+            before = server.before_resize or {}
+            self._conductor.move(server, before["host"])
+            facts = {"flavor": before["flavor"], "map_id": before["map_id"], "before_resize": None}
+            return _going_on(server, before["host"], before["zone"], {}, facts)
         return {}
 
     def _move(self, server: Server, report: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,9 +149,12 @@ class Reports:
                 "power_state": int(after.power),
                 **values,
             }
-            if after.task is None:
+            goes_on = written["task_state"] == task
+            if written["task_state"] is None:
                 written["task"] = {}
-            if failure and after.vm is VmState.ERROR:
+            if failure and current.task.get("arriving"):  # Nothing of it runs any more where it was.
+                written |= {"vm_state": VmState.ERROR, "power_state": int(Power.NONE)}
+            if failure and written["vm_state"] is VmState.ERROR:
                 written["fault"] = fault_of(failure, now)
             if task is Task.SHELVING and not failure:
                 written["task_state"] = Task.OFFLOADING
@@ -153,7 +164,7 @@ class Reports:
                 connection, server.id, event, started_at=started, now=now, host=server.host, failure=failure
             )
             status = _migration_status(task, failed=bool(failure))
-            if status:
+            if status and not goes_on:
                 set_migration(connection, server.id, status, now, server.task.get("target"))
 
         self._world.catalogue.transaction(write)
@@ -217,6 +228,14 @@ class Reports:
             else:
                 connection.execute(update(table).where(where).values(state="attached"))
             fleet.call_hosts(connection, [server.host])
+
+
+def _going_on(
+    server: Server, host: str, zone: str, task: Mapping[str, Any], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what to write for a task of two hosts that the first one has done its part of."""
+    stays = {name: getattr(server, name) for name in ("vm_state", "power_state", "task_state")}
+    return {**stays, **facts, "host": host, "zone": zone, "task": dict(task)}
 
 
 def _migration_status(task: Task, *, failed: bool) -> str | None:

@@ -154,7 +154,7 @@ class Volumes:
         return volume_id
 
     def attach(
-        self, project_id: str, volume_id: str, server_id: str, host: str
+        self, project_id: str, volume_id: str, server_id: str, host: str, device: str = ""
     ) -> tuple[str, dict[str, Any]]:
         self.known[volume_id]["status"] = "reserved"
         attachment = f"attachment-{len(self.attachments)}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +22,8 @@ from ...block.config import BlockConfig
 from ...block.control import ask
 from ...block.copying import copied
 from ...block.project import Project
-from ...block.stream import resized
+from ...block.reading import read_range
+from ...block.stream import resized, write_stream
 from ...store.interface import Store
 from ..domain import Disk
 from .driver import DriverFailed
@@ -42,8 +43,21 @@ class Disks(Protocol):
         """Return a volume's disk."""
         ...
 
-    def snapshot(self, server_id: str, project_id: str, map_id: str) -> str:
-        """Keep what the server's disk is now under this id; return its place."""
+    def snapshot(
+        self, server_id: str, project_id: str, map_id: str, kept: Collection[str]
+    ) -> tuple[str, str]:
+        """Keep what the server's disk is now under this id; return its place, and the disk's own.
+
+        kept: places of maps of the server that stay besides.
+        """
+        ...
+
+    def keep(self, project_id: str, map_id: str, file: Path) -> str:
+        """Keep a file under this id; return its place."""
+        ...
+
+    def fetch(self, place: str, file: Path) -> None:
+        """Write what is kept at the place into a file."""
         ...
 
     def standing(self, name: str) -> Mapping[str, Any] | None:
@@ -148,21 +162,41 @@ class BlockDisks:
             return Disk(device=device, socket=data["socket"], export=data.get("export", ""), serial=volume_id)
         raise DriverFailed(f"volume {volume_id}: disks of the kind {kind!r} cannot be attached here")
 
-    def snapshot(self, server_id: str, project_id: str, map_id: str) -> str:
+    def snapshot(
+        self, server_id: str, project_id: str, map_id: str, kept: Collection[str]
+    ) -> tuple[str, str]:
         """Commit the server's disk onto a new map of its own, and keep that once more under this id.
 
-        What was kept so for an earlier picture goes: the image service has a root of its own since.
+        What was kept so for an earlier picture goes: the image service has a root of its own since. A disk
+        that is not here any more was kept before it was released.
         """
+        maps = Project.open(self._store, project_id, self._config).maps
+        if self.standing(root_name(server_id)) is None and maps.exists(map_id):
+            return f"{project_id}/{map_id}", f"{project_id}/{map_id}"
         own = f"server-{server_id}-{uuid.uuid4().hex[:8]}"
         done = ask(self._control, do="commit", disk=root_name(server_id), map_id=own)
-        maps = Project.open(self._store, project_id, self._config).maps
         with maps.writing() as writing:
             writing.save(maps.load(done["map_id"]), map_id)
-        kept = {done["map_id"], map_id, f"server-{server_id}-left"}
+        staying = {done["map_id"], map_id, *(place.partition("/")[2] for place in kept)}
         for each in list(maps.list(f"server-{server_id}-")):
-            if each not in kept:
+            if each not in staying:
                 maps.delete(each)
+        return f"{project_id}/{map_id}", f"{project_id}/{done['map_id']}"
+
+    def keep(self, project_id: str, map_id: str, file: Path) -> str:
+        """Keep a file, in blocks as a disk is."""
+        maps = Project.open(self._store, project_id, self._config).maps
+        with open(file, "rb") as data:
+            write_stream(maps, iter(lambda: data.read(maps.config.block_size), b""), map_id=map_id)
         return f"{project_id}/{map_id}"
+
+    def fetch(self, place: str, file: Path) -> None:
+        """Write the file; each block is verified."""
+        project_id, _, map_id = place.partition("/")
+        maps = Project.open(self._store, project_id, self._config).maps
+        disk = maps.load(map_id)
+        with open(file, "wb") as data:
+            data.writelines(read_range(maps, disk, 0, disk.size))
 
     def standing(self, name: str) -> Mapping[str, Any] | None:
         """Return what the block server knows of a disk; raise Unavailable for one that it cannot open now."""
@@ -213,9 +247,23 @@ class NoDisks:
         del connection
         return Disk(device=device, path=f"/nonexistent/{volume_id}")
 
-    def snapshot(self, server_id: str, project_id: str, map_id: str) -> str:
+    def snapshot(
+        self, server_id: str, project_id: str, map_id: str, kept: Collection[str]
+    ) -> tuple[str, str]:
         """Return what the disk was made from."""
-        return self._places.get(server_id, f"{project_id}/{map_id}")
+        del kept
+        place = self._places.get(server_id, f"{project_id}/{map_id}")
+        return place, place
+
+    def keep(self, project_id: str, map_id: str, file: Path) -> str:
+        """Return a place that nobody reads."""
+        del file
+        return f"{project_id}/{map_id}"
+
+    def fetch(self, place: str, file: Path) -> None:
+        """Write an empty file."""
+        del place
+        file.touch()
 
     def standing(self, name: str) -> Mapping[str, Any] | None:
         """Return that no disk is attached."""

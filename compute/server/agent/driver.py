@@ -55,6 +55,14 @@ class Driver(Protocol):
         """Write its memory to disk and stop it."""
         ...
 
+    def save(self, server_id: str, path: Path) -> None:
+        """Write its memory to the file and stop it; where that is done already, do nothing."""
+        ...
+
+    def restore(self, machine: Machine, path: Path) -> None:
+        """Let it go on from the file where it was saved, with the disks that the machine has here."""
+        ...
+
     def remove(self, server_id: str) -> None:
         """Cut its power and forget it."""
         ...

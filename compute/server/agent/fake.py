@@ -51,6 +51,16 @@ class FakeDriver:
         """Say that it is stopped."""
         self._set(server_id, Power.SHUTDOWN)
 
+    def save(self, server_id: str, path: Path) -> None:
+        """Say that it is stopped, and write which it was."""
+        self._set(server_id, Power.SHUTDOWN)
+        path.write_text(server_id)
+
+    def restore(self, machine: Machine, path: Path) -> None:
+        """Say that it runs."""
+        assert path.exists()
+        self._machines[machine.uuid] = Power.RUNNING
+
     def remove(self, server_id: str) -> None:
         """Forget it."""
         self._machines.pop(server_id, None)

@@ -75,7 +75,9 @@ class Leases:
             Unavailable: the store, the block server or the service does not answer.
             Refused: the volume service does not take it.
         """
-        name = volume_name(volume_id, connection)
+        name, data = volume_name(volume_id, connection), connection.get("data") or {}
+        if connection.get("driver_volume_type", OURS) != OURS or data.get("access_mode") == "ro":
+            return True
         with self._locks[name]:
             lease = self._lease(volume_id, connection)
             if lease is None:
@@ -101,24 +103,27 @@ class Leases:
         if connection.get("driver_volume_type") != OURS:
             return
         is_ours = self.hand_over(volume_id, connection)
-        if not is_ours and (connection.get("data") or {}).get("access_mode") != "ro":
+        if not is_ours:
             log.warning("a volume's lease has ended; what was not committed is lost", extra={"disk": name})
-        (self._folder / server_id / MARKS / name).unlink(missing_ok=True)
-        if self._is_used(name):
+        mark = self._folder / server_id / MARKS / name
+        if self._is_used(name, but=server_id):
+            mark.unlink(missing_ok=True)
             return
         self._disks.release(name, discard=not is_ours)
         if is_ours and (lease := self._lease(volume_id, connection)) is not None:
             self._disks.tidy(lease["project_id"], volume_prefix(volume_id), kept=lease["map_id"])
+        mark.unlink(missing_ok=True)
 
     def abandon(self, server_id: str) -> None:
         """Discard the disks of a server that is elsewhere for certain: their leases have ended."""
         for mark in list((self._folder / server_id / MARKS).glob("*")):
-            mark.unlink()
-            if not self._is_used(mark.name):
+            if not self._is_used(mark.name, but=server_id):
                 self._disks.release(mark.name, discard=True)
+            mark.unlink()
 
-    def _is_used(self, name: str) -> bool:
-        return any(self._folder.glob(f"*/{MARKS}/{name}"))
+    def _is_used(self, name: str, *, but: str) -> bool:
+        """Whether another server here has the disk."""
+        return any(mark.parent.parent.name != but for mark in self._folder.glob(f"*/{MARKS}/{name}"))
 
     def _lease(self, volume_id: str, connection: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the living lease that a connection was made under; None: it has ended, or never was."""

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import libvirt
 
 from ..diagnosis import Diagnostics
-from ..domain import Disk, Machine, Nic, disk_xml, domain_xml, nic_xml
+from ..domain import Disk, Machine, Nic, disk_xml, domain_xml, nic_xml, transplanted
 from ..states import Power
 from .counting import count
 from .driver import DriverFailed
@@ -163,6 +163,29 @@ class LibvirtDriver:
     def suspend(self, server_id: str) -> None:
         """Write its memory to disk and stop it; the next start goes on there."""
         self._with(server_id, lambda domain: domain.managedSave() if domain.isActive() else None)
+
+    def save(self, server_id: str, path: Path) -> None:
+        """Have libvirt write it, and stop it when that is done; else it goes on."""
+        domain = self._domain(server_id)
+        if domain is not None and self._ask(lambda _: domain.isActive()):
+            path.unlink(missing_ok=True)
+            self._ask(lambda _: domain.save(str(path)))
+        elif not path.exists():
+            raise DriverFailed("the machine does not run")
+
+    def restore(self, machine: Machine, path: Path) -> None:
+        """Have libvirt read it; devices stay at their addresses, and what is behind them is this host's."""
+        domain = self._domain(machine.uuid)
+        if domain is not None and self._ask(lambda _: domain.isActive()):
+            return
+        for nic in machine.nics:
+            _wait_for_bridge(nic)
+        self.remove(machine.uuid)
+        secret = libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE
+        saved = self._ask(lambda connection: connection.saveImageGetXMLDesc(str(path), secret))
+        xml = transplanted(saved, machine)
+        self._ask(lambda connection: connection.defineXML(xml))
+        self._ask(lambda connection: connection.restoreFlags(str(path), xml))
 
     def remove(self, server_id: str) -> None:
         """Pull the plug and forget it, with what was saved of it."""

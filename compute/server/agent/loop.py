@@ -160,6 +160,9 @@ class Agent:
                 report |= {"ok": False, "message": str(problem)}
                 log.warning("a task failed", extra={"server": order["id"], "reason": str(problem)})
             tell(report)
+            if order["task_state"] == Task.MIGRATING and not order["task"].get("arriving"):
+                is_elsewhere = self._service.is_elsewhere(order["id"])
+                self._undertaker.settle(order, is_elsewhere=is_elsewhere)
             return
         runs = self._driver.machines().get(order["id"]) in (Power.RUNNING, Power.PAUSED)
         for device in order["devices"]:
@@ -219,10 +222,11 @@ class Agent:
 
     def look(self) -> None:
         """Tell what really runs, where that may differ; remove machines whose servers went elsewhere."""
+        self._driver.go_on()
         _, orders = self._service.work(-1, 0)
         known = {order["id"]: order for order in orders}
         machines = self._driver.machines()
-        for server_id in {**machines, **known}:
+        for server_id in {*machines, *known, *self._undertaker.homes()}:
             with self._lock:
                 if server_id in self._busy:
                     continue

@@ -9,22 +9,26 @@ stays so.
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..domain import Disk, Machine, Nic
-from ..states import Task
+from ..states import Power, Task
 from .config_drive import iso_of
 from .disks import Disks, root_name
 from .driver import Driver, DriverFailed
 from .leases import Leases
 
+_SERVER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Order = Mapping[str, Any]
 Tell = Callable[[Mapping[str, Any]], None]
 ROOT_DEVICE = "vda"
 RESCUE_SUFFIX = "-rescue"
+MEMORY = "memory"
+"""The file, in a server's folder, of its memory while it moves."""
 
 
 class Undertaker:
@@ -60,7 +64,8 @@ class Undertaker:
             Task.UNRESCUING: self._unrescue,
             Task.REBUILD_SPAWNING: self._anew,
             Task.RESIZE_FINISHING: self._anew,
-            Task.RESIZE_REVERTING: self._anew,
+            Task.RESIZE_REVERTING: self._revert,
+            Task.MIGRATING: self._migrate,
             Task.RESIZE_CONFIRMING: lambda _order, _tell: {},
             Task.SNAPSHOT: self._snapshot,
             Task.BACKUP: self._snapshot,
@@ -133,6 +138,10 @@ class Undertaker:
         if device["volume_id"] and device["connection"]:
             self._leases.let_go(server_id, device["volume_id"], device["connection"])
 
+    def homes(self) -> set[str]:
+        """Return the servers of which something is kept here."""
+        return {each.name for each in self._folder.iterdir() if _SERVER_ID.fullmatch(each.name)}
+
     def home(self, server_id: str) -> Path:
         """Return the folder for the server's console and config drive."""
         home = self._folder / server_id
@@ -153,8 +162,17 @@ class Undertaker:
 
     def _start(self, order: Order, tell: Tell) -> dict[str, Any]:
         del tell
+        memory = self.home(order["id"]) / MEMORY
+        if memory.exists():  # A move that came to nothing.
+            self._driver.restore(self.machine(order), memory)
+            memory.unlink()
+            return {}
         self._driver.start(self.machine(order))
         return {}
+
+    def _cut_power(self, order: Order) -> None:
+        self._driver.remove(order["id"])
+        (self.home(order["id"]) / MEMORY).unlink(missing_ok=True)
 
     def _stop(self, order: Order, tell: Tell) -> dict[str, Any]:
         del tell
@@ -166,34 +184,86 @@ class Undertaker:
         return self._start(order, tell)
 
     def _restart(self, order: Order, tell: Tell) -> dict[str, Any]:
-        self._driver.remove(order["id"])
+        self._cut_power(order)
         return self._start(order, tell)
 
     def _anew(self, order: Order, tell: Tell) -> dict[str, Any]:
         """Start from the order's map, whatever this host had of the server before."""
-        self._driver.remove(order["id"])
+        self._cut_power(order)
         self._disks.release(root_name(order["id"]), discard=True)
         return self._start(order, tell)
 
     def _rescue(self, order: Order, tell: Tell) -> dict[str, Any]:
         del tell
-        self._driver.remove(order["id"])
+        self._cut_power(order)
         self._driver.start(self.machine(order, rescue=order["task"]["rescue_map"]))
         return {}
 
     def _unrescue(self, order: Order, tell: Tell) -> dict[str, Any]:
-        self._driver.remove(order["id"])
+        self._cut_power(order)
         self._disks.release(root_name(order["id"] + RESCUE_SUFFIX), discard=True)
         return self._start(order, tell)
 
     def _snapshot(self, order: Order, tell: Tell) -> dict[str, Any]:
         del tell
-        map_id = f"server-{order['id']}-image-{order['task']['image_id']}"
-        return {"map": self._disks.snapshot(order["id"], order["project_id"], map_id)}
+        return self._picture(order, f"image-{order['task']['image_id']}")
+
+    def _picture(self, order: Order, name: str) -> dict[str, Any]:
+        """Commit the server's own disk and keep it under this name; {} for a server that has none."""
+        if not order["map"]:
+            return {}
+        map_id = f"server-{order['id']}-{name}"
+        place, disk = self._disks.snapshot(order["id"], order["project_id"], map_id, order["kept"])
+        return {"map": place, "disk": disk}
 
     def _shelve(self, order: Order, tell: Tell) -> dict[str, Any]:
         self._stop(order, tell)
         return self._snapshot(order, tell) if order["map"] else {}
+
+    def _migrate(self, order: Order, tell: Tell) -> dict[str, Any]:
+        """Save the guest with its memory and hand all of it over, or let it go on here.
+
+        What is here stays until the service says where the server is (`settle`).
+        """
+        if order["task"].get("arriving"):
+            return self._arrive(order, tell)
+        memory, move = self.home(order["id"]) / MEMORY, order["task"]["move"]
+        self._driver.save(order["id"], memory)
+        found = self._picture(order, f"left-{move}")
+        for device in order["devices"]:
+            self._hand_over(device)
+        map_id = f"server-{order['id']}-memory-{move}"
+        return {**found, "memory": self._disks.keep(order["project_id"], map_id, memory)}
+
+    def _hand_over(self, device: Mapping[str, Any]) -> None:
+        volume_id, connection = device["volume_id"], device["connection"]
+        if volume_id and connection and not self._leases.hand_over(volume_id, connection):
+            raise DriverFailed(f"the lease of volume {volume_id} has ended")
+
+    def _arrive(self, order: Order, tell: Tell) -> dict[str, Any]:
+        """Let the guest go on here, whatever this host had of the server before."""
+        del tell
+        home = self.home(order["id"])
+        memory, begun = home / MEMORY, home / f"arriving-{order['task']['move']}"
+        runs = self._driver.machines().get(order["id"]) in (Power.RUNNING, Power.PAUSED)
+        if not (runs and begun.exists()):
+            self._driver.remove(order["id"])
+            self._disks.release(root_name(order["id"]), discard=True)
+            self._disks.fetch(order["task"]["memory"], memory)
+            begun.touch()  # What runs from here on is the guest that came, and nothing older.
+            self._driver.restore(self.machine(order), memory)
+        memory.unlink(missing_ok=True)
+        self._disks.tidy(order["project_id"], f"server-{order['id']}-memory-", kept="")
+        return {}
+
+    def settle(self, order: Order, *, is_elsewhere: bool) -> None:
+        """Forget a guest that was handed over and is elsewhere now; let one that is not go on here."""
+        if is_elsewhere:
+            self._driver.remove(order["id"])
+            self.clear(order["id"])
+            return
+        if (self.home(order["id"]) / MEMORY).exists():
+            self._start(order, lambda _: None)
 
     def _offload(self, order: Order, tell: Tell) -> dict[str, Any]:
         del tell
@@ -207,15 +277,23 @@ class Undertaker:
     def _leave(self, order: Order, tell: Tell) -> dict[str, Any]:
         """Stop and hand over all that the guest wrote, so that another host can go on."""
         self._stop(order, tell)
-        place = ""
-        if order["map"]:
-            map_id = f"server-{order['id']}-left"
-            place = self._disks.snapshot(order["id"], order["project_id"], map_id)
+        found = self._picture(order, f"left-{order['task']['move']}")
+        self._vacate(order)
+        return found
+
+    def _vacate(self, order: Order) -> None:
         self._driver.remove(order["id"])
         self._disks.release(root_name(order["id"]), discard=True)
         for device in order["devices"]:
             self.let_go(order["id"], device)
-        return {"map": place} if place else {}
+
+    def _revert(self, order: Order, tell: Tell) -> dict[str, Any]:
+        """Start from the disk of before; on another host, first end here what came of it since."""
+        if not order["task"].get("leaving"):
+            return self._anew(order, tell)
+        self._stop(order, tell)
+        self._vacate(order)
+        return {}
 
     def _password(self, order: Order, tell: Tell) -> dict[str, Any]:
         del tell

@@ -206,6 +206,7 @@ def _order(server: Server, devices: list[BlockDevice], ports: list[Interface]) -
         "flavor": dict(server.flavor),
         "image_properties": dict(server.image_properties),
         "map": server.map_id if server.image_id else None,
+        "kept": [place for place in (server.map_id, (server.before_resize or {}).get("map_id")) if place],
         "devices": [
             {
                 "id": device.id,

@@ -79,7 +79,8 @@ class Movement:
     def _move(
         self, call: Call, server: Server, action: str, task: Mapping[str, Any], flavor: str, **values: Any
     ) -> None:
-        undertake(self._world, call, server, action, action, task=dict(task), **values)
+        task = {**task, "move": uuid.uuid4().hex[:8]}
+        undertake(self._world, call, server, action, action, task=task, **values)
         kind = "resize" if action == "resize" else "migration"
         with self._world.catalogue.write() as connection:
             add_migration(connection, call, server, kind, flavor, self._world.clock())
@@ -95,6 +96,10 @@ class Movement:
         """Go back to the old size and host, with the disk as it was when it was resized."""
         del argument
         before = server.before_resize or {}
+        if before.get("host", server.host) != server.host:  # First the volumes must be let go of there.
+            undertake(self._world, call, server, "revertResize", "revertResize", task={"leaving": True})
+            self._settle(server, "reverted")
+            return empty(202)
         values = {name: before[name] for name in ("flavor", "host", "zone", "map_id") if name in before}
         undertake(self._world, call, server, "revertResize", "revertResize", before_resize=None, **values)
         self._settle(server, "reverted")
@@ -115,7 +120,7 @@ class Movement:
             raise BadRequest(f"Unable to migrate instance ({server.id}) to current host ({server.host}).")
         wanted = server.wanted(host=asked.get("host") or None, avoided_hosts=frozenset({str(server.host)}))
         target = self._world.choose_host(hosts, wanted)
-        task = {"target": target.name, "target_zone": target.zone}
+        task = {"target": target.name, "target_zone": target.zone, "move": uuid.uuid4().hex[:8]}
         undertake(self._world, call, server, "os-migrateLive", "live-migration", task=task)
         with self._world.catalogue.write() as connection:
             add_migration(
