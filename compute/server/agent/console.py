@@ -38,7 +38,8 @@ class ConsoleDoor:
     """Serves the ends of console logs, counts, and consoles themselves."""
 
     def __init__(self, config: AgentConfig, driver: Driver, clock: Callable[[], float] = time.time) -> None:
-        handler = _handler(config.key, driver, SerialLines(), clock)
+        facts = {"key": config.key, "driver": driver, "lines": SerialLines(), "clock": staticmethod(clock)}
+        handler = type("Handler", (_Handler,), facts)
         self._server = ThreadingHTTPServer((config.console_ip, config.console_port), handler)
         self._server.daemon_threads = True
 
@@ -69,75 +70,77 @@ def tail(path: Path, length: int = CONSOLE_BYTES_MAX) -> bytes:
         return b""
 
 
-def _handler(
-    key: str, driver: Driver, lines: SerialLines, clock: Callable[[], float]
-) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        """Answers one request."""
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one request; a class made of it for each door has what stands below."""
 
-        protocol_version = "HTTP/1.1"
-        timeout = PATIENCE_SECONDS
+    key: str
+    driver: Driver
+    lines: SerialLines
+    clock: Callable[[], float]
+    protocol_version = "HTTP/1.1"
+    timeout = PATIENCE_SECONDS
 
-        def do_GET(self) -> None:
-            """Send what is asked for, or become a tunnel."""
-            found = _PATH.fullmatch(self.path)
-            server_id, part = found.groups() if found else ("", None)
-            if part in ("serial", "vnc"):
-                self._console(server_id, part)
-                return
-            status, body = 404, b""
-            if not matches(self.headers.get(KEY_HEADER, ""), key):
-                status = 401
-            elif part == "diagnostics":
-                status, body = _diagnostics(driver, server_id)
-            elif found and (printed := driver.console(server_id)) is not None:
-                status, body = 200, tail(printed)
-            self._answer(status, body)
+    def do_GET(self) -> None:
+        """Send what is asked for, or become a tunnel."""
+        found = _PATH.fullmatch(self.path)
+        server_id, part = found.groups() if found else ("", None)
+        if part in ("serial", "vnc"):
+            self._console(server_id, part)
+            return
+        status, body = 404, b""
+        if not self._is_service():
+            status = 401
+        elif part == "diagnostics":
+            status, body = _diagnostics(self.driver, server_id)
+        elif found and (printed := self.driver.console(server_id)) is not None:
+            status, body = 200, tail(printed)
+        self._answer(status, body)
 
-        def do_POST(self) -> None:
-            """Interrupt the machine."""
-            found = _INTERRUPT.fullmatch(self.path)
-            status, body = 404, b""
-            if not matches(self.headers.get(KEY_HEADER, ""), key):
-                status = 401
-            elif found:
-                status, body = _interrupted(driver, found[1])
-            self._answer(status, body)
+    def do_POST(self) -> None:
+        """Interrupt the machine."""
+        found = _INTERRUPT.fullmatch(self.path)
+        status, body = 404, b""
+        if not self._is_service():
+            status = 401
+        elif found:
+            status, body = _interrupted(self.driver, found[1])
+        self._answer(status, body)
 
-        def _console(self, server_id: str, kind: str) -> None:
-            given = self.headers.get(TICKET_HEADER, "")
-            if not is_ticket(given, key, self.path, clock()):
-                log.warning("a console's ticket was refused", extra={"server": server_id})
-                self._answer(401, b"")
-                return
-            place = driver.console_socket(server_id, kind)
-            line = lines.take(server_id, place, alone=kind == "serial") if place else None
-            if line is None:
-                self._answer(404, b"")
-                return
-            self.send_response(101)
-            self.send_header("Connection", "Upgrade")
-            self.send_header("Upgrade", UPGRADE)
-            self.end_headers()
-            self.close_connection = True
-            self.connection.settimeout(None)
-            log.info("a console was opened", extra={"server": server_id, "kind": kind})
-            with line:
-                pass_on(self.connection, line)
-            lines.leave(server_id, line)
-            log.info("a console was closed", extra={"server": server_id, "kind": kind})
+    def _is_service(self) -> bool:
+        return matches(self.headers.get(KEY_HEADER, ""), self.key)
 
-        def _answer(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.write(body)
+    def _console(self, server_id: str, kind: str) -> None:
+        given = self.headers.get(TICKET_HEADER, "")
+        if not is_ticket(given, self.key, self.path, self.clock()):
+            log.warning("a console's ticket was refused", extra={"server": server_id})
+            self._answer(401, b"")
+            return
+        place = self.driver.console_socket(server_id, kind)
+        line = self.lines.take(server_id, place, alone=kind == "serial") if place else None
+        if line is None:
+            self._answer(404, b"")
+            return
+        self.send_response(101)
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Upgrade", UPGRADE)
+        self.end_headers()
+        self.close_connection = True
+        self.connection.settimeout(None)
+        log.info("a console was opened", extra={"server": server_id, "kind": kind})
+        with line:
+            pass_on(self.connection, line)
+            self.lines.leave(server_id, line)
+        log.info("a console was closed", extra={"server": server_id, "kind": kind})
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-            """Say nothing: the service's own log has the request."""
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
 
-    return Handler
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Say nothing: the service's own log has the request."""
 
 
 def _interrupted(driver: Driver, server_id: str) -> tuple[int, bytes]:
