@@ -201,4 +201,4 @@ def _let_expire(office: Office, schedule_id: str) -> None:
         for backup_id in expired(plan_of({}, row), made_at):
             order_backup_deletion(connection, office, there[backup_id], request_id=None)
 
-    office.written(work)
+    office.catalogue.transaction(work)  # Whoever runs this looks for jobs next; nobody need be woken.

@@ -275,3 +275,15 @@ def test_a_flipped_block_is_read_from_another_replica(world: VolumeWorld) -> Non
     digest = hashlib.sha256(b"f" * BLOCK).hexdigest()
     world.store.flip("p1-blocks", f"{digest[:2]}/{digest}")
     assert first_block(world, volume) == b"f" * BLOCK
+
+
+def test_a_schedule_wakes_nobody_while_nothing_is_due(
+    world: VolumeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop that looks for due backups is not set going again by its own look: it would never rest."""
+    facts = {"volume_id": world.volume()["id"], "interval_seconds": 3600, "enabled": False}
+    world.asked("POST", "/backup-schedules", {"backup_schedule": facts})
+    woken: list[bool] = []
+    monkeypatch.setattr(world.office.jobs, "wake", lambda: woken.append(True))
+    world.turn()
+    assert woken == []
