@@ -12,7 +12,7 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
-    Float,
+    Double,
     Index,
     Integer,
     MetaData,
@@ -36,8 +36,8 @@ def _resource(name: str, *columns: Any) -> Table:
         Column("name", NAME, nullable=False, default=""),
         Column("description", NAME, nullable=False, default=""),
         Column("revision_number", Integer, nullable=False, default=0),
-        Column("created_at", Float(53), nullable=False),
-        Column("updated_at", Float(53), nullable=False),
+        Column("created_at", Double, nullable=False),
+        Column("updated_at", Double, nullable=False),
         *columns,
     )
 
@@ -204,8 +204,8 @@ hosts = Table(
     Column("physical_networks", JSON, nullable=False),
     Column("admin_state_up", Boolean, nullable=False),
     Column("description", NAME, nullable=False),
-    Column("created_at", Float(53), nullable=False),
-    Column("heartbeat_at", Float(53), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("heartbeat_at", Double, nullable=False),
 )
 generations = Table(
     "generations",

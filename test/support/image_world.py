@@ -11,6 +11,7 @@ from typing import Any
 
 from block_store import MemoryStore
 from cloud import FakeVerifier, call, identity_of
+from databases import catalogue_url
 from store import Reply
 
 from apus.common.identity import Identity
@@ -38,7 +39,7 @@ class World:
         self.blocks = BlockConfig(
             block_size=BLOCK_BYTES, block_uploads=1, sweep_grace_seconds=0, sweep_settle_seconds=0
         )
-        self.settings = ImageSettings(**{"database": f"sqlite:///{folder}/image.db", **settings})
+        self.settings = ImageSettings(**{"database": catalogue_url(folder, "image"), **settings})
         self.verifier = FakeVerifier()
         self.later: list[Callable[[], None]] | None = None
         """Where a list is given, imports wait in it; otherwise they run at once."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cloud import call
+from databases import catalogue_url
 from store import Reply
 
 from apus.compute.api.service import Service
@@ -50,7 +51,7 @@ class Realm:
     def made(cls, folder: Path, **settings: Any) -> Realm:
         """Make one; hashing passwords is cheap in it."""
         options: dict[str, Any] = {
-            "database": f"sqlite:///{folder}/identity.db",
+            "database": catalogue_url(folder, "identity"),
             "token_keys": str(folder / "public"),
             "private_keys": str(folder / "private"),
             "password_memory_kib": 64,

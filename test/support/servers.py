@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cloud import FakeVerifier, call, identity_of
+from databases import catalogue_url
 
 from apus.common.errors import Refused, Unavailable
 from apus.compute.api.faults import Fault
@@ -182,12 +183,12 @@ class Volumes:
 class Cloud:
     """The service and its surroundings; `now` is its clock."""
 
-    def __init__(self, folder: Path, hosts: tuple[str, ...] = ("host-a",), url: str = "") -> None:
+    def __init__(self, folder: Path, hosts: tuple[str, ...] = ("host-a",)) -> None:
         self.images, self.networks, self.volumes = Images(), Networks(), Volumes()
         self.verifier = FakeVerifier()
         self.now = 1_000_000.0
         settings = ServerConfig(
-            database=url or f"sqlite:///{folder / 'compute.db'}",
+            database=catalogue_url(folder, "compute"),
             agent_secret=SECRET,
             metadata_secret=METADATA_SECRET,
         )

@@ -15,6 +15,8 @@ from typing import Any
 import orjson
 from block_store import MemoryStore
 from cloud import FakeVerifier, call, identity_of
+from databases import catalogue_url
+from sqlalchemy import select
 from store import Reply
 
 from apus.common.errors import Missing, Refused
@@ -119,11 +121,12 @@ class VolumeWorld:
     ) -> VolumeWorld:
         """Begin with nothing but the store and the image service that are given."""
         now = [1_800_000_000.0]
-        catalogue = Catalogue.open(f"sqlite:///{folder}/volume.db", MIGRATIONS)
-        # One connection serves a test; no test here cuts the power.
-        raw = catalogue.engine.raw_connection()
-        raw.cursor().execute("PRAGMA synchronous = OFF")
-        raw.close()
+        catalogue = Catalogue.open(catalogue_url(folder, "volume"), MIGRATIONS)
+        if catalogue.engine.dialect.name == "sqlite":
+            # One connection serves a test; no test here cuts the power.
+            raw = catalogue.engine.raw_connection()
+            raw.cursor().execute("PRAGMA synchronous = OFF")
+            raw.close()
         store = store or MemoryStore(clock=lambda: now[0])
         return cls._over(catalogue, store, FakeImages(), images, now)
 
@@ -293,10 +296,8 @@ class VolumeWorld:
     def row(self, table: str, row_id: str) -> dict[str, Any]:
         """Return a row as it is kept."""
         with self.office.catalogue.read() as connection:
-            found = (
-                connection.exec_driver_sql(f"SELECT * FROM {table} WHERE id = ?", (row_id,)).mappings().one()
-            )
-            return dict(found)
+            chosen = select(metadata.tables[table]).where(metadata.tables[table].c.id == row_id)
+            return dict(connection.execute(chosen).mappings().one())
 
     def map_ids(self, project: str = "p1") -> set[str]:
         """Return all maps that a project has in the store."""

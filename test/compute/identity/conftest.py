@@ -7,5 +7,5 @@ from keystone_world import Realm
 
 
 @pytest.fixture(scope="module")
-def realm(tmp_path_factory: pytest.TempPathFactory) -> Realm:
+def realm(database: object, tmp_path_factory: pytest.TempPathFactory) -> Realm:
     return Realm.made(tmp_path_factory.mktemp("identity"))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
 import json
-from typing import Any
 
 from keystone_world import Realm, project
 
 from apus.common.identity.claims import identity_in
 from apus.compute.identity.s3_signature import holds
+from apus.compute.identity.tables import metadata
 
 
 def made(realm: Realm, token: str, user: str, place: str) -> dict[str, str]:
@@ -116,8 +117,8 @@ def test_secrets_are_stored_encrypted(realm: Realm) -> None:
     demo = realm.log_in("demo", project("demo"))
     key = made(realm, demo, *whoami(realm, demo))
     with realm.world.read() as connection:
-        driver: Any = connection.connection.driver_connection
-        dump = " ".join(driver.iterdump())
+        dump = str([connection.execute(table.select()).all() for table in metadata.sorted_tables])
+    assert key["access"] in dump or hashlib.sha256(key["access"].encode()).hexdigest() in dump
     assert key["secret"] not in dump
 
 

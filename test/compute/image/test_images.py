@@ -212,7 +212,7 @@ def test_deactivated_data_is_for_admins(world: World) -> None:
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> World:
+def shelf(database: object, tmp_path_factory: pytest.TempPathFactory) -> World:
     """Five images of known names, sizes and times, which no test changes."""
     world = World(tmp_path_factory.mktemp("shelf"))
     for number, name in enumerate("abcde"):

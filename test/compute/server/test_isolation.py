@@ -13,7 +13,7 @@ from apus.compute.server.keys import host_key, metadata_mark
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Cloud:
+def cloud(database: object, tmp_path_factory: pytest.TempPathFactory) -> Cloud:
     return Cloud(tmp_path_factory.mktemp("isolation"), hosts=("host-a", "host-b"))
 
 
