@@ -30,6 +30,7 @@ from .limits import Limits, RegisteredLimits
 from .passwords import Passwords
 from .people import Groups, Users
 from .places import Domains, Projects
+from .policies import Policies
 from .publishing import Publisher
 from .role_assignments import RoleAssignments
 from .role_kinds import Roles
@@ -57,6 +58,7 @@ PARTS = (
     ApplicationCredentials,
     RegisteredLimits,
     Limits,
+    Policies,
 )
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from sqlalchemy import Boolean, Connection, Select, select
 from webob import Response
 
 from ..api.call import Call
 from ..api.faults import BadRequest, NotFound
+from ..api.paging import Page
 from ..api.reply import answer, empty
 from ..api.routing import Routes
 from . import policy
@@ -220,10 +222,22 @@ def base_of(world: World, call: Call) -> str:
 
 
 def listing(world: World, call: Call, name: str, documents: Iterable[Any], **more: Any) -> Response:
-    """Return a list's answer."""
+    """Return a list's answer: everything, or the page of things with ids that the query asks for.
+
+    Raises:
+        BadRequest: the limit is no number, or the marker is not in the list.
+    """
+    base = base_of(world, call)
     path = call.request.path_qs.removeprefix("/v3")
-    links = {"self": f"{base_of(world, call)}{path}", "previous": None, "next": None}
-    return answer(200, {name: list(documents), "links": links, **more})
+    listed, following = list(documents), None
+    if {"limit", "marker"} & set(call.query) and all("id" in document for document in listed):
+        page = Page.of(call, maximum=max(1, len(listed)))
+        listed, is_more = page.cut(listed, lambda document: str(document.get("id")))
+        if is_more and listed:
+            parameters = urlencode({**call.query, "marker": listed[-1]["id"]})
+            following = f"{base}{call.request.path.removeprefix('/v3')}?{parameters}"
+    links = {"self": f"{base}{path}", "previous": None, "next": following}
+    return answer(200, {name: listed, "links": links, **more})
 
 
 def filtered(rows: Select[Any], kind: Kind, query: Mapping[str, str]) -> Select[Any]:

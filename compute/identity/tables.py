@@ -238,6 +238,15 @@ limits = Table(
     UniqueConstraint("service_id", "region_id", "project_id", "resource_name", name="uq_limits"),
 )
 
+policies = Table(
+    "policies",
+    metadata,
+    _id(),
+    Column("type", String(255), nullable=False),
+    Column("blob", Text, nullable=False),
+    Column("extra", JSON, nullable=False, default=dict),
+)
+
 revocations = Table(
     "revocations",
     metadata,
