@@ -193,7 +193,10 @@ def _disk(disk: Disk) -> ET.Element:
     kind = "file" if disk.path else "network"
     element = ET.Element("disk", type=kind, device="cdrom" if disk.cdrom else "disk")
     # What the guest calls flushed is with the disk's server; qemu keeps no second cache of it.
-    ET.SubElement(element, "driver", name="qemu", type="raw", cache="writeback", discard="unmap")
+    driver = ET.SubElement(element, "driver", name="qemu", type="raw", cache="writeback", discard="unmap")
+    # A guest is never told that its disk failed: it stands still until whoever serves the disk is back.
+    driver.set("error_policy", "stop")
+    driver.set("rerror_policy", "stop")
     if disk.path:
         ET.SubElement(element, "source", file=disk.path)
     else:

@@ -31,6 +31,10 @@ class Driver(Protocol):
         """Return the power state of every machine that is ours, by server id."""
         ...
 
+    def go_on(self) -> None:
+        """Let machines go on that stand still because a disk failed them; those it still fails stop again."""
+        ...
+
     def start(self, machine: Machine) -> None:
         """Make the machine what it is described to be, and run it; one that runs goes on as it is."""
         ...

@@ -29,6 +29,9 @@ class FakeDriver:
         """Return what was asked of every machine."""
         return dict(self._machines)
 
+    def go_on(self) -> None:
+        """Do nothing: no disk ever fails."""
+
     def start(self, machine: Machine) -> None:
         """Say that it runs, on its console too."""
         self._machines[machine.uuid] = Power.RUNNING
@@ -58,6 +61,16 @@ class FakeDriver:
     def suspend(self, server_id: str) -> None:
         """Say that it is stopped."""
         self._set(server_id, Power.SHUTDOWN)
+
+    def save(self, server_id: str, path: Path) -> None:
+        """Say that it is stopped, and write which it was."""
+        self._set(server_id, Power.SHUTDOWN)
+        path.write_text(server_id)
+
+    def restore(self, machine: Machine, path: Path) -> None:
+        """Say that it runs."""
+        assert path.exists()
+        self._machines[machine.uuid] = Power.RUNNING
 
     def remove(self, server_id: str) -> None:
         """Forget it."""

@@ -111,10 +111,19 @@ class LibvirtDriver:
         for domain in self._ask(lambda connection: connection.listAllDomains()):
             try:
                 if domain.name().startswith(PREFIX):
-                    found[domain.UUIDString()] = _POWERS.get(domain.state()[0], Power.NONE)
+                    found[domain.UUIDString()] = _power(domain)
             except libvirt.libvirtError:
                 continue  # It went while we looked.
         return found
+
+    def go_on(self) -> None:
+        """Resume what stands still because its disk failed: the guest's request is made again."""
+        for domain in self._ask(lambda connection: connection.listAllDomains()):
+            try:
+                if domain.name().startswith(PREFIX) and _waits_for_disk(domain):
+                    domain.resume()
+            except libvirt.libvirtError:
+                continue  # It went while we looked.
 
     def start(self, machine: Machine) -> None:
         """Define and run it; one that runs goes on as it is, one that was suspended goes on where it was."""
@@ -248,6 +257,16 @@ class LibvirtDriver:
     def diagnostics(self, server_id: str) -> Diagnostics:
         """Return what libvirt counts."""
         return self._with(server_id, count)
+
+
+def _power(domain: Any) -> Power:
+    """Return the domain's state; one that waits for its disk runs, as far as anybody wants to know."""
+    return Power.RUNNING if _waits_for_disk(domain) else _POWERS.get(domain.state()[0], Power.NONE)
+
+
+def _waits_for_disk(domain: Any) -> bool:
+    state, reason = domain.state()
+    return (state, reason) == (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
 
 
 def _prepare_embedded(root: Path) -> None:

@@ -59,6 +59,12 @@ def test_a_disk_is_nbd_over_a_unix_socket() -> None:
     assert found(disk, "boot").get("order") == "1"
 
 
+def test_a_guest_never_hears_that_its_disk_failed() -> None:
+    """It stands still while the disk's server is away: an error would cost it what it was writing."""
+    driver = found(ET.fromstring(disk_xml(DISK)), "driver")
+    assert (driver.get("error_policy"), driver.get("rerror_policy")) == ("stop", "stop")
+
+
 def test_kvm_where_there_is_kvm() -> None:
     """Without it qemu translates, and no processor model of the host is asked for."""
     slow, fast = (ET.fromstring(domain_xml(machine(accelerated=kvm))) for kvm in (False, True))
