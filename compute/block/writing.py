@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 import orjson
 
 from ...common.errors import ApusError, Missing, Unavailable
-from ..store.errors import Exists
+from ..store.errors import Exists, Undecidable
 from . import root
 from .map import DiskMap
 from .naming import REPRIEVES, ROOTS, SWEEP, WRITERS, block_name, checked_id, digest_of
@@ -143,10 +143,21 @@ class Writing:
         try:
             self._store.put(self._container, name, root.written(disk), only_new=True)
         except Exists:
-            other = self._maps.load(disk.map_id)
-            ours, theirs = ((m.size, m.block_size, [p.digest for p in m.pages]) for m in (disk, other))
-            if ours != theirs:
+            if not self._is_kept(disk):
                 raise
+        except Undecidable:
+            # Looking before and after is no lock, but neither is what stock stores make of the condition; and
+            # whoever shares an id with others is saving the same map once more.
+            if not self._maps.exists(disk.map_id):
+                self._store.put(self._container, name, root.written(disk))
+            if not self._is_kept(disk):
+                raise Exists(f"there is another map {disk.map_id}") from None
+
+    def _is_kept(self, disk: DiskMap) -> bool:
+        """Whether the map that has the id is the same one."""
+        other = self._maps.load(disk.map_id)
+        ours, theirs = ((m.size, m.block_size, [p.digest for p in m.pages]) for m in (disk, other))
+        return ours == theirs
 
     def _begin(self) -> None:
         """Announce ourselves, and learn what a sweep that is going on means to remove."""

@@ -24,7 +24,7 @@ from swiftclient.exceptions import ClientException
 
 from ...common.errors import Corrupt, Missing, OutOfSpace, Refused, Unavailable
 from .config import StoreConfig
-from .errors import Exists, LoginRefused
+from .errors import Exists, LoginRefused, Undecidable
 from .interface import Contents, Listed
 from .listing import listed
 from .login import logged_in
@@ -391,6 +391,8 @@ def _translated(problem: Exception, what: str) -> Exception:
         return Exists(said)
     if status in (413, 507):
         return OutOfSpace(f"{said}: no room is left in it, or the account's quota is used up")
+    if status == 503 and (problem.http_response_headers or {}).get("X-Conditional-Writes") == "mixed":
+        return Undecidable(f"{said}: it has servers that know no conditions beside others that do")
     if status >= 500 or status in REPEATABLE:
         return Unavailable(said)
     return Refused(f"{said} {problem.http_reason}", status)
@@ -398,6 +400,6 @@ def _translated(problem: Exception, what: str) -> Exception:
 
 def _may_pass(failure: Exception, problem: Exception) -> bool:
     """Whether the same request may succeed a little later."""
-    if isinstance(failure, OutOfSpace) or not isinstance(failure, Unavailable):
+    if isinstance(failure, OutOfSpace | Undecidable) or not isinstance(failure, Unavailable):
         return False
     return not isinstance(problem, ClientException) or problem.http_status in REPEATABLE | {0, None}

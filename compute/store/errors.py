@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...common.errors import Refused
+from ...common.errors import Refused, Unavailable
 
 
 class Exists(Refused):
@@ -10,6 +10,10 @@ class Exists(Refused):
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, 412)
+
+
+class Undecidable(Unavailable):
+    """The store can't decide the request's condition before its upgrade is over; nothing was done."""
 
 
 class LoginRefused(Refused):

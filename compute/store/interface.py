@@ -46,7 +46,7 @@ class Store(Protocol):
 
         Bytes, and files that can seek, are sent again after a failure that a repetition can mend; other
         iterables are not. `only_new` is `If-None-Match: *`: Exists, when there is one already, which after
-        a repetition may be the one just sent.
+        a repetition may be the one just sent; Undecidable, when the store is in the middle of an upgrade.
         """
         ...
 

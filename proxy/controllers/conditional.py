@@ -104,7 +104,7 @@ def put(replicas: Replicas, wish: Wish, upload: Upload) -> Result:
         stream = upload.stream()
         staged = primaries.stage_large(ballot, stream, lambda: upload.send(stream))
     if not staged.heard:
-        return Result(_refusal(Outcome(Verdict.UNSETTLED)), [])
+        return Result(_mixed() if primaries.is_mixed else _refusal(Outcome(Verdict.UNSETTLED)), [])
     change = Change(primaries.token, wish.condition.holds, staged.etag)
     proposal = _proposal(change, wish)
     outcome = primaries.decide(proposal.steps((ballot, staged.heard)))
@@ -147,7 +147,7 @@ def _refused_already(primaries: Primaries, wish: Wish) -> Answer | None:
     outcome = primaries.decide(_proposal(look, wish).steps())
     if outcome.verdict is Verdict.REFUSED and wish.condition.holds(outcome.version):
         return None
-    return _refusal(outcome)
+    return _mixed() if outcome.verdict is Verdict.UNSETTLED and primaries.is_mixed else _refusal(outcome)
 
 
 def _refusal(outcome: Outcome) -> Answer:
@@ -159,6 +159,12 @@ def _refusal(outcome: Outcome) -> Answer:
     if outcome.version.exists:
         headers = {CONDITION: "mismatch", "Etag": outcome.version.etag}
     return Answer.text(412, "A condition of the request does not hold.\n", headers)
+
+
+def _mixed() -> Answer:
+    """Tell those who could do without the condition that waiting for it is of no use."""
+    sentence = "Most servers of this object know no conditions, as amid an upgrade; nothing was done.\n"
+    return Answer.text(503, sentence, {"X-Conditional-Writes": "mixed"})
 
 
 def _stored(staged: Staged, version: Version) -> Answer:

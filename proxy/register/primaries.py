@@ -79,7 +79,14 @@ class Primaries:
     """The same for what somebody else has not brought to its end."""
     commits: Replies = field(default_factory=list)
     """The answers to the last commit."""
+    strangers: int = 0
+    """How many of those who answered last keep no registers."""
     _round_seconds: float = PAUSE_SECONDS
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether so many keep no registers that the others can't be a majority, however long one waits."""
+        return self.strangers > self.home.replicas - self.quorum
 
     @property
     def quorum(self) -> int:
@@ -187,7 +194,8 @@ class Primaries:
 
     def _told(self, replies: Replies) -> Replies:
         """Return the replies, unless nobody here knows what a register is."""
-        if statuses(replies).count(UNKNOWN_METHOD) == self.home.replicas:
+        self.strangers = statuses(replies).count(UNKNOWN_METHOD)
+        if self.strangers == self.home.replicas:
             raise NoRegisters("no primary keeps registers")
         return replies
 

@@ -12,15 +12,23 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from clusters import AllInOne
 from stock import StockPrograms
-from store import Client
+from store import KEYS, Client
 
 from apus.common.cluster import ClusterConf
+from apus.compute.block.config import BlockConfig
+from apus.compute.block.project import Project
+from apus.compute.block.reading import read_range
+from apus.compute.block.stream import write_stream
+from apus.compute.store.account import Account
+from apus.compute.store.config import StoreConfig
+from apus.compute.store.errors import Exists
 from apus.ring.table import Ring
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
 NODES = ("node1", "node2", "node3", "node4")
 ABSENT = {"If-None-Match": "*"}
 REPLICAS = 3
+USER = "test:tester"
 RACERS = 6
 
 
@@ -76,12 +84,28 @@ def require_lock(cluster: AllInOne, container: str, name: str) -> None:
 
 def require_refusal(client: Client, container: str, name: str) -> None:
     """503, and nothing is done; without a condition all is well."""
-    assert client.put(container, name, body=b"x", headers=ABSENT).status == 503
+    refused = client.put(container, name, body=b"x", headers=ABSENT)
+    assert (refused.status, refused.headers["x-conditional-writes"]) == (503, "mixed")
     assert client.get(container, name, headers={"X-Newest": "true"}).status == 404
     assert client.put(container, name, body=b"plain").status == 201
     assert client.put(container, name, body=b"x", headers=etag(b"plain")).status == 503
     assert client.delete(container, name, headers=etag(b"plain")).status == 503
     assert newest(client, container, name) == b"plain"
+
+
+def require_maps(cluster: AllInOne) -> None:
+    """Disks are made all the same, whichever servers have their roots; an id stays one map's."""
+    config = StoreConfig(
+        store_auth_url=f"{cluster.store.endpoint}/auth/v1.0", store_user=USER, store_key=KEYS[USER]
+    )
+    maps = Project.open(Account(config), "mixed", BlockConfig(block_size=4096)).maps
+    for number in range(8):
+        data = f"{number}".encode() * 5000
+        disk = write_stream(maps, [data], map_id=f"map-{number}")
+        write_stream(maps, [data], map_id=f"map-{number}")
+        assert b"".join(read_range(maps, disk)) == data
+        with pytest.raises(Exists):
+            write_stream(maps, [b"other"], map_id=f"map-{number}")
 
 
 def require_stocks(client: Client, container: str, name: str) -> None:
@@ -110,6 +134,7 @@ def test_object_servers_are_upgraded_one_by_one(
     require_stocks(client, container, name(0))
     undecided = name(1)
     require_refusal(client, container, undecided)
+    require_maps(cluster)
 
     stock.give_back_node("node2")
     require_lock(cluster, container, named(cluster, container, {"node1", "node2"})(2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from block_store import MemoryStore
@@ -17,7 +18,8 @@ from apus.compute.block.map import DiskMap
 from apus.compute.block.project import Project
 from apus.compute.block.reading import read_range
 from apus.compute.block.stream import cut, resized, write_stream
-from apus.compute.store.errors import Exists
+from apus.compute.block.sweeping import Sweeper
+from apus.compute.store.errors import Exists, Undecidable
 
 BLOCK = 4096
 
@@ -157,6 +159,29 @@ def test_an_id_is_for_one_map() -> None:
     with pytest.raises(Exists):
         write_stream(here.maps, [b"two"], map_id="m")
     assert b"".join(read_range(here.maps, here.maps.load("m"))) == b"one"
+
+
+class MixedStore(MemoryStore):
+    """A store in the middle of an upgrade: it decides no condition."""
+
+    def put(self, container: str, name: str, *arguments: Any, **options: Any) -> str:
+        """Keep an object, unless there is a condition."""
+        if options.get("only_new"):
+            raise Undecidable("mixed")
+        return super().put(container, name, *arguments, **options)
+
+
+def test_maps_are_saved_in_the_middle_of_an_upgrade() -> None:
+    """The same map once more is fine, another one under its id is refused; sweeping, which needs a lock, waits."""
+    here = Project.open(MixedStore(), "p", BlockConfig(block_size=BLOCK))
+    write_stream(here.maps, [b"one"], map_id="m")
+    write_stream(here.maps, [b"one"], map_id="m")
+    with pytest.raises(Exists):
+        write_stream(here.maps, [b"two"], map_id="m")
+    assert b"".join(read_range(here.maps, here.maps.load("m"))) == b"one"
+    here.maps.delete("m")
+    with pytest.raises(Undecidable):
+        Sweeper(here.maps).step()
 
 
 @given(st.lists(st.integers(0, 5 * BLOCK), min_size=1, max_size=5))

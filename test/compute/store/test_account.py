@@ -16,7 +16,7 @@ from apus.common.config import parse
 from apus.common.errors import Corrupt, Missing, OutOfSpace, Refused, Unavailable
 from apus.compute.store.account import Account
 from apus.compute.store.config import StoreConfig
-from apus.compute.store.errors import Exists, LoginRefused
+from apus.compute.store.errors import Exists, LoginRefused, Undecidable
 
 
 class Script:
@@ -224,6 +224,14 @@ def test_what_stays_wrong_is_said_at_once(
     script.answers = [(status, b"", {})] * 3
     with pytest.raises(expected):
         account.put("c", "o", b"x")
+    assert len(script.seen) == 1
+
+
+def test_a_condition_that_waits_for_an_upgrade_is_said_at_once(account: Account, script: Script) -> None:
+    """A 503 that says so is not repeated; without those words, or for another reason, it is."""
+    script.answers = [(503, b"", {"X-Conditional-Writes": "mixed"})]
+    with pytest.raises(Undecidable):
+        account.put("c", "o", b"x", only_new=True)
     assert len(script.seen) == 1
 
 

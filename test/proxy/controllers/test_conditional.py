@@ -109,7 +109,8 @@ def test_a_majority_is_enough_and_less_is_503(cluster: DoubledCluster, primaries
     for node in primaries[:2]:
         node.misbehaviour = is_silent(0.5)
     cluster.proxy = cluster.again(node_timeout=0.3)
-    assert put(cluster, b"two", If_Match=digest(b"2")).status == 503
+    refused = put(cluster, b"two", If_Match=digest(b"2"))
+    assert (refused.status, refused.headers.get("x-conditional-writes")) == (503, None)
     assert put(cluster, bytes(300_000), If_None_Match="*").status == 503
     for node, answer in zip(primaries, honest, strict=True):
         node.misbehaviour = answer
@@ -141,10 +142,11 @@ def test_where_nobody_keeps_registers_stock_semantics_hold(cluster: DoubledClust
 
 @pytest.mark.parametrize("size", [5, 200_000])
 def test_in_a_mixed_cluster_registers_must_be_a_majority(cluster: DoubledCluster, size: int) -> None:
-    """Two that keep registers decide without the third; one alone is 503."""
+    """Two that keep registers decide without the third; one alone is 503, which says why."""
     nodes, _ = cluster.home(PATH)
     make_real(cluster, nodes[0], methods=METHODS)
-    assert put(cluster, b"1" * size, If_None_Match="*").status == 503
+    refused = put(cluster, b"1" * size, If_None_Match="*")
+    assert (refused.status, refused.headers["x-conditional-writes"]) == (503, "mixed")
     assert send(cluster, "GET", X_Newest="true").status == 404
     make_real(cluster, nodes[1], methods=METHODS)
     assert put(cluster, b"1" * size, If_None_Match="*").status == 201
