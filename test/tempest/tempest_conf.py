@@ -97,7 +97,6 @@ def _tenants(grounds: Grounds) -> dict[str, dict[str, object]]:
         "image-feature-enabled": {
             "import_image": True,
             "os_glance_reserved": True,
-            "image_format_enforcement": True,
         },
         "volume": {"build_interval": 1, "build_timeout": 120, "max_microversion": "3.70"},
         "volume-feature-enabled": {
