@@ -50,8 +50,9 @@ lint: install-tests  ## ruff, mypy --strict and the import rules
 sim: install-tests  ## the simulation, a thousand seeds
 	APUS_SIMULATION_SEEDS=$${APUS_SIMULATION_SEEDS:-1000} $(PYTEST) -q test/simulation $(ARGS)
 
-chaos: install-tests  ## two hundred kills in a mixed load
-	APUS_CHAOS_KILLS=$${APUS_CHAOS_KILLS:-200} $(PYTEST) -q -s test/chaos $(ARGS)
+chaos: install-tests  ## two hundred kills in a mixed load, and a hundred of the cloud's services
+	APUS_CHAOS_KILLS=$${APUS_CHAOS_KILLS:-200} APUS_CLOUD_KILLS=$${APUS_CLOUD_KILLS:-100} \
+	$(PYTEST) -q -s test/chaos test/probe/test_cloud_deaths.py $(ARGS)
 
 check-linearizable: install-tests  ## ten thousand conditional writes under fifty schedules of kills and pauses
 	APUS_LINEARIZABILITY_SCHEDULES=$${APUS_LINEARIZABILITY_SCHEDULES:-50} $(PYTEST) -q -s test/linearizability $(ARGS)
