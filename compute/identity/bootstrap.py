@@ -1,6 +1,6 @@
 """The first domain, roles, projects, users and endpoints; whatever of it is there already stays as it is.
 
-    Founding ──bootstrap()──▶ domain default; roles, admin ⇒ member ⇒ reader
+    Founding ──bootstrap()──▶ domain default; roles, admin ⇒ manager ⇒ member ⇒ reader
                               projects admin, demo and service with the users admin, demo and cloud
                               a service with endpoints for each URL
 
@@ -23,8 +23,8 @@ from .grants import SYSTEM
 from .people import store_hash
 from .world import Change, World, new_id
 
-ROLES = ("admin", "member", "reader", "service", "swiftoperator", "ResellerAdmin")
-IMPLIED = (("admin", "member"), ("member", "reader"))
+ROLES = ("admin", "manager", "member", "reader", "service", "swiftoperator", "ResellerAdmin")
+IMPLIED = (("admin", "manager"), ("manager", "member"), ("member", "reader"))
 ADMIN_ROLES = ("admin", "ResellerAdmin", "swiftoperator")
 DEMO_ROLES = ("member", "swiftoperator")
 CLOUD_ROLES = ("service", "swiftoperator", "member")

@@ -138,11 +138,22 @@ def cidr(value: Any) -> str:
 def prefix(value: Any) -> str:
     """A subnet or a single address, as rules have it; host bits are dropped."""
     if isinstance(value, str) and "/" in value:
-        try:
-            return str(ipaddress.ip_network(value, strict=False))
-        except ValueError as problem:
-            raise Refused(f"'{value}' is not a valid IP prefix") from problem
+        return network_of(value)
     return str(subnet_of(f"{address_of(value)}/{address_of(value).max_prefixlen}"))
+
+
+def said_prefix(value: Any) -> str:
+    """The same as it was said, for those who look for what they have sent; `prefix` says what it means."""
+    meant = prefix(value)
+    return value if isinstance(value, str) and "/" in value else meant
+
+
+def network_of(value: str) -> str:
+    """Return the subnet that a prefix means; raise Refused for what is none."""
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError as problem:
+        raise Refused(f"'{value}' is not a valid IP prefix") from problem
 
 
 def mac(value: Any) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from . import tables
+from . import checks, tables
 from .addresses import subnet_of
 from .allocation import Place, places_of
 from .resources import by
@@ -182,7 +182,8 @@ def _groups(work: Work, ids: Collection[str]) -> dict[str, Any]:
 
 def _rules(rule: Row, listed: Mapping[str, Sequence[str]]) -> Iterable[dict[str, Any]]:
     """A rule; one for each address of its address group that is of its IP version."""
-    prefixes: list[str | None] = [rule["remote_ip_prefix"]]
+    said = rule["remote_ip_prefix"]
+    prefixes: list[str | None] = [checks.network_of(said) if said else None]
     if rule["remote_address_group_id"]:
         is_six = rule["ethertype"] == "IPv6"
         prefixes = [

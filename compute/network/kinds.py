@@ -217,7 +217,7 @@ SECURITY_GROUP_RULE = Kind(
         Attribute("protocol", checks.protocol, None, put=False),
         Attribute("port_range_min", checks.maybe(checks.number(-INTEGER, INTEGER)), None, put=False),
         Attribute("port_range_max", checks.maybe(checks.number(-INTEGER, INTEGER)), None, put=False),
-        Attribute("remote_ip_prefix", checks.maybe(checks.prefix), None, put=False),
+        Attribute("remote_ip_prefix", checks.maybe(checks.said_prefix), None, put=False),
         Attribute("remote_group_id", checks.maybe_text, None, put=False),
         Attribute("remote_address_group_id", checks.maybe_text, None, put=False),
     ),

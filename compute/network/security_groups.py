@@ -14,7 +14,7 @@ from webob import Response
 from ...common.errors import Refused
 from ..api.call import Call
 from ..api.faults import Conflict, NotFound
-from . import tables
+from . import checks, tables
 from .host.firewall import WITH_PORTS, protocol_number
 from .kinds import ADDRESS_GROUP, SECURITY_GROUP, SECURITY_GROUP_RULE
 from .resources import Resources, by, common, picked
@@ -141,7 +141,7 @@ def rule_document(row: Row) -> dict[str, Any]:
             "remote_group_id",
             "remote_address_group_id",
         ),
-        "normalized_cidr": row["remote_ip_prefix"],
+        "normalized_cidr": checks.network_of(row["remote_ip_prefix"]) if row["remote_ip_prefix"] else None,
         "belongs_to_default_sg": False,
     }
 

@@ -8,6 +8,7 @@ Since 2.36 (addFloatingIp: 2.44) these are 404: the network service itself is as
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -239,10 +240,10 @@ def _group_asked(call: Call) -> dict[str, Any]:
 
 
 def _id_of(asked: Mapping[str, Any], name: str) -> str:
-    value = asked.get(name)
-    if not isinstance(value, str) or not value or "/" in value:
-        raise BadRequest(f"Parent group id is not valid: {value!r}.")
-    return value
+    try:
+        return str(uuid.UUID(str(asked.get(name))))
+    except ValueError as problem:
+        raise BadRequest(f"Security group id is not a uuid: {asked.get(name)!r}.") from problem
 
 
 def _rule_asked(asked: Mapping[str, Any], parent_id: str) -> dict[str, Any]:

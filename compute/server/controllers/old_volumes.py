@@ -11,7 +11,6 @@ from typing import Any
 from webob import Response
 
 from ...api.call import Call
-from ...api.faults import NotFound
 from ...api.reply import answer, empty
 from ...api.routing import served
 from ..volumes import VERSION
@@ -106,9 +105,7 @@ class OldVolumeController:
 
 
 def _page(call: Call) -> dict[str, str]:
-    """The members of the query that ask for a part of a list; no name at all is no volume."""
-    if call.request.path_info.endswith("/"):
-        raise NotFound("The resource could not be found.")
+    """The members of the query that ask for a part of a list."""
     return {name: call.query[name] for name in ("limit", "offset") if call.query.get(name)}
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, select
 from webob import Response
 
 from ...api.call import Call
-from ...api.faults import BadRequest, Forbidden, NotFound
+from ...api.faults import BadRequest, Forbidden
 from ...api.reply import answer, empty
 from ...api.routing import served
 from ...api.times import plain, seconds_of
@@ -161,8 +161,6 @@ class QuotaController:
     @served("GET HEAD", "/v2.1/os-simple-tenant-usage")
     def usages(self, call: Call) -> Response:
         """Show what every project used in a time."""
-        if call.request.path_info.endswith("/"):
-            raise NotFound("No project is named.")
         call.require("admin")
         with self._world.catalogue.read() as connection:
             servers = [Server.of(row) for row in connection.execute(select(tables.servers))]
