@@ -170,6 +170,8 @@ class Disk:
 
     def is_writable_here(self, offset: int, length: int) -> bool:
         """Whether the range can be written without the store: whole blocks need nothing of it."""
+        if self.is_here(offset, length):
+            return True
         return not any(self._is_lacking(*span) for span in self._spans(offset, length))
 
     def using(self, offset: int, length: int) -> Use:
@@ -202,7 +204,12 @@ class Disk:
 
         def change(begin: int, end: int, *, is_absent: bool) -> bool:
             del is_absent
-            self._with_room(lambda: self._local.write(begin, view[begin - offset : end - offset]))
+            piece = view[begin - offset : end - offset]
+            try:
+                self._local.write(begin, piece)
+            except OSError as problem:
+                self._make_room(problem)
+                self._local.write(begin, piece)
             return True
 
         self._change(offset, len(data), change)
@@ -235,7 +242,11 @@ class Disk:
         with self.using(offset, length):
             while True:
                 with self._gate.shared():
-                    lacking = next((index for index, *part in spans if self._is_lacking(index, *part)), None)
+                    lacking = None
+                    for index, begin, end in spans:
+                        if self._local.states[index] == ABSENT and self._is_lacking(index, begin, end):
+                            lacking = index
+                            break
                     if lacking is None:
                         for index, begin, end in spans:
                             self._change_block(index, begin, end, change)
@@ -429,9 +440,13 @@ class Disk:
         try:
             return work()
         except OSError as problem:
-            if problem.errno not in FULL or not self.evict(EVICTED_FOR_ONE * self._base.block_size):
-                raise
+            self._make_room(problem)
             return work()
+
+    def _make_room(self, problem: OSError) -> None:
+        """Make room on the local disk, if that is what the problem is; else raise it."""
+        if problem.errno not in FULL or not self.evict(EVICTED_FOR_ONE * self._base.block_size):
+            raise problem
 
     def _stripe(self, index: int) -> threading.Lock:
         return self._stripes[index % STRIPES]

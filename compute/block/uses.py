@@ -19,9 +19,11 @@ class Uses:
     """The uses of one disk's blocks; threads may share it."""
 
     def __init__(self, block_count: int) -> None:
-        self._lock = threading.Lock()
-        self._held: dict[int, int] = {}
-        self._lately = bytearray(block_count)
+        self.lock = threading.Lock()
+        self.held: dict[int, int] = {}
+        """How often each block in use is in use."""
+        self.lately = bytearray(block_count)
+        """1 for each block used since the hand came by."""
         self._hand = 0
 
     def of(self, first: int, last: int) -> Use:
@@ -30,57 +32,52 @@ class Uses:
 
     def grow(self, block_count: int) -> None:
         """Make room for blocks of a larger disk."""
-        with self._lock:
-            self._lately.extend(bytes(block_count - len(self._lately)))
+        with self.lock:
+            self.lately.extend(bytes(block_count - len(self.lately)))
 
     def take(self, index: int, mark: Callable[[], None]) -> bool:
         """Call `mark` unless the block is in use; it must then be known to everyone as gone."""
-        with self._lock:
-            if index in self._held:
+        with self.lock:
+            if index in self.held:
                 return False
             mark()
             return True
 
     def stale_first(self) -> Iterator[int]:
         """Yield each block at most twice, the first time only if it was not used lately."""
-        count = len(self._lately)
+        count = len(self.lately)
         for _ in range(2 * count):
             index = self._hand % count
             self._hand = index + 1
-            if self._lately[index]:
-                self._lately[index] = 0
+            if self.lately[index]:
+                self.lately[index] = 0
             else:
                 yield index
 
-    def begin(self, first: int, last: int) -> None:
-        """Hold the blocks; `Use` is the way to."""
-        with self._lock:
-            for index in range(first, last + 1):
-                self._held[index] = self._held.get(index, 0) + 1
-                self._lately[index] = 1
-
-    def end(self, first: int, last: int) -> None:
-        """Let go of the blocks."""
-        with self._lock:
-            for index in range(first, last + 1):
-                if self._held[index] == 1:
-                    del self._held[index]
-                else:
-                    self._held[index] -= 1
-
 
 class Use:
-    """One use, as a context."""
+    """One use, as a context; every request on a disk pays for it, so it goes straight to what it needs."""
 
-    __slots__ = ("_first", "_last", "_uses")
+    __slots__ = ("_blocks", "_held", "_lately", "_lock")
 
     def __init__(self, uses: Uses, first: int, last: int) -> None:
-        self._uses, self._first, self._last = uses, first, last
+        self._lock, self._held, self._lately = uses.lock, uses.held, uses.lately
+        self._blocks = (first,) if first == last else range(first, last + 1)
 
     def __enter__(self) -> None:
-        self._uses.begin(self._first, self._last)
+        held, lately = self._held, self._lately
+        with self._lock:
+            for index in self._blocks:
+                held[index] = held.get(index, 0) + 1
+                lately[index] = 1
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._uses.end(self._first, self._last)
+        held = self._held
+        with self._lock:
+            for index in self._blocks:
+                if held[index] == 1:
+                    del held[index]
+                else:
+                    held[index] -= 1

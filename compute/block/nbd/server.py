@@ -209,7 +209,7 @@ class Conversation:
     def _answer(self, asked: wire.Request, payload: bytes | bytearray) -> None:
         if asked.kind == Command.READ:
             with self._disk.using(asked.offset, asked.length):  # Till it is sent: it must not be evicted.
-                if self._is_done(asked, payload):
+                if self._disk.is_here(asked.offset, asked.length) or self._is_done(asked, payload):
                     self._send_data(asked)
         elif self._is_done(asked, payload):
             self._send(wire.simple_reply(asked.cookie))
