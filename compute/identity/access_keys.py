@@ -3,6 +3,7 @@
     /v3/credentials, /v3/users/{id}/credentials/OS-EC2     a user's own, made and shown by the user
     GET /v3/apus/access_keys/{access} ──service──▶ the secret, and whom it speaks for
     POST /v3/s3tokens ──service──▶ whether a signature holds, and for whom (s3_signature.py)
+    POST /v3/ec2tokens ──service──▶ whether a request is signed, and whose token that makes (ec2_signature.py)
 
 Whoever has one speaks for the user in one project, with all roles that the user has there at the moment.
 """
@@ -26,8 +27,9 @@ from ..api.reply import answer, empty
 from ..api.routing import Routes
 from . import policy, tables
 from .collection import Collection, base_of, found, listing
+from .ec2_signature import request_holds
 from .fields import Field, Kind
-from .issuing import Proof, Scope, described, identity
+from .issuing import Proof, Scope, described, identity, signed
 from .people import USERS
 from .places import PROJECTS
 from .proving import domain_enabled, unauthorized
@@ -205,6 +207,7 @@ class AccessKeys:
         routes.delete(many + "/{access}")(self.remove)
         routes.get("/v3/apus/access_keys/{access}")(self.secret)
         routes.post("/v3/s3tokens")(self.check_signature)
+        routes.post("/v3/ec2tokens")(self.check_request)
 
     def index(self, call: Call, user_id: str) -> Response:
         """List a user's access keys."""
@@ -283,6 +286,24 @@ class AccessKeys:
             raise unauthorized()
         with self.world.read() as connection:
             return answer(200, described(connection, who, with_catalog=False))
+
+    def check_request(self, call: Call) -> Response:
+        """Give a service the token of who has signed a request; strangers could replay one."""
+        policy.demand(policy.serves(call.identity))
+        body = call.json()
+        given = body.get("credentials") or body.get("ec2Credentials")
+        if (
+            not isinstance(given, dict)
+            or not isinstance(given.get("access"), str)
+            or "signature" not in given
+        ):
+            raise BadRequest("'credentials' must say 'access', 'signature' and the request.")
+        secret, who = self._speaks_for(given["access"])
+        if not request_holds(secret, given, self.world.clock()):
+            raise unauthorized()
+        with self.world.read() as connection:
+            document = described(connection, who, with_catalog=True)
+        return answer(200, document, {"X-Subject-Token": signed(self.world, who), "Vary": "X-Auth-Token"})
 
     def _speaks_for(self, access: str) -> tuple[str, Identity]:
         """Return an access key's secret, and its owner in its project.
