@@ -97,7 +97,12 @@ def proxy_conf(layout: Layout, users: Mapping[str, str], cloud_password: str = "
             "password": cloud_password,
             "reseller_prefix": CLOUD_PREFIX,
         }
-        filters["filter:keystoneauth"]["reseller_prefix"] = CLOUD_PREFIX
+        filters["filter:keystoneauth"] |= {
+            "reseller_prefix": CLOUD_PREFIX,
+            # Whoever has servers and volumes has containers as well, and who reads those reads these.
+            "operator_roles": "admin, member, swiftoperator",
+            "project_reader_roles": "reader",
+        }
     filters["filter:versioned_writes"] |= {
         "allow_versioned_writes": "true",
         "allow_object_versioning": "true",

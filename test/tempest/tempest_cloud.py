@@ -67,7 +67,6 @@ def _amend(home: Path, web_port: int) -> None:
     )
     proxy = home / "proxy" / "etc" / "proxy-server.conf"
     _set(proxy, "filter:formpost", allowed_digests="sha1 sha256 sha512")
-    _set(proxy, "filter:keystoneauth", project_reader_roles="reader")
     _set(proxy, "filter:crossdomain", use="egg:apus#crossdomain")
     pipeline = _read(proxy)["pipeline:main"]["pipeline"]
     _set(proxy, "pipeline:main", pipeline=pipeline.replace(" tempurl ", " crossdomain tempurl "))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REALM, CLUSTER = "realm1", "name1"  # Of container sync: Tempest's own defaults.
-STORE_ROLES = {"operator_role": "swiftoperator", "reseller_admin_role": "ResellerAdmin"}
+STORE_ROLES = {"operator_role": "member", "reseller_admin_role": "ResellerAdmin"}
 
 
 @dataclass(frozen=True, slots=True)
