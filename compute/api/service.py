@@ -17,7 +17,6 @@ from typing import Protocol
 from webob import Request, Response
 
 from ...common import metrics
-from ...common.errors import Refused
 from ...common.errors import Unavailable as NoAnswer
 from ...common.http.wsgi import Environ, StartResponse
 from ...common.identity import Identity, TokenRefused
@@ -88,8 +87,6 @@ class Service:
             response = self._handled(request, request_id, version)
         except Fault as fault:
             response = self._refused(fault)
-        except Refused as problem:
-            response = self._refused(Fault(problem.status, str(problem)))
         except NoAnswer as problem:
             log.warning("something that is needed does not answer", extra={"problem": str(problem)})
             response = self._refused(

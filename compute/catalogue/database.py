@@ -73,7 +73,7 @@ class Catalogue:
 
         Raises:
             Unavailable: the database does not answer, or others write for too long.
-            Refused: it cannot hold a value.
+            BadRequest: it cannot hold a value.
         """
         with _connected(self.engine) as connection, turn_taken(connection) as writing:
             yield writing
@@ -83,7 +83,7 @@ class Catalogue:
 
         Raises:
             Unavailable: it met others too often, or the database does not answer.
-            Refused: it cannot hold a value.
+            BadRequest: it cannot hold a value.
         """
         for attempt in range(ATTEMPTS):
             try:

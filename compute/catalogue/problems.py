@@ -1,6 +1,6 @@
 """What a database complains of, as what the caller can do about it.
 
-    complaint ──▶ problem_of() ──▶ Refused         the value: no column can hold it
+    complaint ──▶ problem_of() ──▶ BadRequest      the value: no column can hold it
                               ├──▶ Collision       it met another transaction: once more
                               ├──▶ Unavailable     no answer, or no room
                               ├──▶ IntegrityError  a rule of the tables
@@ -15,7 +15,8 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from ...common.errors import OutOfSpace, Refused, Unavailable
+from ...common.errors import OutOfSpace, Unavailable
+from ..api.faults import BadRequest
 
 
 class Collision(Unavailable):
@@ -50,7 +51,7 @@ def problem_of(dialect: str, complaint: BaseException, statement: str | None) ->
     """Return what to raise instead of what the database's driver raised; None: that itself."""
     kind = _kind(dialect, complaint)
     if kind == "value":
-        return Refused("A value is too long, too large, or has characters that cannot be kept.")
+        return BadRequest("A value is too long, too large, or has characters that cannot be kept.")
     if kind == "collision":
         return Collision("the database is too busy; try again later")
     if kind == "room":

@@ -37,11 +37,12 @@ def data_files(cluster: AllInOne) -> set[Path]:
 
 
 def test_stock_alone_is_a_store(cluster: AllInOne, stock: StockPrograms) -> None:
-    """The functional tests pass; a disk of which one replica of each block has a flipped bit is read right."""
+    """The functional tests of block layer and services pass; a disk of which one replica of each block has a flipped bit is read right."""
     stock.replace_proxy()
     for number in range(1, cluster.nodes + 1):
         stock.replace_node(f"node{number}")
-    functional_tests(cluster, "stock/stock", ROOT / "test" / "functional" / "test_block_layer.py")
+    chosen = (ROOT / "test" / "functional" / f"test_{name}.py" for name in ("block_layer", "images", "volumes"))
+    functional_tests(cluster, "stock/stock", *chosen)
     config = StoreConfig(
         store_auth_url=f"{cluster.store.endpoint}/auth/v1.0",
         store_user="test:tester",

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from apus.common.errors import Refused, Unavailable
+from apus.compute.api.faults import BadRequest
 from apus.compute.catalogue import Catalogue
 
 FIRST = '''
@@ -148,14 +149,14 @@ def test_a_rule_that_is_broken_says_so_alike(url: str, migrations: Path) -> None
 def test_a_value_that_no_column_holds_is_the_clients_fault(
     url: str, migrations: Path, database: databases.Running | None
 ) -> None:
-    """Too long, too large, or no text: Refused, and the next transaction goes well."""
+    """Too long, too large, or no text: 400, and the next transaction goes well."""
     catalogue = Catalogue.open(url, migrations)
     impossible = [{"id": "a", "n": 2**70}, {"id": "\ud800", "n": 1}]
     if database is not None:  # SQLite takes what it is given.
         impossible += [{"id": "a" * 37, "n": 1}, {"id": "a", "n": 2**31}]
     insert = text("INSERT INTO things VALUES (:id, :n)")
     for row in impossible:
-        with pytest.raises(Refused), catalogue.write() as connection:
+        with pytest.raises(BadRequest), catalogue.write() as connection:
             connection.execute(insert, row)
     with catalogue.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM things")).scalar() == 0
