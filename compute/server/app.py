@@ -45,6 +45,7 @@ from .controllers.quotas import QuotaController
 from .controllers.remote_consoles import RemoteConsoleController
 from .controllers.rim import NEWEST, OLD_ROOT, OLDEST, ROOT, serve
 from .controllers.servers import ServerController
+from .healing import Healer
 from .images import ImageClient
 from .keeping import Keeper, rebuild
 from .networks import NetworkClient
@@ -70,6 +71,7 @@ def app_factory(global_conf: dict[str, str], **local_conf: str) -> Service:
     keeper = Keeper(world.catalogue, Account(parse(StoreConfig, options)))
     concurrency.spawn(_again_and_again, conductor.sweep, settings.sweep_seconds)
     concurrency.spawn(_again_and_again, keeper.turn, settings.sweep_seconds)
+    concurrency.spawn(_again_and_again, Healer(world).turn, settings.heal_seconds)
     return service(world, conductor, verifier)
 
 

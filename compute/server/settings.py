@@ -66,6 +66,12 @@ class ServerConfig:
         "(https:// behind what ends TLS). Empty: servers have no console but their log.",
     )
     console_seconds: float = setting(600.0, help="How long the URL of a console opens it.", minimum=1)
+    heal_seconds: float = setting(
+        60.0,
+        help="How often the addresses of some servers' ports are read anew; a network service that tells of "
+        "changes (os-server-external-events) is heard at once.",
+        minimum=1,
+    )
     sweep_seconds: float = setting(
         5.0, help="How often to look for work that a process left when it ended.", minimum=0.05
     )

@@ -22,7 +22,7 @@ TYPES = {
     ".ttf": "font/ttf",
     ".woff": "font/woff",
 }
-MISSING = b"noVNC is not installed here: the option novnc_folder says where it is expected.\n"
+MISSING = b"noVNC is not here: install Debian's package novnc, or say where it is (novnc_folder).\n"
 
 
 @dataclass(frozen=True, slots=True)

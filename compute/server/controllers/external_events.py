@@ -16,12 +16,13 @@ from typing import Any
 from sqlalchemy import Connection, update
 from webob import Response
 
-from ....common.errors import Missing, Unavailable
+from ....common.errors import Missing
 from ...api.call import Call
 from ...api.faults import BadRequest, Fault
 from ...api.reply import answer
 from ...api.routing import served
 from .. import fleet, tables
+from ..healing import refresh
 from ..records import Interface, Server
 from ..world import World
 from .rim import minor
@@ -81,32 +82,12 @@ class ExternalEventController:
         meant = [port for port in ports if event.get("tag") in (None, port.port_id)]
         if event["name"] == "network-changed":
             for port in meant:
-                self._refresh(server, port)
+                refresh(self._world, server, port)
         elif event["name"] == "network-vif-deleted":
             for port in meant:
                 self._unplug(server, port)
         log.info("an event was taken", extra={"server": server.id, "event": event["name"]})
         return {"code": 200, "status": status}
-
-    def _refresh(self, server: Server, port: Interface) -> None:
-        """Read the port's addresses anew; where it is gone, an event of its own will say so."""
-        try:
-            found = self._world.networks.port(port.port_id)
-        except Fault as problem:
-            if problem.status != 404:
-                raise Unavailable(problem.message) from problem
-            return
-        table = tables.interfaces
-        values = {
-            "addresses": [dict(entry) for entry in found.addresses],
-            "network_name": found.network_name,
-        }
-
-        def write(connection: Connection) -> None:
-            connection.execute(update(table).where(table.c.port_id == port.port_id).values(**values))
-            fleet.change(connection, server, self._world.clock())
-
-        self._world.catalogue.transaction(write)
 
     def _unplug(self, server: Server, port: Interface) -> None:
         table = tables.interfaces

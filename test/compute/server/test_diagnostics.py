@@ -14,6 +14,7 @@ from host_door import answering, one_host
 from servers import METADATA_SECRET, VOLUME, Cloud
 
 from apus.compute.server.diagnosis import Diagnostics, DiskCount, NicCount
+from apus.compute.server.healing import Healer
 from apus.compute.server.keys import metadata_mark
 
 EVENTS = "/os-server-external-events"
@@ -132,6 +133,23 @@ def test_events_of_ports(cloud: Cloud) -> None:
     assert events(cloud, {**gone, "tag": port_id})[0] == 200
     cloud.work()
     assert cloud.ask("GET", f"/servers/{server_id}/os-interface")[1]["interfaceAttachments"] == []
+
+
+def test_addresses_change_without_an_event(cloud: Cloud) -> None:
+    """Turn by turn all servers are looked at; a port of which nothing is known any more stays as it was."""
+    ids = sorted(cloud.boot() for _ in range(3))
+    healer = Healer(cloud.world)
+    port = cloud.networks.ports.popitem()[1]
+    healer.turn()
+    assert cloud.show(port.device_id)["addresses"]["private"][0]["addr"] == port.addresses[0]["address"]
+    cloud.networks.ports[port.id] = dataclasses.replace(
+        port, addresses=({**port.addresses[0], "address": "10.0.0.99"},)
+    )
+    before = {each: cloud.show(each)["updated"] for each in ids}
+    cloud.now += 60
+    healer.turn()
+    assert cloud.show(port.device_id)["addresses"]["private"][0]["addr"] == "10.0.0.99"
+    assert [each for each in ids if cloud.show(each)["updated"] != before[each]] == [port.device_id]
 
 
 def test_events_are_judged_one_by_one(cloud: Cloud) -> None:
