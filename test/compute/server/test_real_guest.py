@@ -42,10 +42,12 @@ MIB = 1 << 20
 class Host:
     """One host with real machines, its agent called by hand."""
 
-    def __init__(self, folder: Path, guest: Path) -> None:
+    def __init__(self, folder: Path, guest: Path, libvirt_root: Path) -> None:
         from apus.compute.server.agent.libvirt import LibvirtDriver
 
         config = BlockConfig(block_size=MIB)
+        self.uri = f"qemu:///embed?root={libvirt_root}"
+        self.ends: list[Callable[[], None]] = []
         self.store = MemoryStore()
         self.disks = HostDisks(self.store, folder / "b", config)
         self.disks.start()
@@ -58,7 +60,7 @@ class Host:
         write_stream(maps, [guest.read_bytes()], map_id="base")
         write_stream(Project.open(self.store, "p1", config).maps, [bytes(16 * MIB)], map_id="volume")
         try:
-            self.driver = LibvirtDriver(f"qemu:///embed?root={folder / 'libvirt'}", folder / "c")
+            self.driver = LibvirtDriver(self.uri, folder / "c")
         except ApusError as problem:
             pytest.skip(f"libvirt cannot start here: {problem}")
         agent = AgentConfig(
@@ -71,6 +73,23 @@ class Host:
         )
         self.door = Door(self.cloud, "host-a")
         self.agent = Agent(agent, self.door, self.driver, BlockDisks(self.store, folder / "control", config))  # type: ignore[arg-type]  # a door without a wire
+
+    def another(self, folder: Path) -> tuple[Agent, Any]:
+        """Return a second host's agent and driver: a folder and disks of its own, but the same libvirt."""
+        self.cloud.live("host-b")
+        config = BlockConfig(block_size=MIB)
+        disks = HostDisks(self.store, folder / "b", config)
+        disks.start()
+        control = ControlServer(disks, folder / "control")
+        control.start()
+        self.ends += [control.stop, disks.stop]
+        driver = type(self.driver)(self.uri, folder / "c")
+        (folder / "c").mkdir()
+        agent = AgentConfig(
+            host="host-b", key="k", folder=str(folder / "c"), console_port=0, acceleration="none"
+        )
+        door: Any = Door(self.cloud, "host-b")
+        return Agent(agent, door, driver, BlockDisks(self.store, folder / "control", config)), driver
 
     def with_volumes(self, folder: Path) -> VolumeWorld:
         """Have a volume service over the same store."""
@@ -134,6 +153,8 @@ class Host:
             self.driver.remove(server_id)
         self.control.stop()
         self.disks.stop()
+        for end in self.ends:
+            end()
 
 
 def until(look: Callable[[], str], right: Callable[[str], bool]) -> str:
@@ -155,10 +176,16 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def libvirt_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The one root that libvirt can have in one process."""
+    return tmp_path_factory.mktemp("l")
+
+
 @pytest.fixture
-def host(tmp_path_factory: pytest.TempPathFactory, guest: Path) -> Iterator[Host]:
+def host(tmp_path_factory: pytest.TempPathFactory, guest: Path, libvirt_root: Path) -> Iterator[Host]:
     folder = Path(tmp_path_factory.mktemp("h", numbered=True))
-    made = Host(folder, guest)
+    made = Host(folder, guest, libvirt_root)
     try:
         yield made
     finally:
@@ -221,14 +248,13 @@ def test_a_guest_boots_is_pictured_and_comes_back(
 
 # One sector after the other, each made durable before the next is begun.
 WRITER = b"""#!/bin/sh
-(n=0; while :; do n=$((n+1)); echo "sector $n" | dd of=/dev/vdb bs=512 seek=$n conv=sync,fsync 2>/dev/null
+(n=0; while n=$((n+1)); do echo "sector $n" | dd of=/dev/vdb bs=512 seek=$n conv=sync,fsync 2>/dev/null || exit
 echo "WROTE $n"; sleep 0.2; done) >/dev/console 2>&1 &
 """
 
 
-def test_a_volume_is_backed_up_while_its_guest_writes(host: Host, tmp_path: Path) -> None:
-    """All that the guest knew to be durable is in the backup, in the order in which it was written; it goes on writing."""
-    volumes = host.with_volumes(tmp_path / "volumes")
+def boot_writer(host: Host, volumes: VolumeWorld) -> tuple[str, str]:
+    """Make a server that writes to a volume from its start on; return both ids once it has begun."""
     volume_id = volumes.volume()["id"]
     disks = [
         {"source_type": "image", "uuid": IMAGE, "destination_type": "local", "boot_index": 0},
@@ -237,26 +263,67 @@ def test_a_volume_is_backed_up_while_its_guest_writes(host: Host, tmp_path: Path
     user_data = base64.b64encode(WRITER).decode()
     server_id = host.boot(block_device_mapping_v2=disks, user_data=user_data)
     host.wait(server_id, "WROTE 10\n")
+    return server_id, volume_id
+
+
+def sectors_of(volumes: VolumeWorld, row: Mapping[str, Any]) -> int:
+    """Return how many sectors a map has, one after the other and all as the guest wrote them."""
+    data = b"".join(volumes.blocks(row["map_id"], 0, project=row["map_project"]))
+    sectors = [data[at : at + 512].rstrip(b"\0") for at in range(512, len(data), 512)]
+    last = sectors.index(b"")
+    assert sectors[:last] == [b"sector %d\n" % number for number in range(1, last + 1)]
+    return last
+
+
+def test_a_volume_is_backed_up_while_its_guest_writes(host: Host, tmp_path: Path) -> None:
+    """All that the guest knew to be durable is in the backup, in the order in which it was written; it goes on writing."""
+    volumes = host.with_volumes(tmp_path / "volumes")
+    server_id, volume_id = boot_writer(host, volumes)
     asked = {"backup": {"volume_id": volume_id, "force": True}}
     backup = volumes.asked("POST", "/backups", asked)["backup"]["id"]
     volumes.office.jobs.run_due(volumes.office)
-    known = written(host, server_id)
+    known = written(host.printed(server_id))
     host.agent._leases.answer()
     volumes.now[0] += 1
     volumes.settle()
     assert volumes.show("backup", backup)["status"] == "available"
-    row = volumes.row("backups", backup)
-    data = b"".join(volumes.blocks(row["map_id"], 0, project=row["map_project"]))
-    sectors = [data[at : at + 512].rstrip(b"\0") for at in range(512, len(data), 512)]
-    last = sectors.index(b"")
+    last = sectors_of(volumes, volumes.row("backups", backup))
     assert last >= known
-    assert sectors[:last] == [b"sector %d\n" % number for number in range(1, last + 1)]
     host.wait(server_id, f"WROTE {last + 5}\n")
     host.cloud.ask("DELETE", f"/servers/{server_id}")
     host.work()
     assert volumes.show("volume", volume_id)["status"] == "available"
 
 
-def written(host: Host, server_id: str) -> int:
+def test_a_guest_moves_to_another_host_while_it_writes(
+    host: Host, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """It goes on with the next sector, on the other host's disks; none is lost, and none is written twice."""
+    volumes = host.with_volumes(tmp_path / "volumes")
+    server_id, volume_id = boot_writer(host, volumes)
+    agent, driver = host.another(Path(tmp_path_factory.mktemp("h", numbered=True)))
+    before = written(host.printed(server_id))
+    wish = {"host": "host-b", "block_migration": False, "disk_over_commit": False}
+    assert host.cloud.act(server_id, "os-migrateLive", wish, token=host.cloud.admin)[0] == 202
+    for each, name in ((host.agent, "host-a"), (agent, "host-b")):
+        (order,) = host.cloud.orders(name)
+        each.serve(order)
+    assert host.cloud.show(server_id)["status"] == "ACTIVE", host.cloud.show(server_id).get("fault")
+    assert host.disks.all()["disks"] == []
+
+    def printed() -> str:
+        log = driver.console(server_id)
+        return str(log.read_text(errors="replace"))
+
+    until(printed, lambda text: len(text.splitlines()) > 8)
+    assert "APUS-GUEST" not in printed(), "it did not start anew"
+    (order,) = host.cloud.orders("host-b")
+    agent.serve({**order, "task_state": "powering-off"})
+    agent._undertaker.let_go(server_id, order["devices"][0])
+    last = written(printed())
+    assert sectors_of(volumes, volumes.row("volumes", volume_id)) >= last > before
+
+
+def written(text: str) -> int:
     """Return the last sector that the guest says it has written."""
-    return int(re.findall(r"WROTE (\d+)\n", host.printed(server_id))[-1])
+    return int(re.findall(r"WROTE (\d+)\n", text)[-1])
