@@ -54,23 +54,41 @@ class VolumeClient:
     ) -> tuple[str, dict[str, Any]]:
         """Reserve the volume for the server on the host; return the attachment's id and how to connect.
 
+        An attachment that is there already, since whoever made it was killed, is taken.
+
         device: the name that the guest is to see, as in `/dev/vdb`; it is shown to people.
         """
+        connector = {
+            "host": host,
+            "initiator": host,
+            "ip": "127.0.0.1",
+            "platform": "x86_64",
+            "mountpoint": device,
+        }
+        for attachment_id in self._attachments(project_id, volume_id, server_id):
+            try:
+                path = f"/{project_id}/attachments/{attachment_id}"
+                known = self.peer.ask("PUT", path, {"attachment": {"connector": connector}}, headers=VERSION)
+                return attachment_id, dict(known["attachment"].get("connection_info") or {})
+            except Fault as problem:  # It is another host's, or went meanwhile.
+                if problem.status not in (400, 404):
+                    raise
         document = {
-            "attachment": {
-                "volume_uuid": volume_id,
-                "instance_uuid": server_id,
-                "connector": {
-                    "host": host,
-                    "initiator": host,
-                    "ip": "127.0.0.1",
-                    "platform": "x86_64",
-                    "mountpoint": device,
-                },
-            }
+            "attachment": {"volume_uuid": volume_id, "instance_uuid": server_id, "connector": connector}
         }
         found = self.peer.ask("POST", f"/{project_id}/attachments", document, headers=VERSION)["attachment"]
         return str(found["id"]), dict(found.get("connection_info") or {})
+
+    def _attachments(self, project_id: str, volume_id: str, server_id: str) -> list[str]:
+        """Return the attachments of a volume to a server, as far as the service user may see them."""
+        query = {
+            "all_tenants": "1",
+            "project_id": project_id,
+            "volume_id": volume_id,
+            "instance_id": server_id,
+        }
+        found = self.peer.ask("GET", f"/{project_id}/attachments", query=query, headers=VERSION)
+        return [str(each["id"]) for each in found["attachments"]]
 
     def attached(self, project_id: str, attachment_id: str) -> None:
         """Say that the guest has the volume."""

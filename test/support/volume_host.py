@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from cloud import call, identity_of
 from nbd_client import NbdClient
@@ -35,7 +36,7 @@ class VolumePeer:
         self._world = world
 
     def ask(self, method: str, path: str, document: Any = None, **how: Any) -> dict[str, Any]:
-        query = "".join(f"?{name}={value}" for name, value in (how.get("query") or {}).items())
+        query = f"?{urlencode(how['query'])}" if how.get("query") else ""
         own = identity_of("service", ("service", "admin"))
         token = self._world.token(identity_of(path.split("/")[1]) if how.get("token") else own)
         reply = call(
