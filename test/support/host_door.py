@@ -81,14 +81,14 @@ def one_host(folder: Path) -> Iterator[Cloud]:
 
 
 @contextlib.contextmanager
-def answering(cloud: Cloud, folder: Path) -> Iterator[OneMachine]:
-    """Let the cloud's `host-a` answer; return its machine."""
-    config = AgentConfig(host="host-a", key=host_key(SECRET, "host-a"), console_port=0)
+def answering(cloud: Cloud, folder: Path, host: str = "host-a") -> Iterator[OneMachine]:
+    """Let a host of the cloud answer; return its machine."""
+    config = AgentConfig(host=host, key=host_key(SECRET, host), console_port=0)
     machine = OneMachine(folder)
     door = ConsoleDoor(config, machine, clock=lambda: cloud.now)  # type: ignore[arg-type]  # less of a driver
     door.start()
     lines = [Line(folder / f"{kind}.sock") for kind in ("serial", "vnc")]
-    cloud.live("host-a", console_url=door.url)
+    cloud.live(host, console_url=door.url)
     try:
         yield machine
     finally:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 import requests
 from console_front import DEADLINE_SECONDS, ConsoleFront, heard, opened_by
-from host_door import one_host
+from host_door import answering, one_host
 from hypothesis import given
 from hypothesis import strategies as st
 from servers import SECRET, Cloud
@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
+from apus.compute.server import fleet
 from apus.compute.server.console.admission import is_own_page, token_of
 from apus.compute.server.console.pages import page_at
 from apus.compute.server.console_tokens import Kind
@@ -48,6 +49,11 @@ def opened(cloud: Cloud, server_id: str, protocol: str, kind: str, **how: Any) -
     return cloud.ask("POST", f"/servers/{server_id}/remote-consoles", document, **{"version": "2.96", **how})
 
 
+def fleet_door(cloud: Cloud, host: str, server_id: str) -> str:
+    with cloud.world.catalogue.read() as connection:
+        return f"{fleet.host_named(connection, host).resources['console_url']}/{server_id}/serial"
+
+
 def token_in(url: str) -> str:
     query = parse_qs(urlsplit(url).query)
     return unquote(query["path"][0]).partition("token=")[2] if "path" in query else query["token"][0]
@@ -71,6 +77,20 @@ def test_a_serial_console_carries_bytes_both_ways(cloud: Cloud, front: ConsoleFr
             assert heard(client, b"AMI\n") == b"WHO\nAMI\n"
     cloud.now += cloud.world.settings.console_seconds
     front.refuses(url)
+
+
+def test_a_token_finds_its_server_where_it_is_now(cloud: Cloud, front: ConsoleFront, tmp_path: Path) -> None:
+    """A server that has moved has its console on its new host, whose key is another."""
+    server_id = cloud.boot()
+    url = front.at(opened(cloud, server_id, "serial", "serial")[1]["remote_console"]["url"])
+    home = tmp_path / "b"
+    home.mkdir()
+    with answering(cloud, home, "host-b"):
+        with cloud.world.catalogue.write() as connection:
+            fleet.change(connection, fleet.server_of(connection, server_id), cloud.now, host="host-b")
+        assert opened_by(cloud, token_in(url))[1]["door"] == fleet_door(cloud, "host-b", server_id)
+        with connect(url, open_timeout=DEADLINE_SECONDS) as client:
+            assert heard(client, b"\n") == b"RFB 003.008\n"
 
 
 def test_who_comes_last_has_the_serial_line(cloud: Cloud, front: ConsoleFront) -> None:
