@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ import openstack
 from clusters import AllInOne
 from openstack.config import OpenStackConfig
 from second_policy import add_policy
-from tempest_conf import CLUSTER, REALM, Grounds
+from tempest_conf import CLUSTER, OUTSIDE, REALM, Grounds
+from tempest_hosts import carrying
 
 MiB = 1024 * 1024
 HOSTS = ("fake-1", "fake-2")
@@ -46,11 +47,12 @@ def standing(home: Path, port: int) -> Iterator[Grounds]:
     realms.write_text(f"[{REALM}]\nkey = realm-key\ncluster_{CLUSTER} = http://127.0.0.1:{port}/v1/\n")
     with ExitStack() as stack:
         stack.callback(cluster.down)
-        cluster.run("up", variables={"APUS_SERVICES": "all", "APUS_NODES": "4"})
+        cluster.run("up", variables={"APUS_SERVICES": "all", "APUS_NODES": "4", "APUS_AGENTS": "none"})
         _amend(home, web_port)
         add_policy(cluster, "silver")  # One test is about quotas of policies.
         for number, host in enumerate(HOSTS, 1):
             stack.enter_context(_host(home, host, console_port=web_port + number))
+        stack.enter_context(_carriers(home))
         stack.enter_context(_web_server(home / "web", web_port))
         yield _furnished(home, f"http://127.0.0.1:{web_port}")
 
@@ -123,6 +125,21 @@ def _host(home: Path, name: str, console_port: int) -> Iterator[None]:
         process.wait()
 
 
+def _carriers(home: Path) -> AbstractContextManager[None]:
+    """What tells the network service that the hosts' ports are ready."""
+    confs = home / "cloud" / "etc"
+    ports = {
+        name: _read(confs / f"{name}-server.conf")["DEFAULT"]["bind_port"] for name in ("network", "identity")
+    }
+    carriers: AbstractContextManager[None] = carrying(
+        HOSTS,
+        network_url=f"http://127.0.0.1:{ports['network']}",
+        identity_url=f"http://127.0.0.1:{ports['identity']}",
+        password=_read(confs / "compute-server.conf")["app:compute-server"]["service_password"],
+    )
+    return carriers
+
+
 @contextmanager
 def _web_server(folder: Path, port: int) -> Iterator[None]:
     """Two disk images, for those who import them from the web."""
@@ -153,6 +170,8 @@ def _furnished(home: Path, web: str) -> Grounds:
         for flavor_id, (name, memory_mib) in FLAVORS.items():
             admin.create_flavor(name, ram=memory_mib, vcpus=1, disk=1, flavorid=flavor_id)
         images = [_image(admin, home, name).id for name in ("tempest", "tempest-alt")]
+        outside = _outside(admin)
+        extensions = tuple(sorted(each.alias for each in admin.network.extensions()))
         _await_hosts(admin)
     return Grounds(
         identity_url=config.auth["auth_url"],
@@ -165,7 +184,27 @@ def _furnished(home: Path, web: str) -> Grounds:
         web_image=f"{web}/disk.raw",
         web_qcow2_image=f"{web}/disk.qcow2",
         compute_hosts=len(HOSTS),
+        outside_id=outside,
+        network_extensions=extensions,
     )
+
+
+def _outside(admin: Any) -> str:
+    """A network outside, with a range of addresses; its id."""
+    network = admin.network.create_network(
+        name=OUTSIDE,
+        is_router_external=True,
+        provider_network_type="flat",
+        provider_physical_network=OUTSIDE,
+    )
+    admin.network.create_subnet(
+        network_id=network.id,
+        ip_version=4,
+        cidr="172.24.4.0/24",
+        gateway_ip="172.24.4.1",
+        is_dhcp_enabled=False,
+    )
+    return str(network.id)
 
 
 def _image(admin: Any, home: Path, name: str) -> Any:

@@ -13,6 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REALM, CLUSTER = "realm1", "name1"  # Of container sync: Tempest's own defaults.
+OUTSIDE = "public"
+FILTERS = (
+    "ComputeFilter,AvailabilityZoneFilter,ImagePropertiesFilter,SameHostFilter,DifferentHostFilter,"
+    "ServerGroupAffinityFilter,ServerGroupAntiAffinityFilter"
+)
 STORE_ROLES = {"operator_role": "member", "reseller_admin_role": "ResellerAdmin"}
 
 
@@ -33,6 +38,10 @@ class Grounds:
     web_qcow2_image: str
     compute_hosts: int
     """Hosts on which servers can be."""
+    outside_id: str
+    """The network that floating addresses are of; it is called `public`."""
+    network_extensions: tuple[str, ...]
+    """By alias."""
 
 
 def tempest_conf(grounds: Grounds, folder: Path) -> str:
@@ -120,7 +129,33 @@ def _servers(grounds: Grounds) -> dict[str, dict[str, object]]:
             "build_interval": 1,
             "build_timeout": 120,
             "min_compute_nodes": grounds.compute_hosts,
+            "hypervisor_type": "fake",
             "max_microversion": "2.96",
+        },
+        "compute-feature-enabled": {
+            "change_password": True,
+            "resize": True,
+            "shelve_migrate": True,
+            "personality": True,
+            "live_migrate_back_and_forth": True,
+            "vnc_console": False,  # A machine of driver `fake` has no screen,
+            "serial_console": False,  # nor a line.
+            "volume_multiattach": False,  # A second host may read only.
+            "attach_encrypted_volume": False,  # The store encrypts.
+            "swap_volume": False,
+            "scheduler_enabled_filters": FILTERS,
+        },
+        "network": {
+            "public_network_id": grounds.outside_id,
+            "floating_network_name": OUTSIDE,
+            "build_interval": 1,
+            "build_timeout": 120,
+        },
+        "network-feature-enabled": {
+            # `tag` is what Tempest calls standard-attr-tag, by the name that it once had.
+            "api_extensions": ",".join((*grounds.network_extensions, "tag")),
+            "ipv6_subnet_attributes": True,
+            "port_security": True,
         },
         "validation": {"run_validation": False},  # Nothing runs in the machines of driver `fake`.
     }
