@@ -235,9 +235,21 @@ def _truth(port: Port) -> Iterator[str]:
     yield "udp sport 68 udp dport 67 return"
     yield "ip6 saddr :: icmpv6 type { 131, 133, 135, 143 } return"
     yield f"ip6 saddr != {{ {', '.join([*_merged(by_version[6]), *locals6])} }} drop"
-    yield "icmpv6 type { 131, 132, 133, 135, 136, 143 } return"
+    yield from _advertised([*by_version[6], *locals6])
+    yield "icmpv6 type { 131, 132, 133, 135, 143 } return"
     yield "udp sport 546 udp dport 547 return"
     yield "meta protocol != { ip, ip6 } drop"
+
+
+def _advertised(addresses: Iterable[str]) -> Iterator[str]:
+    """Let an advertisement through whose target (8 bytes from its header's begin) is the port's own."""
+    kind = "icmpv6 type nd-neighbor-advert"
+    for address in _merged(addresses):
+        span = ipaddress.ip_network(address)
+        bits = span.prefixlen
+        target = f"@th,64,{bits} {int(span.network_address) >> (128 - bits):#x} " if bits else ""
+        yield f"{kind} {target}return"
+    yield f"{kind} drop"
 
 
 def _merged(addresses: Iterable[str]) -> list[str]:

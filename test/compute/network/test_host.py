@@ -10,6 +10,7 @@ from typing import Any
 
 import network_lab
 import pytest
+from forged_frames import HONEST, arrived, frames
 from network_lab import Lab
 
 A, B, EXTERNAL = (
@@ -211,6 +212,13 @@ def test_a_guest_has_no_address_but_its_own(host: Lab) -> None:
     host.run("ip", "-n", "a6", "route", "delete", "10.0.0.5", "dev", "eth0", "src", "10.0.0.7")
     host.run("ip", "-n", "a6", "address", "delete", "10.0.0.7/24", "dev", "eth0")
     assert host.ask("a6", "10.0.0.5", 80) == "a5 sees 10.0.0.6"
+
+
+def test_a_guest_is_nobody_else(host: Lab) -> None:
+    """Of forged frames none arrives: not ARP, MAC, address, tag, DHCP or IPv6 router; what is its own arrives."""
+    sent = frames(mac("a", 6), "10.0.0.6", other_mac=mac("a", 9), other_address="10.0.0.9")
+    seen = arrived(host, "a6", ["a5", "b5", "b6"], sent)
+    assert seen == {"a5": [*HONEST], "b5": [], "b6": []}
 
 
 def test_dhcp_gives_each_port_its_address_and_routes(host: Lab) -> None:
