@@ -64,6 +64,10 @@ class Disks(Protocol):
         """Return the map that a disk rests on and how many blocks differ from it; None: not attached."""
         ...
 
+    def crowded(self) -> set[str]:
+        """Return the names of disks of which too much is only here: committed, it may go from the host."""
+        ...
+
     def commit(self, name: str, map_id: str) -> str:
         """Make the disk as it is now a map, on which it rests from then on; return the map's id."""
         ...
@@ -84,6 +88,11 @@ class Disks(Protocol):
 def root_name(server_id: str) -> str:
     """Return the block server's name for the server's own disk."""
     return f"server-{server_id}"
+
+
+def server_of(name: str) -> str | None:
+    """Return whose own disk has the name; None for other disks."""
+    return name.removeprefix("server-") if name.startswith("server-") else None
 
 
 def volume_name(volume_id: str, connection: Mapping[str, Any]) -> str:
@@ -208,6 +217,10 @@ class BlockDisks:
                 raise Unavailable(f"the disk {name} cannot be opened: {broken[name]}") from None
             return None
 
+    def crowded(self) -> set[str]:
+        """Return the names of disks of which too much is only here: committed, it may go from the host."""
+        return {disk["disk"] for disk in ask(self._control, do="list")["disks"] if disk["commit_wanted"]}
+
     def commit(self, name: str, map_id: str) -> str:
         """Send what has changed; the guest goes on writing meanwhile."""
         return str(ask(self._control, do="commit", disk=name, map_id=map_id)["map_id"])
@@ -269,6 +282,10 @@ class NoDisks:
         """Return that no disk is attached."""
         del name
         return None
+
+    def crowded(self) -> set[str]:
+        """Return none: nothing is here."""
+        return set()
 
     def commit(self, name: str, map_id: str) -> str:
         """Return the map that nobody reads."""

@@ -57,9 +57,16 @@ class Leases:
             (marks / volume_name(volume_id, connection)).touch()
 
     def answer(self) -> None:
-        """Commit each volume for whose newest state somebody waits; what fails is tried at the next look."""
+        """Commit each volume for whose newest state somebody waits, or whose changes take too much room here.
+
+        What fails is tried at the next look.
+        """
+        crowded = self._disks.crowded()
         for lease in self._service.leases():
-            if lease["commit_wanted"] is None:
+            if (
+                lease["commit_wanted"] is None
+                and volume_name(lease["volume_id"], {"data": lease}) not in crowded
+            ):
                 continue
             try:
                 self.hand_over(lease["volume_id"], {"data": lease})

@@ -15,6 +15,7 @@ import logging
 import os
 import shutil
 import threading
+import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +28,7 @@ from ...store.account import Account
 from ...store.config import StoreConfig
 from ..states import PARTIES, Party, Power, Task, VmState
 from .console import ConsoleDoor
-from .disks import BlockDisks, Disks, NoDisks
+from .disks import BlockDisks, Disks, NoDisks, server_of
 from .driver import Driver
 from .fake import FakeDriver
 from .leases import Leases
@@ -50,6 +51,7 @@ class Agent:
         self._config = config
         self._service = service
         self._driver = driver
+        self._disks = disks
         folder = Path(config.folder)
         self._leases = Leases(service, disks, folder)
         self._undertaker = Undertaker(
@@ -215,10 +217,28 @@ class Agent:
             try:
                 if self._leases.are_there():
                     self._leases.answer()
+                self.make_room()
             except ApusError as problem:
                 log.warning("volumes were not looked at", extra={"reason": str(problem)})
             except Exception:  # noqa: BLE001 - the loop for which snapshots of attached volumes wait
                 log.exception("volumes were not looked at")
+
+    def make_room(self) -> None:
+        """Commit servers' own disks whose changes take too much room here.
+
+        Their maps stay till the server goes, or its next picture is taken: others may know of those before.
+        """
+        for name in self._disks.crowded():
+            server_id = server_of(name)
+            with self._lock:
+                if server_id is None or server_id in self._busy:
+                    continue
+                self._busy.add(server_id)  # Whoever takes a picture removes maps that he doesn't know of.
+            try:
+                self._disks.commit(name, f"{name}-{uuid.uuid4().hex[:8]}")
+            finally:
+                with self._lock:
+                    self._busy.discard(server_id)
 
     def look(self) -> None:
         """Tell what really runs, where that may differ; remove machines whose servers went elsewhere."""

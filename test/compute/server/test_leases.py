@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nbd_client import NbdClient
 from servers import Door
 from volume_host import VolumeHost
 from volume_world import BLOCK
 
 from apus.common.errors import Refused
+from apus.compute.block.host import Room
 from apus.compute.server.agent.loop import Agent
 
 
@@ -136,6 +138,29 @@ def test_a_host_sees_its_own_volumes_only(host: VolumeHost) -> None:
     facts = {"lease": "guessed", "base_map_id": lease["map_id"], "map_id": lease["map_id"]}
     with pytest.raises(Refused, match="lease"):
         Door(host.cloud, "host-b").commit("p1", volume_id, facts)
+
+
+def test_changes_that_fill_the_host_are_committed(host: VolumeHost) -> None:
+    """A volume's and a server's own: the block server says so, the agent commits, nobody has asked; all is read."""
+    server_id, volume_id = host.boot(), host.volumes.volume()["id"]
+    host.attach(server_id, volume_id)
+    (own,) = [each for each in host.disks() if each["disk"].startswith("server-")]
+    host.write(1, b"v" * BLOCK)
+    with NbdClient(own["socket"], own["disk"]) as guest:
+        guest.write(BLOCK, b"s" * BLOCK)
+    before = host.volumes.row("volumes", volume_id)["map_id"]
+    host.settle()
+    host.agents["host-a"].make_room()
+    assert sum(each["changed_blocks"] for each in host.disks()) == 2, "there is room: nothing is to be done"
+    host.block_servers["host-a"]._room = Room(bytes_max=BLOCK)
+    host.settle()
+    host.agents["host-a"].make_room()
+    assert sum(each["changed_blocks"] for each in host.disks()) == 0
+    assert host.volumes.row("volumes", volume_id)["map_id"] != before
+    host.block_servers["host-a"].make_room()
+    with NbdClient(own["socket"], own["disk"]) as guest, host.guest() as other:
+        assert guest.read(BLOCK, BLOCK) == b"s" * BLOCK
+        assert other.read(BLOCK, BLOCK) == b"v" * BLOCK
 
 
 def test_an_attachment_whose_maker_was_killed_is_taken(host: VolumeHost) -> None:
