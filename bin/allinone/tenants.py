@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -115,6 +116,11 @@ def found(layout: Layout, known: Secrets) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ApusError(f"the cloud could not be founded: {(done.stderr or done.stdout).strip()}")
+    person, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if os.geteuid() == 0 and person and group:
+        os.chown(
+            layout.clouds_file, int(person), int(group)
+        )  # Who said sudo will run `openstack` without it.
 
 
 def _endpoints(layout: Layout) -> dict[str, str]:
