@@ -44,6 +44,7 @@ from .controllers.old_volumes import OldVolumeController
 from .controllers.quotas import QuotaController
 from .controllers.remote_consoles import RemoteConsoleController
 from .controllers.rim import NEWEST, OLD_ROOT, OLDEST, ROOT, serve
+from .controllers.server_migrations import ServerMigrationController
 from .controllers.servers import ServerController
 from .healing import Healer
 from .images import ImageClient
@@ -146,6 +147,7 @@ def service(world: World, conductor: Conductor, verifier: TokenReader) -> Servic
         GuestPasswordController(world),
         GroupController(world),
         HostController(world),
+        ServerMigrationController(world),
         OldHostController(world),
         OldImageController(world),
         old_networks,

@@ -18,7 +18,9 @@ from .rim import NEWEST, OLD_ROOT, OLDEST, ROOT
 
 # Only aliases of what is served; clients that look for others learn that they are not here.
 EXTENSIONS = (
+    *("os-console-auth-tokens", "os-remote-consoles", "os-server-diagnostics", "os-server-password"),
     *("os-consoles", "os-floating-ips", "os-hosts", "os-networks", "os-security-groups"),
+    "os-server-external-events",
     *("os-aggregates", "os-attach-interfaces", "os-availability-zone", "os-block-device-mapping"),
     *("os-config-drive", "os-console-output", "os-create-backup", "os-evacuate", "os-flavor-access"),
     *("os-flavor-extra-specs", "os-flavor-manage", "os-hypervisors", "os-instance-actions", "os-keypairs"),

@@ -268,19 +268,6 @@ class HostController:
             rows = list(connection.execute(statement))
         return answer(200, {"migrations": [_migration(row, call) for row in rows]})
 
-    @served("GET HEAD", "/v2.1/servers/{server_id}/migrations")
-    def migrations_of(self, call: Call, server_id: str) -> Response:
-        """List the live migrations of a server that are under way."""
-        call.require("admin")
-        table = tables.migrations
-        with self._world.catalogue.read() as connection:
-            fleet.server_of(connection, server_id)
-            rows = connection.execute(
-                select(table).where(table.c.server_id == server_id, table.c.status == "running")
-            )
-            written = [_migration(row, call) for row in rows]
-        return answer(200, {"migrations": written})
-
 
 def _amounts(host: Host | None, servers: list[Server]) -> dict[str, int]:
     """Return the amounts of a hypervisor, in the words of microversions up to 2.87."""

@@ -135,6 +135,28 @@ def test_events_of_ports(cloud: Cloud) -> None:
     assert cloud.ask("GET", f"/servers/{server_id}/os-interface")[1]["interfaceAttachments"] == []
 
 
+def test_live_migrations_that_are_under_way(cloud: Cloud) -> None:
+    """Administrators see them while they run, and may neither hurry them nor call them back."""
+    cloud.live("host-b")
+    server_id = cloud.boot()
+    path = f"/servers/{server_id}/migrations"
+    how = {"token": cloud.admin, "version": "2.80"}
+    assert cloud.ask("GET", path, **how) == (200, {"migrations": []})
+    asked = {"host": None, "block_migration": "auto"}
+    assert cloud.act(server_id, "os-migrateLive", asked, **how)[0] == 202
+    (found,) = cloud.ask("GET", path, **how)[1]["migrations"]
+    assert (found["server_uuid"], found["status"], found["dest_compute"]) == (server_id, "running", "host-b")
+    assert {"uuid", "user_id", "project_id", "memory_total_bytes"} <= set(found)
+    one = f"{path}/{found['id']}"
+    assert cloud.ask("GET", one, **how) == (200, {"migration": found})
+    assert cloud.ask("GET", f"{path}/77", **how)[0] == 404
+    assert cloud.ask("POST", f"{one}/action", {"force_complete": None}, **how)[0] == 202
+    assert cloud.ask("POST", f"{one}/action", {"hurry": None}, **how)[0] == 400
+    assert cloud.ask("DELETE", one, **how)[0] == 400
+    assert cloud.ask("GET", one, version="2.80")[0] == 403
+    assert cloud.ask("GET", path, token=cloud.admin, version="2.22")[0] == 404
+
+
 def test_addresses_change_without_an_event(cloud: Cloud) -> None:
     """Turn by turn all servers are looked at; a port of which nothing is known any more stays as it was."""
     ids = sorted(cloud.boot() for _ in range(3))
