@@ -10,17 +10,14 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from clusters import free_port_block
-from fronts import front
-from keystone_world import Realm, project
-from programs import openstack
+from keystone_world import project
 from store import KEYS, Store
+from tenant_service import PATIENCE_SECONDS, USER, TenantService
 
 from apus.compute.block.config import BlockConfig
 from apus.compute.block.project import Project
@@ -28,9 +25,7 @@ from apus.compute.block.sweeping import Sweeper
 from apus.compute.store.account import Account
 from apus.compute.store.config import StoreConfig
 
-USER = "test:tester"
 BLOCK = 1 << 20
-PATIENCE_SECONDS = 120
 CONF = """[DEFAULT]
 bind_ip = 127.0.0.1
 bind_port = {port}
@@ -56,43 +51,16 @@ upkeep_seconds = 0.2
 """
 
 
-class Service:
-    """The process, its identity service, and what the tests ask."""
+class Service(TenantService):
+    """The image service, and what the tests ask."""
+
+    endpoint = "/v2"
 
     def __init__(self, folder: Path, store: Store) -> None:
-        self._folder = folder
-        self.realm = Realm.made(folder)
-        self.port = free_port_block(1)
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.conf = CONF.format(
-            port=self.port, folder=folder, store=store.endpoint, user=USER, key=KEYS[USER], block=BLOCK
-        )
+        super().__init__("image", CONF, folder, store, block=BLOCK)
         self.account = Account(
             StoreConfig(store_auth_url=f"{store.endpoint}/auth/v1.0", store_user=USER, store_key=KEYS[USER])
         )
-        self.token = self.realm.log_in("demo", project("demo"))
-        self.project_id = str(self.ask("GET", "/v3/auth/tokens")["token"]["project"]["id"])
-        self.start()
-
-    def start(self) -> None:
-        """Start the process, also again."""
-        self._running: AbstractContextManager[Store] = front(
-            self.conf, self._folder, port=self.port, kind="image"
-        )
-        self._running.__enter__()
-
-    def stop(self) -> None:
-        """End it."""
-        self._running.__exit__(None, None, None)
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return int((self._folder / f"image-server-{self.port}.pid").read_text())
-
-    def ask(self, method: str, path: str) -> Any:
-        """Ask the identity service about our token."""
-        return self.realm.call(method, path, token=self.token, headers={"X-Subject-Token": self.token}).json()
 
     def call(self, method: str, path: str, **more: Any) -> requests.Response:
         """Send a request to the image service."""
@@ -107,16 +75,6 @@ class Service:
     def status(self, image_id: str) -> str:
         """Where the image is in its life."""
         return str(self.call("GET", f"/v2/images/{image_id}").json()["status"])
-
-    def openstack(self, *commands: str, cwd: Path) -> list[Any]:
-        """Run `openstack` with our token."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
-        environment |= {
-            "OS_AUTH_TYPE": "admin_token",
-            "OS_ENDPOINT": f"{self.url}/v2",
-            "OS_TOKEN": self.token,
-        }
-        return openstack(environment, commands, cwd)
 
 
 @pytest.fixture(scope="module")

@@ -6,20 +6,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from clusters import free_port_block
-from fronts import front
-from keystone_world import Realm, project
-from programs import openstack
-from store import KEYS, Store
+from store import Store
+from tenant_service import PATIENCE_SECONDS, TenantService
 
-USER = "test:tester"
-PATIENCE_SECONDS = 120
 CONF = """[DEFAULT]
 bind_ip = 127.0.0.1
 bind_port = {port}
@@ -45,39 +39,13 @@ poll_seconds = 0.1
 """
 
 
-class Service:
-    """The process, and what the tests ask of it."""
+class Service(TenantService):
+    """The volume service, and what the tests ask of it."""
+
+    endpoint = "/v3/{project}"
 
     def __init__(self, folder: Path, store: Store) -> None:
-        self._folder = folder
-        self.realm = Realm.made(folder)
-        self.port = free_port_block(1)
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.conf = CONF.format(
-            port=self.port, folder=folder, store=store.endpoint, user=USER, key=KEYS[USER]
-        )
-        self.token = self.realm.log_in("demo", project("demo"))
-        told = self.realm.call(
-            "GET", "/v3/auth/tokens", token=self.token, headers={"X-Subject-Token": self.token}
-        ).json()
-        self.project_id = str(told["token"]["project"]["id"])
-        self.start()
-
-    def start(self) -> None:
-        """Start the process, also again."""
-        self._running: AbstractContextManager[Store] = front(
-            self.conf, self._folder, port=self.port, kind="volume"
-        )
-        self._running.__enter__()
-
-    def stop(self) -> None:
-        """End it."""
-        self._running.__exit__(None, None, None)
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return int((self._folder / f"volume-server-{self.port}.pid").read_text())
+        super().__init__("volume", CONF, folder, store)
 
     def call(self, method: str, path: str, document: Any = None) -> requests.Response:
         """Send a request."""
@@ -95,16 +63,6 @@ class Service:
                 return status
             assert time.monotonic() < deadline, reply.text
             time.sleep(0.05)
-
-    def openstack(self, *commands: str, cwd: Path) -> list[Any]:
-        """Run `openstack` with our token."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
-        environment |= {
-            "OS_AUTH_TYPE": "admin_token",
-            "OS_ENDPOINT": f"{self.url}/v3/{self.project_id}",
-            "OS_TOKEN": self.token,
-        }
-        return openstack(environment, commands, cwd)
 
 
 @pytest.fixture(scope="module")
