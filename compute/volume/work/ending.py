@@ -51,7 +51,15 @@ _RECORDED = (
 
 
 def publish(office: Office, table: Table, row_id: str, *, expected: str, **values: Any) -> Row | None:
-    """Write the outcome into the row, if the row still waits for it; return the row, or None."""
+    """Write the outcome into the row, if the row still waits for it; return the row, or None.
+
+    The record is written first: whoever is killed in between does both again, and nobody is told of an
+    outcome that a lost catalogue could not be given back.
+    """
+    waiting = still(office, table, row_id, expected)
+    if waiting is None:
+        return None
+    write_record(office, table, {**waiting, **values})
 
     def work(connection: Connection) -> Row | None:
         row = rows.one(connection, table, row_id, lock=True)
@@ -62,9 +70,17 @@ def publish(office: Office, table: Table, row_id: str, *, expected: str, **value
         return {**row, **values}
 
     row = office.catalogue.transaction(work)
-    if row is not None:
-        write_record(office, table, row)
+    if row is None:
+        _forget_lost(office, table, {**waiting, **values})
     return row
+
+
+def _forget_lost(office: Office, table: Table, row: Row) -> None:
+    """Remove the record of what was removed while it was written."""
+    with office.catalogue.read() as connection:
+        is_there = rows.one(connection, table, row["id"]) is not None
+    if not is_there:
+        office.disks.forget(row["map_project"], table.name, row["id"])
 
 
 def write_record(office: Office, table: Table, row: Row) -> None:

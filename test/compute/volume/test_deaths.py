@@ -84,6 +84,20 @@ def maps_that_rows_have(world: VolumeWorld) -> set[str]:
     return found | {place.map_id for place in world.images.maps.values()}
 
 
+def recorded(world: VolumeWorld) -> set[str]:
+    """Names of the records beside the maps."""
+    return set(world.store.objects.get("p1-records", {}))
+
+
+def rows_with_maps(world: VolumeWorld) -> set[str]:
+    with world.office.catalogue.read() as connection:
+        return {
+            f"{table}/{row_id}"
+            for table in ("volumes", "snapshots", "backups")
+            for row_id in connection.exec_driver_sql(f"SELECT id FROM {table} WHERE map_id > ''").scalars()
+        }
+
+
 @pytest.mark.parametrize("begin", BEGINNINGS, ids=lambda begin: begin.__name__.strip("_"))
 def test_killed_at_any_step_it_ends_as_if_it_had_not_been(tmp_path: Path, begin: Begin) -> None:
     """Each request of the job is the last one once, before and after its effect; then a new process takes over."""
@@ -110,6 +124,7 @@ def test_killed_at_any_step_it_ends_as_if_it_had_not_been(tmp_path: Path, begin:
             }
             assert statuses <= {"available"}, (begin.__name__, step, after)
             assert again.map_ids() == maps_that_rows_have(again), (begin.__name__, step, after)
+            assert recorded(again) == rows_with_maps(again), (begin.__name__, step, after)
             if finished:
                 break
         else:
