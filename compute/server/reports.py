@@ -26,6 +26,11 @@ from .world import World, fault_of, record_event
 
 log = logging.getLogger(__name__)
 
+# Tasks after which a machine runs, but for one that is to stay off.
+_BEGINNINGS = (
+    *(Task.REBUILD_SPAWNING, Task.RESIZE_FINISHING, Task.RESIZE_CONFIRMING, Task.RESIZE_REVERTING),
+)
+
 
 class Reports:
     """Hears the agents."""
@@ -100,7 +105,7 @@ class Reports:
             before = server.before_resize or {}
             self._conductor.move(server, before["host"])
             facts = {"flavor": before["flavor"], "map_id": before["map_id"], "before_resize": None}
-            return _going_on(server, before["host"], before["zone"], {}, facts)
+            return _going_on(server, before["host"], before["zone"], _still(server), facts)
         return {}
 
     def _move(self, server: Server, report: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,6 +118,7 @@ class Reports:
             "host": server.host,
             "zone": server.zone,
             "map_id": report.get("map") or server.map_id,  # As it was when the guest had stopped.
+            **_still(server),
         }
         return {
             "before_resize": before,
@@ -120,7 +126,7 @@ class Reports:
             "host": target,
             "zone": server.task["target_zone"],
             "map_id": report.get("map") or server.map_id,
-            "task": {},
+            "task": _still(server),
         }
 
     def _unplug_all(self, server: Server) -> None:
@@ -149,6 +155,10 @@ class Reports:
                 "power_state": int(after.power),
                 **values,
             }
+            if not failure and task in _BEGINNINGS and server.task.get("stays_off"):
+                written["power_state"] = int(Power.SHUTDOWN)
+                if after.vm is VmState.ACTIVE:
+                    written["vm_state"] = VmState.STOPPED
             goes_on = written["task_state"] == task
             if written["task_state"] is None:
                 written["task"] = {}
@@ -228,6 +238,11 @@ class Reports:
             else:
                 connection.execute(update(table).where(where).values(state="attached"))
             fleet.call_hosts(connection, [server.host])
+
+
+def _still(server: Server) -> dict[str, bool]:
+    """Return what keeps a server that is stopped from running where it goes."""
+    return {"stays_off": True} if server.task.get("stays_off") else {}
 
 
 def _going_on(

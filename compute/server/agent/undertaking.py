@@ -188,9 +188,12 @@ class Undertaker:
         return self._start(order, tell)
 
     def _anew(self, order: Order, tell: Tell) -> dict[str, Any]:
-        """Start from the order's map, whatever this host had of the server before."""
+        """Start from the order's map, whatever this host had of the server before; if it shall run at all."""
         self._cut_power(order)
         self._disks.release(root_name(order["id"]), discard=True)
+        if order["task"].get("stays_off"):
+            self.machine(order)  # Its disks are here, for whoever starts it.
+            return {}
         return self._start(order, tell)
 
     def _rescue(self, order: Order, tell: Tell) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from ..records import Server
 from ..states import VmState, begin
 from ..views import server as view
 from ..world import World
-from .movement import Movement
+from .movement import Movement, staying_off
 from .pictures import Pictures
 from .rim import form_of, minor, pairs, scope_of, since, text
 from .servers import end, shown_of
@@ -138,6 +138,7 @@ class ActionController:
             "map_id": place,
             "fault": None,
             "admin_password": asked.get("adminPass") or secrets.token_urlsafe(9),
+            "task": staying_off(server),
         }
         if "name" in asked:
             values["name"] = text(asked, "name")
@@ -167,6 +168,9 @@ class ActionController:
         document["adminPass"] = values["admin_password"]
         if minor(call) >= 57:
             document["user_data"] = server.user_data
+            document.pop(
+                "OS-EXT-SRV-ATTR:user_data", None
+            )  # The same by another name, which is not read here.
         if minor(call) >= 54:
             document["key_name"] = server.key_name
         return answer(202, {"server": document}, {"Location": f"{call.base_url}/v2.1/servers/{server.id}"})

@@ -35,12 +35,9 @@ class ConsoleController:
         del call
         length = _length(argument)
         text = ask_host(self._world, server)[-CONSOLE_BYTES_MAX:].decode("utf-8", "replace")
-        lines = text.split("\n")
-        if length is not None:
-            # The last line is empty where the guest ended it: it is not one that was asked for.
-            kept = length + (1 if lines[-1] == "" else 0)
-            lines = lines[-kept:] if length else []
-        return answer(200, {"output": "\n".join(lines)})
+        if length is not None:  # The end of the last line is no line that was asked for.
+            text = "\n".join(text.removesuffix("\n").split("\n")[-length:]) if length else ""
+        return answer(200, {"output": text})
 
 
 def _length(argument: Any) -> int | None:

@@ -218,6 +218,8 @@ class CreationController:
                     raise BadRequest(
                         f"Volume {asked.source_id} is in status {volume['status']}, not available."
                     )
+                if asked.boot_index == 0 and volume.get("bootable") == "false":
+                    raise BadRequest(f"Block Device {asked.source_id} is not bootable.")
                 volume_id = str(asked.source_id)
             elif asked.to_volume:
                 kinds = {"image": "imageRef", "snapshot": "snapshot_id"}

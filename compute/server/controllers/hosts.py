@@ -299,8 +299,8 @@ def _migration(row: Any, call: Call) -> dict[str, Any]:
         "dest_node": row.target,
         "dest_host": None,
         "status": row.status,
-        "old_instance_type_id": row.old_flavor,
-        "new_instance_type_id": row.new_flavor,
+        "old_instance_type_id": None,  # Clients read a number here, and flavors have none.
+        "new_instance_type_id": None,
         "created_at": plain(row.created_at),
         "updated_at": plain(row.updated_at),
     }

@@ -21,7 +21,7 @@ from .. import fleet, tables
 from ..ordering import disk_config_of, reference_of
 from ..quotas import check, limits_of
 from ..records import Server
-from ..states import begin
+from ..states import VmState, begin
 from ..world import World
 from .rim import minor, since
 from .wishes import undertake
@@ -79,7 +79,7 @@ class Movement:
     def _move(
         self, call: Call, server: Server, action: str, task: Mapping[str, Any], flavor: str, **values: Any
     ) -> None:
-        task = {**task, "move": uuid.uuid4().hex[:8]}
+        task = {**task, "move": uuid.uuid4().hex[:8], **staying_off(server)}
         undertake(self._world, call, server, action, action, task=task, **values)
         kind = "resize" if action == "resize" else "migration"
         with self._world.catalogue.write() as connection:
@@ -88,7 +88,8 @@ class Movement:
     def confirm(self, call: Call, server: Server, argument: Any) -> Response:
         """Keep the new size; the old host forgets the server."""
         del argument
-        undertake(self._world, call, server, "confirmResize", "confirmResize", before_resize=None)
+        task = _as_before(server)
+        undertake(self._world, call, server, "confirmResize", "confirmResize", before_resize=None, task=task)
         self._settle(server, "confirmed")
         return empty(204)
 
@@ -97,10 +98,18 @@ class Movement:
         del argument
         before = server.before_resize or {}
         if before.get("host", server.host) != server.host:  # First the volumes must be let go of there.
-            undertake(self._world, call, server, "revertResize", "revertResize", task={"leaving": True})
+            undertake(
+                self._world,
+                call,
+                server,
+                "revertResize",
+                "revertResize",
+                task={"leaving": True, **_as_before(server)},
+            )
             self._settle(server, "reverted")
             return empty(202)
         values = {name: before[name] for name in ("flavor", "host", "zone", "map_id") if name in before}
+        values["task"] = _as_before(server)
         undertake(self._world, call, server, "revertResize", "revertResize", before_resize=None, **values)
         self._settle(server, "reverted")
         return empty(202)
@@ -142,11 +151,21 @@ class Movement:
             host = fleet.host_named(connection, str(server.host))
         if host.is_up(self._world.clock(), self._world.settings.silence_seconds):
             raise BadRequest(f"Compute service of {server.host} is still in use.")
-        task = {"evacuate": True, "avoid": [server.host], "host": asked.get("host")}
+        task = {"evacuate": True, "avoid": [server.host], "host": asked.get("host"), **staying_off(server)}
         undertake(self._world, call, server, "evacuate", "evacuate", task=task)
         with self._world.catalogue.write() as connection:
             add_migration(connection, call, server, "evacuation", server.flavor["name"], self._world.clock())
         return empty(200) if minor(call) >= 14 else answer(200, {"adminPass": server.admin_password})
+
+
+def staying_off(server: Server) -> dict[str, bool]:
+    """Return what the task of a server that is stopped says: it is not to run when it has ended."""
+    return {"stays_off": True} if server.vm_state == VmState.STOPPED else {}
+
+
+def _as_before(server: Server) -> dict[str, bool]:
+    """Return the same for a server that was resized while it was stopped."""
+    return {"stays_off": True} if (server.before_resize or {}).get("stays_off") else {}
 
 
 def add_migration(

@@ -47,9 +47,11 @@ class OldNetworkController:
 
     @served("GET HEAD", "/v2.1/os-security-groups")
     def groups(self, call: Call) -> Response:
-        """List the project's groups."""
+        """List the project's groups, or all for an administrator who says so."""
         until(call, LAST)
-        found = self._ask(call, "GET", "security-groups", project_id=call.project_id)["security_groups"]
+        everyone = call.is_admin and call.query.get("all_tenants", "").lower() in ("1", "true")
+        only = {} if everyone else {"project_id": call.project_id}
+        found = self._ask(call, "GET", "security-groups", **only)["security_groups"]
         names = {group["id"]: group for group in found}
         return answer(200, {"security_groups": [_group(group, names) for group in found]})
 

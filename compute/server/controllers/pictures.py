@@ -43,7 +43,7 @@ class Pictures:
         metadata = pairs(asked.get("metadata") or {}, most=128)
         if not server.image_id:
             return self._answered(call, self._of_volumes(call, server, name, metadata))
-        image_id = self._begin(call, server, "createImage", name, {**metadata, "image_type": "snapshot"})
+        image_id = self._begin(call, server, "createImage", name, {"image_type": "snapshot", **metadata})
         return self._answered(call, image_id)
 
     def backup(self, call: Call, server: Server, argument: Any) -> Response:

@@ -60,7 +60,7 @@ def document(shown: Shown, form: Form, *, alone: bool = False) -> dict[str, Any]
         "OS-SRV-USG:terminated_at": plain(server.terminated_at),
         "os-extended-volumes:volumes_attached": _volumes(shown.devices, minor),
     }
-    if server.vm_state != "building" or minor >= 75:
+    if server.security_groups and (server.vm_state != "building" or minor >= 75):
         written["security_groups"] = [{"name": name} for name in server.security_groups]
     written |= _later(server, minor, alone=alone)
     if form.is_admin:

@@ -148,3 +148,67 @@ def test_a_host_without_machines_plays_its_part(tmp_path: Path) -> None:
     assert len(console.read_text().splitlines()) >= 10
     disks.root("s", "p1", "p0/base", 1, "vda")
     assert "p0/base" in disks.snapshot("s", "p1", "m", ())
+
+
+def test_a_stopped_server_stays_off_whatever_is_done_to_it(tmp_path: Path) -> None:
+    """Rebuilt, resized, confirmed or reverted: it runs again when somebody starts it."""
+    cloud = Cloud(tmp_path)
+    size = {"name": "small", "id": "2", "ram": 128, "vcpus": 1, "disk": 1}
+    cloud.ask("POST", "/flavors", {"flavor": size}, token=cloud.admin)
+    server_id = cloud.boot()
+    cloud.act(server_id, "os-stop")
+    cloud.work()
+    steps: list[tuple[str, Any, str]] = [
+        ("rebuild", {"imageRef": IMAGE}, "SHUTOFF"),
+        ("resize", {"flavorRef": "2"}, "VERIFY_RESIZE"),
+        ("revertResize", None, "SHUTOFF"),
+        ("resize", {"flavorRef": "2"}, "VERIFY_RESIZE"),
+        ("confirmResize", None, "SHUTOFF"),
+    ]
+    for action, argument, status in steps:
+        assert cloud.act(server_id, action, argument)[0] in (202, 204), action
+        assert all(order["task"].get("stays_off") for order in cloud.orders() if order["task_state"]), action
+        cloud.work()
+        server = cloud.show(server_id)
+        assert (server["status"], server["OS-EXT-STS:power_state"]) == (status, 4), action
+    cloud.act(server_id, "os-start")
+    cloud.work()
+    assert cloud.show(server_id)["status"] == "ACTIVE"
+
+
+def test_a_server_without_groups_has_no_list_of_them(cloud: Cloud) -> None:
+    """The member is absent, as clients know it."""
+    server_id = cloud.boot()
+    assert cloud.act(server_id, "removeSecurityGroup", {"name": "default"})[0] == 202
+    assert "security_groups" not in cloud.show(server_id)
+
+
+def test_what_somebody_says_of_an_image_goes_before_what_we_say(cloud: Cloud) -> None:
+    """Metadata of createImage are the image's properties, image_type too."""
+    server_id = cloud.boot()
+    asked = {"name": "picture", "metadata": {"image_type": "golden"}}
+    image_id = cloud.act(server_id, "createImage", asked, version="2.45")[1]["image_id"]
+    assert cloud.images.known[image_id]["image_type"] == "golden"
+    cloud.work()
+
+
+def test_a_move_names_no_flavor_by_a_number(cloud: Cloud) -> None:
+    """Clients validate a number or null; flavors have no numbers here."""
+    cloud.live("host-b")
+    server_id = cloud.boot()
+    cloud.work("host-b")
+    assert cloud.act(server_id, "migrate", token=cloud.admin)[0] == 202
+    (move,) = cloud.ask("GET", f"/os-migrations?instance_uuid={server_id}", token=cloud.admin)[1][
+        "migrations"
+    ]
+    assert (move["old_instance_type_id"], move["new_instance_type_id"]) == (None, None)
+
+
+def test_a_server_does_not_start_from_what_has_no_system(tmp_path: Path) -> None:
+    """A volume that is not bootable is refused as the disk to start from, and taken as another."""
+    cloud = Cloud(tmp_path)
+    volume_id = "cccccccc-0000-4000-8000-00000000b007"
+    cloud.volumes.known[volume_id] = {"id": volume_id, "status": "available", "size": 1, "bootable": "false"}
+    disk = {"uuid": volume_id, "source_type": "volume", "destination_type": "volume"}
+    assert refused(cloud, imageRef="", block_device_mapping_v2=[{**disk, "boot_index": 0}]) == 400
+    assert refused(cloud, block_device_mapping_v2=[{**disk, "boot_index": -1}]) == 202

@@ -27,6 +27,7 @@ def host() -> Iterator[VolumeHost]:
 def boot(host: VolumeHost, **facts: Any) -> tuple[str, str]:
     """Make a server that runs from a new volume; return both ids."""
     volume_id = host.volumes.volume()["id"]
+    host.volumes.act(volume_id, "os-set_bootable", {"bootable": True})
     disk = {"source_type": "volume", "uuid": volume_id, "destination_type": "volume", "boot_index": 0}
     return host.boot(imageRef="", block_device_mapping_v2=[disk], **facts), volume_id
 
