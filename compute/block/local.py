@@ -82,6 +82,7 @@ class LocalFile:
         self.folder = folder
         self._block_size = identity.block_size
         self._lock = threading.Lock()
+        self._is_closed = False
         self.descriptor = self._open("data")
         self._states_descriptor = self._open("states")
         self._synced_descriptor = self._open("synced")
@@ -113,6 +114,7 @@ class LocalFile:
 
     def close(self) -> None:
         """Close the files; what they hold stays."""
+        self._is_closed = True
         for descriptor in (
             self.descriptor,
             self._states_descriptor,
@@ -220,7 +222,9 @@ class LocalFile:
 
     @property
     def bytes_used(self) -> int:
-        """Room that the disk takes here."""
+        """Room that the disk takes here; none is told of one that was closed."""
+        if self._is_closed:  # Who counts the room of all disks may come too late.
+            return 0
         return sum(
             os.fstat(descriptor).st_blocks * 512 for descriptor in (self.descriptor, self._frozen_descriptor)
         )

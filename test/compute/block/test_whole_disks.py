@@ -167,3 +167,22 @@ def test_a_root_that_is_not_as_written_is_refused(change: bytes) -> None:
     store.put("p1-maps", "roots/a", body[:at] + change + body[end:])
     with pytest.raises(Corrupt):
         here.maps.load("a")
+
+
+def test_any_backup_of_a_chain_is_as_quickly_restored() -> None:
+    """The first, fifth and tenth are made of as many requests and bytes: none rests on the one before."""
+    store = MemoryStore()
+    here = project(store, "p")
+    rng = random.Random(10)
+    disk = write_stream(here.maps, [rng.randbytes(40 * BLOCK)], map_id="b1")
+    for number in range(2, 11):
+        with here.maps.writing() as writing:
+            changes = {index: writing.put(rng.randbytes(BLOCK)) for index in rng.sample(range(40), 2)}
+            disk = writing.save(disk.with_changes(changes), f"b{number}")
+    costs = set()
+    for number in (1, 5, 10):
+        requests, received = len(store.seen), store.bytes_out
+        opened = project(store, "p")
+        assert sum(map(len, read_range(opened.maps, opened.maps.load(f"b{number}")))) == 40 * BLOCK
+        costs.add((len(store.seen) - requests, (store.bytes_out - received) // BLOCK))
+    assert len(costs) == 1, costs
