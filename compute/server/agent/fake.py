@@ -106,7 +106,7 @@ class FakeDriver:
     def diagnostics(self, server_id: str) -> Diagnostics:
         """Return that nothing was counted."""
         del server_id
-        return Diagnostics(driver="fake", hypervisor="fake")
+        return Diagnostics(driver="libvirt", hypervisor="fake")  # Clients know no such driver.
 
     def _set(self, server_id: str, power: Power) -> None:
         if server_id in self._machines:
