@@ -18,7 +18,7 @@ from typing import Any
 
 from ....common.config import parse, setting
 from ....common.daemon import Daemon
-from ....common.errors import Refused
+from ....common.errors import Refused, Unavailable
 from ....common.identity import Login, OwnToken
 from .dhcp import DhcpSettings
 from .execution import Host
@@ -103,9 +103,19 @@ class NetworkAgent(Daemon):
         self._checked_at = 0.0
 
     def run_once(self) -> None:
-        """Fetch, compare, do, report."""
+        """Fetch, compare, do, report.
+
+        Raises:
+            Unavailable: the service does not answer as it should, or has gone back in time: what an empty
+                database wants would take every guest of the host off its network.
+        """
         news = self._service.exchange(self._name, self._report())
         if news is not None:
+            if self._wanted is not None and news.generation < self._wanted.generation:
+                raise Unavailable(
+                    "the network service has an older database than before; the host stays as it is until "
+                    "that is mended, or this agent is restarted"
+                )
             self._wanted = news
         is_due = time.monotonic() - self._checked_at > CHECK_SECONDS
         if self._wanted is None or not (is_due or self._applied != self._wanted.generation):
