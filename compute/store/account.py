@@ -30,6 +30,8 @@ from .listing import listed
 from .login import logged_in
 
 log = logging.getLogger(__name__)
+# It writes each request that was not answered 2xx, in four lines: most of them ask whether a thing is there.
+logging.getLogger("swiftclient").setLevel(logging.WARNING)
 
 T = TypeVar("T")
 PIECE_BYTES = 1 << 18
