@@ -1,4 +1,4 @@
-"""Interoperable import: what was staged, or what the web has, made an image by a task.
+"""Interoperable import: what was staged, or what the web or another region has, made an image by a task.
 
 POST /v2/images/{id}/import {"method": {"name": "web-download", …}} ──▶ 202, a task, work in a green thread
 
@@ -23,6 +23,7 @@ from . import gallery, task_list
 from .desk import Desk
 from .image import HAS_DATA, Image, ImageTask
 from .intake import Intake, told_of_import
+from .other_regions import OtherRegions, Wanted, copied
 from .views import STORE, task_document
 from .web_fetch import Resolve, fetch, resolve
 from .web_guard import target_of
@@ -30,13 +31,13 @@ from .web_guard import target_of
 log = logging.getLogger(__name__)
 
 UNFORESEEN = "The import failed; the service's log says why."
-DIRECT, WEB, COPY = "glance-direct", "web-download", "copy-image"
+DIRECT, WEB, COPY, REGION = "glance-direct", "web-download", "copy-image", "glance-download"
 Spawn = Callable[[Callable[[], None]], object]
 
 
 def import_methods(*, web: bool) -> tuple[str, ...]:
     """Return the methods that are offered."""
-    return (DIRECT, WEB, COPY) if web else (DIRECT, COPY)
+    return (DIRECT, WEB, COPY, REGION) if web else (DIRECT, COPY, REGION)
 
 
 class Importing:
@@ -49,6 +50,9 @@ class Importing:
         self._resolve = resolve
         self._rules = desk.settings.web_rules()
         self._methods = import_methods(web=desk.settings.web_download)
+        self._regions = OtherRegions(
+            desk.settings.identity_url, timeout_seconds=desk.settings.web_download_timeout_seconds
+        )
 
     @served("POST", "/v2/images/{image_id}/import")
     def begun(self, call: Call, image_id: str) -> Response:
@@ -66,6 +70,10 @@ class Importing:
             uri = self._checked_uri(method)
             claimed = self._intake.claim_import(image_id, staged=False)
             work = lambda: self._fetched(claimed, uri)  # noqa: E731 - a def in a branch reads worse
+        elif name == REGION:
+            wanted = _wanted(call, method)
+            claimed = self._intake.claim_import(image_id, staged=False)
+            work = lambda: self._brought_over(claimed, wanted)  # noqa: E731
         else:
             claimed = self._intake.claim_import(image_id, staged=True)
             work = lambda: self._intake.finish_staged(claimed)  # noqa: E731
@@ -113,6 +121,21 @@ class Importing:
             self._intake.give_up_import(image)
             raise
 
+    def _brought_over(self, image: Image, wanted: Wanted) -> Image:
+        try:
+            with self._regions.opened(wanted) as (document, found):
+                facts, properties = copied(document)
+                return self._intake.finish_fetched(
+                    image,
+                    found.pieces,
+                    found.length,
+                    **facts,
+                    properties={**image.properties, **properties},
+                )
+        except ApusError:
+            self._intake.give_up_import(image)
+            raise
+
     def _task(self, call: Call, image: Image, document: Mapping[str, Any]) -> ImageTask:
         now = self._desk.clock()
         task = ImageTask(
@@ -152,6 +175,19 @@ class Importing:
         with self._desk.catalogue.read() as connection:
             found = task_list.of_image(connection, image_id)
         return answer(200, {"tasks": [task_document(task) for task in found]})
+
+
+def _wanted(call: Call, method: Mapping[str, Any]) -> Wanted:
+    """Read which image of which region is to be brought here."""
+    image_id, region = method.get("glance_image_id"), method.get("glance_region")
+    interface = method.get("glance_service_interface") or "public"
+    if not isinstance(region, str) or not isinstance(interface, str):
+        raise BadRequest("The method glance-download needs a 'glance_region'.")
+    try:
+        image_id = str(uuid.UUID(str(image_id)))
+    except ValueError as problem:
+        raise BadRequest("The remote glance image id does not look like a UUID.") from problem
+    return Wanted(image_id, region, interface, call.token)
 
 
 def _check_stores(document: Mapping[str, Any]) -> None:

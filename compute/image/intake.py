@@ -83,10 +83,10 @@ class Intake:
                 self._released(image, Status.UPLOADING)
             raise
 
-    def finish_fetched(self, image: Image, pieces: Iterable[bytes], size: int | None) -> Image:
-        """Make an image active with data from elsewhere."""
+    def finish_fetched(self, image: Image, pieces: Iterable[bytes], size: int | None, **facts: Any) -> Image:
+        """Make an image active with data from elsewhere, and with what is said of them there."""
         with self._undone_on_failure(image, Status.QUEUED):
-            return self._finish(image, self._brought(image, pieces, size))
+            return self._finish(image, self._brought(image, pieces, size), **facts)
 
     def give_up_import(self, image: Image) -> None:
         """Put an image back whose data could not be had."""
@@ -198,9 +198,16 @@ class Intake:
 
         return renew
 
-    def _finish(self, image: Image, brought: Brought) -> Image:
-        virtual = self._shelf.inspect(image, virtual_size_max=self._desk.settings.virtual_size_cap)
-        values = {**_measured(brought), "virtual_size": virtual, "status": Status.ACTIVE, "staged": False}
+    def _finish(self, image: Image, brought: Brought, **facts: Any) -> Image:
+        limit = self._desk.settings.virtual_size_cap
+        virtual = self._shelf.inspect(image.changed(**facts), virtual_size_max=limit)
+        values = {
+            **facts,
+            **_measured(brought),
+            "virtual_size": virtual,
+            "status": Status.ACTIVE,
+            "staged": False,
+        }
         with self._catalogue.read() as connection:
             members = gallery.members_of(connection, image.id)
         active = image.changed(**values, lease_until=0.0)

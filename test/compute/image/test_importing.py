@@ -134,7 +134,7 @@ def test_uris_that_are_never_fetched_are_refused_at_once(world: World, uri: obje
 def test_methods_stores_and_rights(world: World) -> None:
     """Unknown methods and stores are 400, others' images 404; a copy to the one store is done at once."""
     image_id = world.active(DATA)
-    assert begin(world, image_id, "glance-download") == 400
+    assert begin(world, image_id, "glance-upload") == 400
     assert begin(world, image_id, "glance-direct") == 409
     assert begin(world, image_id, "copy-image", as_=BOB) == 404
     assert begin(world, image_id, "copy-image") == 202
