@@ -20,7 +20,7 @@ WITH_DAEMONS := $(addprefix test/,functional probe interop chaos linearizability
 UNIT := -n $(WORKERS) $(addprefix --ignore=,$(WITH_DAEMONS))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test unit lint bench bench-cloud chart clean sim chaos check-linearizable interop install install-tests install-tempest install-stock install-rgw install-stock-functional samples stock-functional tempest
+.PHONY: help up down status test unit lint bench bench-cloud chart clean sim chaos check-linearizable interop install install-tests install-tempest install-glance install-stock install-rgw install-stock-functional samples stock-functional tempest
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1 \t\2/' | expand -t 26
@@ -58,7 +58,7 @@ check-linearizable: install-tests  ## ten thousand conditional writes under fift
 	APUS_LINEARIZABILITY_SCHEDULES=$${APUS_LINEARIZABILITY_SCHEDULES:-50} $(PYTEST) -q -s test/linearizability $(ARGS)
 	APUS_SIMULATION_SEEDS=$${APUS_SIMULATION_SEEDS:-1000} $(PYTEST) -q test/simulation/test_register.py
 
-interop: install-tests install-stock  ## everything that runs against or beside stock OpenStack Swift
+interop: install-tests install-stock install-glance  ## everything that runs against or beside stock OpenStack Swift
 	APUS_INTEROP=full $(PYTEST) -q test/interop $(ARGS)
 
 tempest: install-tests install-tempest  ## OpenStack's Tempest against a whole cloud (ARGS="identity volume": of these services, or by a regex)
@@ -93,6 +93,9 @@ install-stock:
 
 install-stock-functional:
 	@.ci/install stock-functional
+
+install-glance:
+	@.ci/install glance
 
 install-tempest:
 	@.ci/install tempest

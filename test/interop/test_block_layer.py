@@ -41,7 +41,9 @@ def test_stock_alone_is_a_store(cluster: AllInOne, stock: StockPrograms) -> None
     stock.replace_proxy()
     for number in range(1, cluster.nodes + 1):
         stock.replace_node(f"node{number}")
-    chosen = (ROOT / "test" / "functional" / f"test_{name}.py" for name in ("block_layer", "images", "volumes"))
+    chosen = (
+        ROOT / "test" / "functional" / f"test_{name}.py" for name in ("block_layer", "images", "volumes")
+    )
     functional_tests(cluster, "stock/stock", *chosen)
     config = StoreConfig(
         store_auth_url=f"{cluster.store.endpoint}/auth/v1.0",

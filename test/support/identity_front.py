@@ -56,11 +56,16 @@ use = egg:apus#metrics
 
 
 @contextmanager
-def identity_front(proxy_conf: Path, folder: Path, *, port: int, identity_port: int) -> Iterator[Front]:
-    """An identity service with its first users, and a proxy that believes it, while they are needed."""
+def identity_front(
+    proxy_conf: Path, folder: Path, *, port: int, identity_port: int, others: tuple[str, ...] = ()
+) -> Iterator[Front]:
+    """An identity service with its first users, and a proxy that believes it, while they are needed.
+
+    `others` are further endpoints of its catalogue, TYPE=URL.
+    """
     identity, endpoint = f"http://127.0.0.1:{identity_port}", f"http://127.0.0.1:{port}"
     conf = IDENTITY_CONF.format(port=identity_port, folder=folder, identity=identity)
-    bootstrapped(folder / "bootstrap.conf", conf, identity, endpoint)
+    bootstrapped(folder / "bootstrap.conf", conf, identity, endpoint, *others)
     head, pipeline, tail = re.split(
         r"(^pipeline *=.*$)", proxy_conf.read_text(), maxsplit=1, flags=re.MULTILINE
     )
