@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from apus.compute.server.domain import (
     disk_xml,
     domain_xml,
     nic_xml,
+    transplanted,
 )
 
 DISK = Disk(device="vda", serial="7f0c", socket="/run/x.sock", export="root", boot_order=1)
@@ -93,3 +95,32 @@ def test_device_names_go_on_after_z() -> None:
         "vda", "vdz", "vdaa", "vdab", "vdzz", "vdaaa",
     ]  # fmt: skip
     assert len({device_name(index) for index in range(2000)}) == 2000
+
+
+def test_what_was_saved_elsewhere_has_this_hosts_disks() -> None:
+    """Sockets, files and logs are those of here; all else, addresses of devices above all, is as it was saved."""
+
+    def on(host: str) -> Machine:
+        disks = (
+            DISK,
+            Disk(device="vdb", serial="v1", socket="/run/v.sock", export="volume-1"),
+            Disk(device="vdy", path="/config.iso", read_only=True),
+        )
+        moved = tuple(
+            replace(
+                disk,
+                socket=disk.socket and host + disk.socket,
+                path=disk.path and host + disk.path,
+                export=disk.export and f"{disk.export}-{host[1:]}",
+            )
+            for disk in disks
+        )
+        paths = {name: f"{host}/{name}" for name in ("serial_socket", "serial_log", "vnc_socket")}
+        return machine(disks=moved, **paths)
+
+    saved = ET.fromstring(domain_xml(on("/a")))
+    address = ET.SubElement(found(saved, "devices/disk"), "address", type="pci", bus="0x03")
+    expected = ET.fromstring(domain_xml(on("/b")))
+    found(expected, "devices/disk").append(address)
+    written = ET.fromstring(transplanted(ET.tostring(saved, encoding="unicode"), on("/b")))
+    assert ET.tostring(written) == ET.tostring(expected)
