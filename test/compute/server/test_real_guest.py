@@ -275,10 +275,8 @@ def sectors_of(volumes: VolumeWorld, row: Mapping[str, Any]) -> int:
     return last
 
 
-def test_a_volume_is_backed_up_while_its_guest_writes(host: Host, tmp_path: Path) -> None:
-    """All that the guest knew to be durable is in the backup, in the order in which it was written; it goes on writing."""
-    volumes = host.with_volumes(tmp_path / "volumes")
-    server_id, volume_id = boot_writer(host, volumes)
+def back_up(host: Host, volumes: VolumeWorld, server_id: str, volume_id: str) -> None:
+    """Back the volume up and look at what the backup has; the guest goes on writing."""
     asked = {"backup": {"volume_id": volume_id, "force": True}}
     backup = volumes.asked("POST", "/backups", asked)["backup"]["id"]
     volumes.office.jobs.run_due(volumes.office)
@@ -290,17 +288,18 @@ def test_a_volume_is_backed_up_while_its_guest_writes(host: Host, tmp_path: Path
     last = sectors_of(volumes, volumes.row("backups", backup))
     assert last >= known
     host.wait(server_id, f"WROTE {last + 5}\n")
-    host.cloud.ask("DELETE", f"/servers/{server_id}")
-    host.work()
-    assert volumes.show("volume", volume_id)["status"] == "available"
 
 
-def test_a_guest_moves_to_another_host_while_it_writes(
+def test_a_guest_is_backed_up_and_moved_while_it_writes(
     host: Host, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """It goes on with the next sector, on the other host's disks; none is lost, and none is written twice."""
+    """The backup has all that the guest knew to be durable, in the order in which it was written.
+
+    Moved, the guest goes on with the next sector on the other host's disks; none is lost, none written twice.
+    """
     volumes = host.with_volumes(tmp_path / "volumes")
     server_id, volume_id = boot_writer(host, volumes)
+    back_up(host, volumes, server_id, volume_id)
     agent, driver = host.another(Path(tmp_path_factory.mktemp("h", numbered=True)))
     before = written(host.printed(server_id))
     wish = {"host": "host-b", "block_migration": False, "disk_over_commit": False}
