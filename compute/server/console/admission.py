@@ -8,11 +8,13 @@ it goes to. So a page of another host is refused, whatever it sends. What is no 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
-TOKEN_LENGTH_MAX = 200
+# Whatever else is sent as a token opens nothing, and nobody needs to be asked.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
 def token_of(path: str, cookie: str) -> str:
@@ -24,7 +26,7 @@ def token_of(path: str, cookie: str) -> str:
         except CookieError:
             return ""
         token = morsel.value if morsel is not None else ""
-    return token if len(token) <= TOKEN_LENGTH_MAX and token.isascii() else ""
+    return token if _TOKEN.fullmatch(token) else ""
 
 
 def is_own_page(origin: str | None, host: str, *, scheme: str, allowed: Iterable[str]) -> bool:
