@@ -21,7 +21,7 @@ from .hosting import PHYSICAL_NETWORK
 from .layout import COMPUTE_AGENT, NETWORK_AGENT, Layout
 from .processes import last_words
 
-AGENTS_SECONDS = 90.0
+AGENTS_SECONDS = 180.0  # Of a machine that is busy with much else; mostly it is two.
 LOOK_SECONDS = 0.3
 _TIMEOUT_SECONDS = 120
 FLAVORS: Mapping[str, tuple[str, int, int, int]] = {
