@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ....common.errors import ApusError
+from ....common.errors import ApusError, Unavailable
 from .disks import OURS, Disks, volume_name, volume_prefix
 from .service_client import ServiceClient
 
@@ -43,7 +43,12 @@ class Leases:
         return any(self._folder.glob(f"*/{MARKS}/*"))
 
     def newest(self, volume_id: str, connection: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the connection with the map that the volume has now: commits have moved it since then."""
+        """Return the connection with the map that the volume has now: commits have moved it since then.
+
+        A disk that is here already needs no map, so machines start while the volume service is away.
+        """
+        if self._is_here(volume_name(volume_id, connection)):
+            return connection
         lease = self._lease(volume_id, connection)
         if lease is None:
             return connection
@@ -127,6 +132,12 @@ class Leases:
             if not self._is_used(mark.name, but=server_id):
                 self._disks.release(mark.name, discard=True)
             mark.unlink()
+
+    def _is_here(self, name: str) -> bool:
+        try:
+            return self._disks.standing(name) is not None
+        except Unavailable:  # Its files are here; whoever attaches it will open them, or hear why not.
+            return True
 
     def _is_used(self, name: str, *, but: str) -> bool:
         """Whether another server here has the disk."""

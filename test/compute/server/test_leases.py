@@ -13,7 +13,7 @@ from servers import Door
 from volume_host import VolumeHost
 from volume_world import BLOCK
 
-from apus.common.errors import Refused
+from apus.common.errors import Refused, Unavailable
 from apus.compute.block.host import Room
 from apus.compute.server.agent.loop import Agent
 
@@ -173,3 +173,21 @@ def test_an_attachment_whose_maker_was_killed_is_taken(host: VolumeHost) -> None
     client.detach("p1", first)
     assert host.volumes.show("volume", volume_id)["status"] == "available"
     assert client.leases("host-a") == []
+
+
+def test_a_machine_starts_while_the_volume_service_is_away(
+    host: VolumeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disks are here; nobody needs to be asked for them."""
+
+    def away(*_: object) -> None:
+        raise Unavailable("the volume service does not answer")
+
+    server_id, volume_id = host.boot(), host.volumes.volume()["id"]
+    host.attach(server_id, volume_id)
+    host.cloud.act(server_id, "os-stop")
+    host.work()
+    monkeypatch.setattr(host.agents["host-a"]._service, "leases", away)
+    host.cloud.act(server_id, "os-start")
+    host.work()
+    assert host.cloud.show(server_id)["status"] == "ACTIVE"
