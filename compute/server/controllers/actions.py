@@ -22,6 +22,7 @@ from ..records import Server
 from ..states import VmState, begin
 from ..views import server as view
 from ..world import World
+from .creation import public_key
 from .movement import Movement, staying_off
 from .pictures import Pictures
 from .rim import form_of, minor, pairs, scope_of, since, text
@@ -150,6 +151,9 @@ class ActionController:
         ):  # fmt: skip
             if member in asked and minor(call) >= version:
                 values[column] = asked[member]
+        if "key_name" in values:
+            with self._world.catalogue.read() as connection:
+                values["public_key"] = public_key(connection, call, values["key_name"])
         for version in (4, 6):
             if f"accessIPv{version}" in asked:
                 given = asked[f"accessIPv{version}"]

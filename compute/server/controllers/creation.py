@@ -100,7 +100,7 @@ class CreationController:
                 )
             except Missing as problem:
                 raise BadRequest(f"Flavor {order.flavor_id} could not be found.") from problem
-            key = self._key(connection, call, order.key_name)
+            key = public_key(connection, call, order.key_name)
             group = self._group(connection, call, order.hints.get("group"))
             self._check_zone(connection, order.zone)
         image = self._image(call, order, flavor)
@@ -111,17 +111,6 @@ class CreationController:
             networks=self._networks(call, order),
             group_id=group,
         )
-
-    def _key(self, connection: Connection, call: Call, name: str | None) -> str | None:
-        if name is None:
-            return None
-        table = tables.keypairs
-        row = connection.execute(
-            select(table).where(table.c.user_id == call.identity.user_id, table.c.name == name)
-        ).first()
-        if row is None:
-            raise BadRequest("Invalid key_name provided.")
-        return str(row.public_key)
 
     def _group(self, connection: Connection, call: Call, group_id: Any) -> str | None:
         if not group_id:
@@ -343,6 +332,19 @@ def with_disks_of(order: Order, image: Image | None) -> Order:
     more = tuple(disk for disk in found if not (boots and disk.boot_index == 0))
     own = tuple(disk for disk in order.disks if disk.to_volume or disk.boot_index != 0)
     return replace(order, image_id="", disks=(*more, *own))
+
+
+def public_key(connection: Connection, call: Call, name: str | None) -> str | None:
+    """Return the caller's key of that name, None for no name; raise BadRequest for one that is not there."""
+    if name is None:
+        return None
+    table = tables.keypairs
+    row = connection.execute(
+        select(table).where(table.c.user_id == call.identity.user_id, table.c.name == name)
+    ).first()
+    if row is None:
+        raise BadRequest("Invalid key_name provided.")
+    return str(row.public_key)
 
 
 def _check_files(order: Order, limits: Mapping[str, int]) -> None:

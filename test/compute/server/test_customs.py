@@ -11,6 +11,7 @@ import pytest
 from cloud import call
 from servers import IMAGE, Cloud
 
+from apus.compute.server import fleet
 from apus.compute.server.agent.disks import NoDisks
 from apus.compute.server.agent.fake import FakeDriver
 from apus.compute.server.domain import Machine
@@ -18,7 +19,10 @@ from apus.compute.server.domain import Machine
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Cloud:
-    return Cloud(tmp_path_factory.mktemp("customs"))
+    cloud = Cloud(tmp_path_factory.mktemp("customs"))
+    limits = {"quota_set": {"instances": -1, "cores": -1}}  # Its servers are many, and stay.
+    assert cloud.ask("PUT", "/os-quota-sets/p1", limits, token=cloud.admin)[0] == 200
+    return cloud
 
 
 def refused(cloud: Cloud, version: str = "2.1", **facts: Any) -> int:
@@ -212,3 +216,20 @@ def test_a_server_does_not_start_from_what_has_no_system(tmp_path: Path) -> None
     disk = {"uuid": volume_id, "source_type": "volume", "destination_type": "volume"}
     assert refused(cloud, imageRef="", block_device_mapping_v2=[{**disk, "boot_index": 0}]) == 400
     assert refused(cloud, block_device_mapping_v2=[{**disk, "boot_index": -1}]) == 202
+
+
+def test_a_rebuilt_server_has_the_key_that_is_named(tmp_path: Path) -> None:
+    """Since 2.54: its metadata offer the new key; one that is not there is refused, null takes it away."""
+    cloud = Cloud(tmp_path)
+    key = {
+        "name": "other",
+        "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8mJp4Yd0Zc9kGkcxk8Yh8q7JpVdW1oGQmO4q0m3p0Q me",
+    }
+    assert cloud.ask("POST", "/os-keypairs", {"keypair": key}, version="2.2")[0] == 201
+    server_id = cloud.boot()
+    again = {"imageRef": IMAGE, "key_name": "other"}
+    assert cloud.act(server_id, "rebuild", {**again, "key_name": "nobody's"}, version="2.54")[0] == 400
+    assert cloud.act(server_id, "rebuild", again, version="2.54")[0] == 202
+    with cloud.world.catalogue.read() as connection:
+        assert fleet.server_of(connection, server_id).public_key == key["public_key"]
+    cloud.work()
