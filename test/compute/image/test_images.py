@@ -319,6 +319,7 @@ def test_what_is_answered_to_who_asks_for_more(world: World) -> None:
         "glance-direct",
         "web-download",
         "copy-image",
+        "glance-download",
     ]
     assert [s["id"] for s in world.call("GET", "/v2/info/stores").json()["stores"]] == ["apus"]
     assert world.call("GET", "/v2/info/stores/detail").status == 403
