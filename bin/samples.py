@@ -263,7 +263,7 @@ def _cloud_files() -> dict[str, list[Section]]:
                 "Keeps a host's machines as the server service wants them; doc/compute.md.",
             ),
         ],
-        "compute-server.conf": _tenant("compute", ServerConfig),
+        "compute-server.conf": _tenant("compute", ServerConfig, StoreConfig),
         "console-server.conf": [
             Section("DEFAULT", (LogSettings,)),
             Section(
