@@ -291,8 +291,8 @@ class Disk:
                 raise Refused(f"an attached disk can't shrink: it has {self.size} bytes", 409)
             # The last block has grown too: let it come anew, unless it is changed.
             block_count = blocks_in(size, self._base.block_size)
-            self._uses.grow(block_count)
             self._local.grow(size, block_count)
+            self._uses.grow(block_count)  # Last: who evicts goes by it, and meets no block without a state.
             self._base = self._base.with_changes({}, size=size)
 
     def commit(self, map_id: str = "") -> Committed:
@@ -430,7 +430,7 @@ class Disk:
                 return False
             if not self._uses.take(index, lambda: self._local.mark(index, ABSENT)):
                 return False
-            self._local.clear(index * self._base.block_size, self._base.length_of(index))
+            self._local.give_back(index, index * self._base.block_size, self._base.length_of(index))
             return True
         finally:
             stripe.release()

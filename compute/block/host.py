@@ -198,7 +198,7 @@ class HostDisks:
         while not self._stopping.wait(ROOM_SECONDS):
             try:
                 self.make_room()
-            except OSError:
+            except Exception:  # noqa: BLE001 - the loop that keeps the host from being full
                 log.exception("the room of disks can't be given back")
 
     def make_room(self) -> None:

@@ -82,6 +82,7 @@ class LocalFile:
         self.folder = folder
         self._block_size = identity.block_size
         self._lock = threading.Lock()
+        self._believing = threading.Lock()
         self._is_closed = False
         self.descriptor = self._open("data")
         self._states_descriptor = self._open("states")
@@ -99,8 +100,11 @@ class LocalFile:
             self.adopt(self.prepared(boot_id=boot_id()))
         self._reserve_identity()
         changed = set(self.changed())
+        os.fdatasync(self._synced_descriptor)
         synced = os.pread(self._synced_descriptor, block_count, 0)
         self._not_synced = {index for index in changed if synced[index] != CHANGED}
+        self._believed = {index for index, state in enumerate(synced) if state == CHANGED}
+        """Blocks that `synced` may say were changed, on the medium."""
 
     def _reserve(self, block_count: int) -> None:
         """Take the room of the states now: saying how a block is must never fail for want of it."""
@@ -175,13 +179,30 @@ class LocalFile:
         try:
             os.fdatasync(self.descriptor)
             if indexes:
-                for index in indexes:
-                    os.pwrite(self._synced_descriptor, bytes((CHANGED,)), index)
-                os.fdatasync(self._synced_descriptor)
+                with self._believing:
+                    self._believed |= indexes
+                    for index in indexes:
+                        if self.states[index] == CHANGED:  # Else it was committed meanwhile.
+                            os.pwrite(self._synced_descriptor, bytes((CHANGED,)), index)
+                    os.fdatasync(self._synced_descriptor)
         except OSError:
             with self._lock:
                 self._not_synced |= indexes
             raise
+
+    def give_back(self, index: int, offset: int, length: int) -> None:
+        """Give back the room of a block that is marked absent.
+
+        First a crash of the machine must not believe it changed any more: its bytes would be zeros.
+        """
+        with self._believing:
+            if index in self._believed:
+                stale = [each for each in self._believed if self.states[each] != CHANGED]
+                for each in stale:
+                    os.pwrite(self._synced_descriptor, bytes((ABSENT,)), each)
+                os.fdatasync(self._synced_descriptor)
+                self._believed.difference_update(stale)
+        self.clear(offset, length)
 
     def grow(self, size: int, block_count: int) -> None:
         """Make the disk larger; what is new is absent."""

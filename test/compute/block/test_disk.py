@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import tempfile
 import threading
@@ -155,6 +157,52 @@ def test_a_crash_of_the_machine_keeps_what_was_flushed(bench: Bench, monkeypatch
     assert bench.disk.read(5 * BLOCK, 11) == noise(10 * BLOCK + 100)[5 * BLOCK : 5 * BLOCK + 11]
     bench.disk.commit("c")
     assert bench.kept("c")[:7] == b"flushed"
+
+
+@pytest.mark.parametrize("while_flushing", [False, True])
+def test_a_crash_of_the_machine_after_an_eviction_finds_the_commit(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, while_flushing: bool
+) -> None:
+    """Flushed, committed (also in the midst of the flush) and evicted, a block is fetched, never a hole believed."""
+    medium, sync = b"", os.fdatasync
+    synced = bench.folder / "synced"
+    commits = [lambda: bench.disk.commit("c")]
+
+    def durable(descriptor: int) -> None:
+        nonlocal medium
+        sync(descriptor)
+        if os.path.samestat(os.fstat(descriptor), synced.stat()):
+            medium = synced.read_bytes()
+        elif while_flushing and commits:
+            commits.pop()()
+
+    monkeypatch.setattr(os, "fdatasync", durable)
+    bench.disk.write(0, b"flushed")
+    bench.disk.flush()
+    if not while_flushing:
+        bench.disk.commit("c")
+    bench.disk.evict(100 * BLOCK)
+    bench.disk.close()
+    synced.write_bytes(medium)
+    monkeypatch.setattr(local, "boot_id", lambda: "another")
+    bench.disk = Disk(bench.project.maps, bench.folder)
+    assert bench.disk.read(0, 7) == b"flushed"
+    assert bench.disk.changed_blocks == 0
+
+
+def test_a_disk_that_could_not_grow_is_as_before(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host without room for the new states: the disk keeps its size, and its blocks can go and come."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    bench.disk.read(0, BLOCK)
+    with monkeypatch.context() as patched:
+        patched.setattr(local, "prepare_identity", full)
+        with pytest.raises(OSError, match="full"):
+            bench.disk.resize(200 * BLOCK)
+    assert bench.disk.evict(100 * BLOCK)
+    assert bench.disk.read(0, BLOCK) == noise(10 * BLOCK + 100)[:BLOCK]
 
 
 def test_zeros_and_trims_take_no_room(bench: Bench) -> None:
