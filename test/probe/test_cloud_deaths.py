@@ -204,6 +204,8 @@ class Deed:
     """What has to be there first."""
     reached: Callable[[dict[str, Any] | None], bool] = lambda found: found is not None
     """Whether that is what the client wanted."""
+    renews: bool = True
+    """Whether who tries again removes first what came of it."""
 
     def done(self, cloud: Cloud, name: str, base: dict[str, str]) -> dict[str, Any] | None:
         """Do it with nobody being killed; return what came of it."""
@@ -320,17 +322,19 @@ def _delete(cloud: Cloud, name: str, _base: dict[str, str]) -> None:
         gone(cloud, "volume", found["id"])
 
 
+def _running(cloud: Cloud, _name: str, base: dict[str, str]) -> None:
+    """The server runs: a driver that runs nothing forgets its disks when it dies."""
+    _posted(cloud, "compute", f"/servers/{base['server']}/action", {"reboot": {"type": "HARD"}})
+    cloud.settled()
+
+
 def _picture(cloud: Cloud, name: str, base: dict[str, str]) -> None:
-    """An image of the server, which has to run: a driver that runs nothing forgets its disks when it dies."""
-    if cloud.named("server", "base server")["status"] != "ACTIVE":  # type: ignore[index]  # it is there
-        _posted(cloud, "compute", f"/servers/{base['server']}/action", {"os-start": None})
-        cloud.settled()
     _posted(cloud, "compute", f"/servers/{base['server']}/action", {"createImage": {"name": name}})
 
 
 HANDS = ("compute-server", "volume-server", "agent")
 DEEDS = {
-    "upload": Deed("image", ("image-server",), _upload),
+    "upload": Deed("image", ("image-server",), _upload, renews=False),
     "volume of an image": Deed("volume", ("volume-server", "image-server"), _volume(imageRef="image")),
     "volume of a snapshot": Deed("volume", ("volume-server",), _volume(snapshot_id="snapshot")),
     "snapshot": Deed("snapshot", ("volume-server",), _snapshot),
@@ -338,17 +342,20 @@ DEEDS = {
     "restore": Deed("volume", ("volume-server",), _restore),
     "volume to image": Deed("image", ("volume-server", "image-server"), _to_image),
     "boot": Deed("server", ("compute-server", "agent", "image-server"), _boot),
-    "picture of a server": Deed("image", ("compute-server", "agent", "image-server"), _picture),
-    "attach": Deed("volume", HANDS, _attach, _own_volume, _is("in-use")),
-    "detach": Deed("volume", HANDS, _detach, _attached, _is("available")),
+    "picture of a server": Deed("image", ("compute-server", "image-server"), _picture, _running),
+    "attach": Deed("volume", HANDS, _attach, _own_volume, _is("in-use"), renews=False),
+    "detach": Deed("volume", HANDS, _detach, _attached, _is("available"), renews=False),
     "extend": Deed(
         "volume",
         ("volume-server",),
         _extend,
         _own_volume,
         lambda found: found is not None and found["size"] == 2,
+        renews=False,
     ),
-    "delete": Deed("volume", ("volume-server",), _delete, _own_volume, lambda found: found is None),
+    "delete": Deed(
+        "volume", ("volume-server",), _delete, _own_volume, lambda found: found is None, renews=False
+    ),
 }
 
 
@@ -380,7 +387,7 @@ def made_good(cloud: Cloud, deed: Deed, name: str, base: dict[str, str]) -> dict
     found = deed.ended(cloud, name, GRACE_SECONDS)
     if deed.is_good(found):
         return found
-    if found is not None and deed.prepare is None and deed.begin is not _upload:
+    if found is not None and deed.renews:
         cloud.remove(deed.kind, found["id"])
         gone(cloud, deed.kind, found["id"])
     return deed.done(cloud, name, base)
