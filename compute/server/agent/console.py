@@ -121,6 +121,13 @@ class _Handler(BaseHTTPRequestHandler):
         if line is None:
             self._answer(404, b"")
             return
+        with line:
+            try:
+                self._tunnel(server_id, kind, line)
+            finally:
+                self.lines.leave(server_id, line)
+
+    def _tunnel(self, server_id: str, kind: str, line: socket.socket) -> None:
         self.send_response(101)
         self.send_header("Connection", "Upgrade")
         self.send_header("Upgrade", UPGRADE)
@@ -129,9 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.settimeout(None)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         log.info("a console was opened", extra={"server": server_id, "kind": kind})
-        with line:
-            pass_on(self.connection, line)
-            self.lines.leave(server_id, line)
+        pass_on(self.connection, line)
         log.info("a console was closed", extra={"server": server_id, "kind": kind})
 
     def _answer(self, status: int, body: bytes) -> None:

@@ -32,6 +32,10 @@ GIB = 1 << 30
 OURS = "apus-block"
 
 
+class Unopened(Unavailable):
+    """The disk is here, and cannot be opened now."""
+
+
 class Disks(Protocol):
     """Gives machines their disks."""
 
@@ -208,13 +212,13 @@ class BlockDisks:
             data.writelines(read_range(maps, disk, 0, disk.size))
 
     def standing(self, name: str) -> Mapping[str, Any] | None:
-        """Return what the block server knows of a disk; raise Unavailable for one that it cannot open now."""
+        """Return what the block server knows of a disk; raise Unopened for one that it cannot open now."""
         try:
             return ask(self._control, do="status", disk=name)
         except Missing:
             broken = ask(self._control, do="list")["broken"]
             if name in broken:
-                raise Unavailable(f"the disk {name} cannot be opened: {broken[name]}") from None
+                raise Unopened(f"the disk {name} cannot be opened: {broken[name]}") from None
             return None
 
     def crowded(self) -> set[str]:

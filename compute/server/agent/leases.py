@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ....common.errors import ApusError, Unavailable
-from .disks import OURS, Disks, volume_name, volume_prefix
+from ....common.errors import ApusError
+from .disks import OURS, Disks, Unopened, volume_name, volume_prefix
 from .service_client import ServiceClient
 
 log = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class Leases:
     def _is_here(self, name: str) -> bool:
         try:
             return self._disks.standing(name) is not None
-        except Unavailable:  # Its files are here; whoever attaches it will open them, or hear why not.
+        except Unopened:  # Its files are here; whoever attaches it will open them, or hear why not.
             return True
 
     def _is_used(self, name: str, *, but: str) -> bool:

@@ -101,10 +101,13 @@ class Agent:
         self._door.stop()
 
     def _work(self, stop: threading.Event) -> None:
-        sequence = 0
+        sequence, is_tidy = 0, False
         while not stop.is_set():
             try:
                 sequence, orders = self._service.work(sequence, self._config.wait_seconds)
+                if not is_tidy:
+                    self.forget_memories(orders)
+                    is_tidy = True
                 if not stop.is_set():
                     self.reconcile(orders)
             except ApusError as problem:
@@ -113,6 +116,13 @@ class Agent:
             except Exception:  # noqa: BLE001 - the loop that keeps the agent alive
                 log.exception("the agent failed")
                 stop.wait(self._config.heartbeat_seconds)
+
+    def forget_memories(self, orders: list[dict[str, Any]]) -> None:
+        """Remove what a killed agent left of guests that were saved, where they run and nobody moves them."""
+        running = {each for each, power in self._driver.machines().items() if power in _RUNNING}
+        for order in orders:
+            if order["id"] in running and not order["task_state"]:
+                self._undertaker.forget_memory(order["id"])
 
     def _stop_machines(self) -> None:
         """Have all guests shut down, side by side."""
@@ -214,14 +224,17 @@ class Agent:
 
     def _answer(self, stop: threading.Event) -> None:
         while not stop.wait(self._config.lease_seconds):
-            try:
-                if self._leases.are_there():
-                    self._leases.answer()
-                self.make_room()
-            except ApusError as problem:
-                log.warning("volumes were not looked at", extra={"reason": str(problem)})
-            except Exception:  # noqa: BLE001 - the loop for which snapshots of attached volumes wait
-                log.exception("volumes were not looked at")
+            for work in (self._look_at_volumes, self.make_room):  # One needs the services, the other doesn't.
+                try:
+                    work()
+                except ApusError as problem:
+                    log.warning("disks were not looked at", extra={"reason": str(problem)})
+                except Exception:  # noqa: BLE001 - the loop for which snapshots of attached volumes wait
+                    log.exception("disks were not looked at")
+
+    def _look_at_volumes(self) -> None:
+        if self._leases.are_there():
+            self._leases.answer()
 
     def make_room(self) -> None:
         """Commit servers' own disks whose changes take too much room here.
@@ -236,6 +249,8 @@ class Agent:
                 self._busy.add(server_id)  # Whoever takes a picture removes maps that he doesn't know of.
             try:
                 self._disks.commit(name, f"{name}-{uuid.uuid4().hex[:8]}")
+            except ApusError as problem:
+                log.warning("a disk was not committed", extra={"disk": name, "reason": str(problem)})
             finally:
                 with self._lock:
                     self._busy.discard(server_id)

@@ -142,6 +142,13 @@ class Undertaker:
         """Return the servers of which something is kept here."""
         return {each.name for each in self._folder.iterdir() if _SERVER_ID.fullmatch(each.name)}
 
+    def forget_memory(self, server_id: str) -> None:
+        """Remove the saved memory of a guest that has gone on: its next start would go back to it.
+
+        Its disks would be newer than its memory then.
+        """
+        (self._folder / server_id / MEMORY).unlink(missing_ok=True)
+
     def home(self, server_id: str) -> Path:
         """Return the folder for the server's console and config drive."""
         home = self._folder / server_id
@@ -172,7 +179,7 @@ class Undertaker:
 
     def _cut_power(self, order: Order) -> None:
         self._driver.remove(order["id"])
-        (self.home(order["id"]) / MEMORY).unlink(missing_ok=True)
+        self.forget_memory(order["id"])
 
     def _stop(self, order: Order, tell: Tell) -> dict[str, Any]:
         del tell

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,49 @@ def test_changes_that_fill_the_host_are_committed(host: VolumeHost) -> None:
     with NbdClient(own["socket"], own["disk"]) as guest, host.guest() as other:
         assert guest.read(BLOCK, BLOCK) == b"s" * BLOCK
         assert other.read(BLOCK, BLOCK) == b"v" * BLOCK
+
+
+def test_a_full_host_is_relieved_while_the_services_are_away(
+    host: VolumeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server's own disk needs nobody's leave: it is committed though nobody tells which volumes are whose."""
+
+    def away(*_: object) -> None:
+        raise Unavailable("the service does not answer")
+
+    class Once(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            del timeout
+            before = self.is_set()
+            self.set()
+            return before
+
+    server_id, volume_id = host.boot(), host.volumes.volume()["id"]
+    host.attach(server_id, volume_id)
+    (own,) = [each for each in host.disks() if each["disk"].startswith("server-")]
+    with NbdClient(own["socket"], own["disk"]) as guest:
+        guest.write(BLOCK, b"s" * BLOCK)
+    host.block_servers["host-a"]._room = Room(bytes_max=BLOCK)
+    monkeypatch.setattr(host.agents["host-a"]._service, "leases", away)
+    host.agents["host-a"]._answer(Once())
+    assert sum(each["changed_blocks"] for each in host.disks()) == 0
+
+
+def test_a_disk_that_is_not_here_is_never_taken_for_one(
+    host: VolumeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the block server doesn't answer nobody knows: the volume's newest map is asked for."""
+
+    def away(*_: object) -> None:
+        raise Unavailable("no block server")
+
+    server_id, volume_id = host.boot(), host.volumes.volume()["id"]
+    host.attach(server_id, volume_id)
+    leases = host.agents["host-a"]._leases
+    monkeypatch.setattr(leases._disks, "standing", away)
+    (lease,) = Door(host.cloud, "host-a").leases()
+    with pytest.raises(Unavailable):
+        leases.newest(volume_id, {"driver_volume_type": "apus-block", "data": lease})
 
 
 def test_an_attachment_whose_maker_was_killed_is_taken(host: VolumeHost) -> None:

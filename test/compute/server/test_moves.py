@@ -147,6 +147,22 @@ def test_a_running_server_moves_with_its_memory(host: VolumeHost, server: str) -
     assert not [name for name in host.volumes.map_ids() if "memory" in name]
 
 
+def test_memory_that_a_killed_agent_left_is_forgotten(host: VolumeHost, server: str) -> None:
+    """A guest that runs has gone on from it; saved and not gone on, it keeps it."""
+    agent = host.agents["host-a"]
+    memory = agent._undertaker.home(server) / "memory"
+    _, orders = agent._service.work(-1, 0)
+    memory.write_bytes(b"old")
+    agent.forget_memories([{**orders[0], "task_state": "migrating"}])
+    assert memory.exists()
+    agent.forget_memories(orders)
+    assert not memory.exists()
+    memory.write_bytes(b"new")
+    agent._driver.stop(server, 1)
+    agent.forget_memories(orders)
+    assert memory.exists()
+
+
 def test_a_guest_that_cannot_be_handed_over_goes_on_where_it_is(
     host: VolumeHost, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
