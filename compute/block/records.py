@@ -5,6 +5,7 @@ put("images", id, {...})   get("images", id) ──▶ {...}   list("images") �
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ import orjson
 from ...common.errors import Corrupt, Missing
 from ..store.interface import Store
 from .naming import checked_id, records_container
+
+log = logging.getLogger(__name__)
 
 SUFFIX = "-records"
 
@@ -52,7 +55,7 @@ class Records:
         return self._store.delete(self.container, _name(kind, record_id))
 
     def list(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield ids and records of a kind in order; one removed meanwhile is left out."""
+        """Yield ids and records of a kind in order; one removed meanwhile, or not readable, is left out."""
         prefix = f"{checked_id(kind)}/"
         for row in self._store.names(self.container, prefix=prefix):
             record_id = row.name.removeprefix(prefix)
@@ -60,6 +63,8 @@ class Records:
                 yield record_id, self.get(kind, record_id)
             except Missing:
                 continue
+            except Corrupt as problem:
+                log.error("record not readable", extra={"why": str(problem)})
 
 
 def projects(store: Store) -> Iterator[str]:

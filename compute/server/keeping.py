@@ -19,8 +19,10 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Table, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from ...common.errors import Corrupt
+from ..api.faults import BadRequest
 from ..block.records import Records, projects
 from ..catalogue import Catalogue
 from ..store.interface import Store
@@ -99,7 +101,7 @@ def rebuild(catalogue: Catalogue, store: Store) -> int:
         for name, document in Records(store, project_id).list(KIND):
             try:
                 added += catalogue.transaction(partial(_add, document=document))
-            except (KeyError, TypeError, ValueError, Corrupt) as problem:
+            except (KeyError, TypeError, ValueError, Corrupt, BadRequest, IntegrityError) as problem:
                 log.error("record of a server not readable", extra={"record": name, "why": str(problem)})
     return added
 
@@ -120,8 +122,16 @@ def _add(connection: Connection, *, document: Mapping[str, Any]) -> bool:
     }
     connection.execute(insert(tables.servers).values(**_columns(tables.servers, {**server, **passing})))
     for table, entries in ((tables.block_devices, devices), (tables.interfaces, ports)):
+        (key,) = table.primary_key
         for entry in entries:
-            connection.execute(insert(table).values(**_columns(table, entry)))
+            columns = _columns(table, entry)
+            if connection.execute(select(key).where(key == columns[key.name])).first():
+                log.error(
+                    "a part of a server is another's",
+                    extra={"server": server["id"], "part": columns[key.name]},
+                )
+                continue  # Records of two servers are of two moments.
+            connection.execute(insert(table).values(**columns))
     return True
 
 

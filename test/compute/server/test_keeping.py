@@ -10,6 +10,7 @@ from block_store import MemoryStore
 from servers import VOLUME, Cloud, Door
 
 from apus.common.errors import Unavailable
+from apus.compute.block.records import Records
 from apus.compute.server.agent.disks import NoDisks
 from apus.compute.server.agent.fake import FakeDriver
 from apus.compute.server.agent.loop import Agent
@@ -156,9 +157,26 @@ def test_records_that_nobody_understands_are_left_out(kept: Kept) -> None:
     kept.keeper.turn()
     kept.store.put("p1-records", "servers/0", b'{"server": {"id": "x"}}')
     kept.store.put("p1-records", "servers/1", b'{"server": {"id": "x"}, "devices": [], "interfaces": []}')
+    kept.store.put("p1-records", "servers/2", b"no JSON")
     again = kept.lose()
     assert kept.rebuilt() == 1
     assert [server["id"] for server in again.ask("GET", "/servers")[1]["servers"]] == [server_id]
+
+
+def test_a_port_in_two_records_is_one_servers(kept: Kept) -> None:
+    """It changed hands between two records being written: both servers come back, one with the port."""
+    first, second = sorted((kept.cloud.boot(), kept.cloud.boot(name="other")))
+    kept.keeper.turn()
+    objects = Records(kept.store, "p1")
+    ours, theirs = objects.get("servers", first), objects.get("servers", second)
+    theirs["interfaces"] = [{**ours["interfaces"][0], "server_id": second}]
+    objects.put("servers", second, theirs)
+    again = kept.lose()
+    assert kept.rebuilt() == 2
+    assert [
+        len(again.ask("GET", f"/servers/{each}/os-interface")[1]["interfaceAttachments"])
+        for each in (first, second)
+    ] == [1, 0]
 
 
 def test_machines_that_run_are_adopted(kept: Kept) -> None:
