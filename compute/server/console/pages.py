@@ -40,6 +40,9 @@ def page_at(folder: Path, path: str) -> Page | None:
         return None
     file = folder.joinpath(*parts)
     content_type = TYPES.get(file.suffix.lower())
-    if content_type is None or not file.is_file():
+    try:
+        if content_type is None or not file.is_file():
+            return None
+        return Page(content_type, file.read_bytes())
+    except OSError:  # A name too long for any file, or a file that is nobody's business.
         return None
-    return Page(content_type, file.read_bytes())

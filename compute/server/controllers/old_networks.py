@@ -8,6 +8,7 @@ Since 2.36 (addFloatingIp: 2.44) these are 404: the network service itself is as
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,6 +28,7 @@ LAST, LAST_OF_ACTIONS = 35, 43
 ANYWHERE = "0.0.0.0/0"
 ANY_PORT = -1  # Then's word for all ports, and all types of ICMP.
 _CONFLICTS = (400, 409)
+_WHOLE = re.compile(r"-?[0-9]{1,9}")
 
 
 class OldNetworkController:
@@ -253,9 +255,7 @@ def _rule_asked(asked: Mapping[str, Any], parent_id: str) -> dict[str, Any]:
     protocol, first, last = (asked.get(name) for name in ("ip_protocol", "from_port", "to_port"))
     numbers = []
     for port in (first, last):
-        if not isinstance(port, int | str | None) or (
-            isinstance(port, str) and not port.lstrip("-").isdigit()
-        ):
+        if not isinstance(port, int | str | None) or (isinstance(port, str) and not _WHOLE.fullmatch(port)):
             raise BadRequest(f"Invalid input for a port: {port!r}.")
         numbers.append(None if port is None or int(port) == ANY_PORT else int(port))
     rule = {

@@ -122,7 +122,15 @@ def test_a_screen_is_a_page_and_its_websocket(cloud: Cloud, front: ConsoleFront)
 
 def test_pages_are_those_of_the_folder_only(front: ConsoleFront, tmp_path: Path) -> None:
     """No path leaves the folder, nothing is listed, and nothing but what noVNC has is sent."""
-    for path in ("/", "/../compute.db", "/%2e%2e/compute.db", "/secret.key", "/none.html", "/.ssh/id.html"):
+    for path in (
+        "/",
+        "/../compute.db",
+        "/%2e%2e/compute.db",
+        "/secret.key",
+        "/none.html",
+        "/.ssh/id.html",
+        f"/{'x' * 300}.html",
+    ):
         assert requests.get(front.base + path, timeout=DEADLINE_SECONDS).status_code == 404
     assert requests.get(front.base + "/healthcheck", timeout=DEADLINE_SECONDS).text == "OK"
     assert requests.get(front.base + "/metrics", timeout=DEADLINE_SECONDS).status_code == 200

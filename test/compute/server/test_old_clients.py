@@ -81,7 +81,7 @@ def test_a_group_has_the_rules_that_let_in(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "status"),
-    [({"parent_group_id": "web"}, 400), ({"ip_protocol": "tpc"}, 400), ({"from_port": 80, "to_port": 79}, 400),
+    [({"parent_group_id": "web"}, 400), ({"ip_protocol": "tpc"}, 400), ({"from_port": 80, "to_port": 79}, 400), ({"from_port": "--1"}, 400),
      ({"to_port": 70000}, 400), ({"cidr": "here"}, 400),
      ({"parent_group_id": "aaaaaaaa-0000-4000-8000-00000000dead"}, 404)],
 )  # fmt: skip
