@@ -147,7 +147,7 @@ class Disks:
         """Yield the records of a kind whose maps are there."""
         project = self._project(project_id)
         for _name, facts in project.records.list(kind):
-            if project.maps.exists(facts["map_id"]):
+            if isinstance(facts.get("map_id"), str) and project.maps.exists(facts["map_id"]):
                 yield facts
 
     def _project(self, project_id: str) -> Project:

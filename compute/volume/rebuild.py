@@ -8,16 +8,21 @@ is attached afterwards; jobs, quotas, types and schedules are not in records.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Table
+from sqlalchemy.exc import IntegrityError
 
+from ..api.faults import BadRequest
 from ..block.records import projects
 from . import rows
 from .office import Office
 from .tables import backups, snapshots, types, volumes
+
+log = logging.getLogger(__name__)
 
 KINDS = (volumes, snapshots, backups)
 _ALWAYS: Mapping[str, Any] = {
@@ -40,7 +45,12 @@ def rebuild(office: Office) -> int:
     for project_id in projects(office.disks.store):
         for table in KINDS:
             for facts in office.disks.recorded(project_id, table.name):
-                added += office.catalogue.transaction(partial(_add, office=office, table=table, facts=facts))
+                try:
+                    added += office.catalogue.transaction(
+                        partial(_add, office=office, table=table, facts=facts)
+                    )
+                except (KeyError, BadRequest, IntegrityError) as problem:
+                    log.error("record not readable", extra={"kind": table.name, "why": repr(problem)})
     return added
 
 

@@ -179,6 +179,10 @@ def test_a_lost_catalogue_is_made_again(tmp_path: Path) -> None:
     world.settle()
     world.write(volume_id, {0: b"w" * BLOCK})
     world.settle()
+    place = next(name for name in world.store.objects if name.endswith("-records"))
+    map_id = world.row("volumes", volume_id)["map_id"]
+    for number, bad in enumerate((b"no JSON", b"{}", b'{"map_id": "%s"}' % map_id.encode())):
+        world.store.put(place, f"volumes/0{number}", bad)  # They keep no others away.
     again = VolumeWorld.open(tmp_path / "new", store=world.store)
     assert rebuild(again.office) == 3
     assert rebuild(again.office) == 0
