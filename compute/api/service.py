@@ -9,6 +9,7 @@ It does not know what is served, nor how tokens are made: routes and verifier ar
 from __future__ import annotations
 
 import logging
+import re
 import time
 import uuid
 from collections.abc import Iterable
@@ -34,6 +35,7 @@ REQUESTS = metrics.counter(
 SECONDS = metrics.histogram(
     "apus_cloud_request_seconds", "From a request's head to its answer's head.", "service", "method"
 )
+_TOKEN_IN_PATH = re.compile(r"(?<=tokens/).+")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -136,7 +138,7 @@ class Service:
             extra={
                 "client": request.client_addr,
                 "method": request.method,
-                "path": request.path_info,
+                "path": _TOKEN_IN_PATH.sub("…", request.path_info),
                 "status": response.status_int,
                 "seconds": round(seconds, 4),
             },

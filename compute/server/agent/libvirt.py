@@ -174,10 +174,14 @@ class LibvirtDriver:
         self._with(server_id, lambda domain: domain.managedSave() if domain.isActive() else None)
 
     def save(self, server_id: str, path: Path) -> None:
-        """Have libvirt write it, and stop it when that is done; else it goes on."""
+        """Have libvirt write it, and stop it when that is done; else it goes on.
+
+        What an agent before us has begun, and was killed, libvirt goes on writing: that file stays.
+        """
         domain = self._domain(server_id)
         if domain is not None and self._ask(lambda _: domain.isActive()):
-            path.unlink(missing_ok=True)
+            if self._ask(lambda _: domain.jobInfo()[0]) == libvirt.VIR_DOMAIN_JOB_NONE:
+                path.unlink(missing_ok=True)
             self._ask(lambda _: domain.save(str(path)))
         elif not path.exists():
             raise DriverFailed("the machine does not run")

@@ -76,6 +76,7 @@ class Gateway:
             subprotocols=[SUBPROTOCOL],
             select_subprotocol=_subprotocol,
             compression=None,
+            open_timeout=2 * PATIENCE_SECONDS,
             server_header="apus-console-server",
         )
 

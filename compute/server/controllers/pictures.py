@@ -8,7 +8,9 @@ root is a volume ──▶ snapshots of the volumes ──▶ an image without d
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from webob import Response
@@ -24,6 +26,8 @@ from ..states import begin
 from ..world import World
 from .rim import minor, pairs, text, whole
 from .wishes import record, undertake
+
+log = logging.getLogger(__name__)
 
 
 class Pictures:
@@ -108,20 +112,18 @@ class Pictures:
             found = fleet.devices_of(connection, [server.id])[server.id]
         devices = [device for device in found if device.volume_id]
         made: list[tuple[BlockDevice, str]] = []
-        try:
+        with ExitStack() as undoing:
             for device in devices:
                 assert device.volume_id is not None
                 title = f"snapshot for {name}"
-                made.append(
-                    (device, world.volumes.make_snapshot(project, device.volume_id, title, call.token))
-                )
+                snapshot_id = world.volumes.make_snapshot(project, device.volume_id, title, call.token)
+                undoing.callback(_undo, world.volumes.remove_snapshot, project, snapshot_id)
+                made.append((device, snapshot_id))
             facts = {"instance_uuid": server.id, "user_id": server.user_id, "image_type": "snapshot"}
             image_id = world.images.reserve(name, {**metadata, **facts, **properties_of(made)}, call.token)
-        except ApusError:
-            for _, snapshot_id in made:
-                world.volumes.remove_snapshot(project, snapshot_id)
-            raise
-        world.images.fill_with_nothing(image_id, call.token)
+            undoing.callback(_undo, world.images.discard, image_id)
+            world.images.fill_with_nothing(image_id, call.token)
+            undoing.pop_all()
         with world.catalogue.write() as connection:
             record(connection, call, server, "createImage", world.clock())
         return image_id
@@ -130,3 +132,11 @@ class Pictures:
         if minor(call) >= 45:
             return answer(202, {"image_id": image_id})
         return empty(202, {"Location": f"{self._world.settings.image_url}/images/{image_id}"})
+
+
+def _undo(remove: Callable[..., None], *ids: str) -> None:
+    """Take back one thing; what cannot be, is told, and hides neither the first error nor the rest."""
+    try:
+        remove(*ids)
+    except ApusError as problem:
+        log.warning("a picture that failed left something", extra={"left": ids[-1], "reason": str(problem)})

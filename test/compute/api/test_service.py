@@ -161,3 +161,12 @@ def test_a_defect_is_an_answer() -> None:
     reply = call(app, "DELETE", "/v2.1/things/1", token=admin)
     assert reply.status == 500
     assert "ZeroDivision" not in reply.text
+
+
+def test_a_token_in_a_path_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Consoles' tokens are asked for by their path, and whoever reads a log must not sit down at a console."""
+    made, _ = service()
+    with caplog.at_level("INFO", "apus.compute.api.service"):
+        call(made, "GET", "/v2.1/os-console-auth-tokens/secret")
+    (line,) = [record for record in caplog.records if record.message == "answered"]
+    assert line.__dict__["path"] == "/v2.1/os-console-auth-tokens/…"

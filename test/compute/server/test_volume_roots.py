@@ -71,6 +71,27 @@ def test_what_is_begun_in_vain_is_taken_back(host: VolumeHost, monkeypatch: pyte
     assert host.volumes.asked("GET", "/snapshots")["snapshots"] == []
 
 
+def test_a_picture_that_stays_empty_goes_with_its_snapshots(
+    host: VolumeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error is the first one, whatever cannot be taken back."""
+
+    def fails(status: int) -> Any:
+        def fail(*_: Any) -> None:
+            from apus.compute.api.faults import Fault
+
+            raise Fault(status, "No.")
+
+        return fail
+
+    server_id, _ = boot(host)
+    monkeypatch.setattr(host.cloud.images, "fill_with_nothing", fails(413))
+    monkeypatch.setattr(host.cloud.images, "discard", fails(409))
+    assert host.cloud.act(server_id, "createImage", {"name": "picture"})[0] == 413
+    host.volumes.settle()
+    assert host.volumes.asked("GET", "/snapshots")["snapshots"] == []
+
+
 def test_what_needs_a_disk_of_the_servers_own_is_refused(host: VolumeHost) -> None:
     """A backup of its image, and a rebuild from another, with the words that clients know."""
     server_id, _ = boot(host)
