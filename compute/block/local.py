@@ -84,10 +84,19 @@ class LocalFile:
         self._lock = threading.Lock()
         self._believing = threading.Lock()
         self._is_closed = False
-        self.descriptor = self._open("data")
-        self._states_descriptor = self._open("states")
-        self._synced_descriptor = self._open("synced")
-        self._frozen_descriptor = self._open("frozen")
+        self._open_files: list[int] = []
+        try:
+            self.descriptor = self._open("data")
+            self._states_descriptor = self._open("states")
+            self._synced_descriptor = self._open("synced")
+            self._frozen_descriptor = self._open("frozen")
+            self._read(identity, block_count)
+        except BaseException:  # Whoever has no room here tries again and again.
+            self.close()
+            raise
+
+    def _read(self, identity: Identity, block_count: int) -> None:
+        """Learn how the disk was left, and take the room of what is written about it."""
         os.ftruncate(self._frozen_descriptor, 0)
         same_boot = identity.boot_id == boot_id()
         believed = self._states_descriptor if same_boot else self._synced_descriptor
@@ -114,17 +123,14 @@ class LocalFile:
                 os.posix_fallocate(descriptor, 0, block_count)
 
     def _open(self, name: str) -> int:
-        return os.open(self.folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._open_files.append(descriptor)
+        return descriptor
 
     def close(self) -> None:
         """Close the files; what they hold stays."""
         self._is_closed = True
-        for descriptor in (
-            self.descriptor,
-            self._states_descriptor,
-            self._synced_descriptor,
-            self._frozen_descriptor,
-        ):
+        for descriptor in self._open_files:
             os.close(descriptor)
 
     def changed(self) -> list[int]:

@@ -16,6 +16,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ CREW = 4
 FETCHERS = 8
 """Requests of one disk that wait for the store at a time."""
 LISTEN_BACKLOG = 16
+ACCEPT_PAUSE_SECONDS = 0.1
+"""Before the next client is let in, where one could not be."""
 
 
 class Gone(ApusError):
@@ -98,9 +101,15 @@ class DiskServer:
         while not self._is_stopping:
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
-                return
+            except OSError as problem:
+                if not self._is_stopping:  # The client has gone already, or too many files are open.
+                    log.warning("a client was not let in", extra={"disk": self.name, "why": str(problem)})
+                    time.sleep(ACCEPT_PAUSE_SECONDS)
+                continue
             with self._lock:
+                if self._is_stopping:  # Whoever stops us has not seen this one.
+                    connection.close()
+                    return
                 self._connections.add(connection)
             self._run(self._serve, connection)
 
@@ -203,8 +212,14 @@ class Conversation:
         try:
             self._answer(asked, payload)
         except OSError:  # The client is gone; the one who reads from it finds out.
-            with contextlib.suppress(OSError):
-                self._connection.shutdown(socket.SHUT_RDWR)
+            self._break_off()
+        except Exception:  # noqa: BLE001 - a client that is never answered would wait for ever.
+            log.exception("request on a disk failed")
+            self._break_off()
+
+    def _break_off(self) -> None:
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
 
     def _answer(self, asked: wire.Request, payload: bytes | bytearray) -> None:
         if asked.kind == Command.READ:

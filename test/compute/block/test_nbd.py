@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
@@ -406,3 +407,45 @@ def test_a_client_that_goes_amid_an_answer_harms_nobody(host: Host) -> None:
     assert host.disks.status("vda")["connections"] == 0
     with NbdClient(host.socket) as client:
         assert client.read(0, 4) == noise(SIZE)[:4]
+
+
+def test_a_defect_ends_the_connection_not_the_disk(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody foresaw while a block was fetched: the client hears of it at once; the next one is served."""
+
+    def fail(*_: object) -> None:
+        raise ValueError("a defect")
+
+    server = host.disks._servers["vda"]
+    with monkeypatch.context() as patch, NbdClient(host.socket) as client:
+        patch.setattr(server.disk, "ensure", fail)
+        with pytest.raises((OSError, EOFError)):
+            client.read(0, 4096)
+    with NbdClient(host.socket) as client:
+        assert client.read(0, 4096) == noise(SIZE)[:4096]
+
+
+def test_a_client_that_could_not_be_let_in_shuts_out_nobody(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too many open files for a moment: once there is room for one again, clients are served."""
+    server = host.disks._servers["vda"]
+    refused = threading.Event()
+
+    class Full:
+        def __init__(self, listener: socket.socket) -> None:
+            self._listener = listener
+
+        def accept(self) -> tuple[socket.socket, object]:
+            if not refused.is_set():
+                refused.set()
+                raise OSError(errno.EMFILE, "Too many open files")
+            return self._listener.accept()
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._listener, name)
+
+    monkeypatch.setattr(server, "_listener", Full(server._listener))
+    for _ in range(2):  # The first one may still meet the call that was waiting.
+        with NbdClient(host.socket) as client:
+            assert client.read(0, 4096) == noise(SIZE)[:4096]
+    assert refused.is_set()

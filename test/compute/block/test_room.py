@@ -224,3 +224,17 @@ def test_the_hand_passes_over_what_was_used(count: int, used: list[tuple[int, in
     assert set(order) == set(range(count))
     first_round = order[: count - len(lately)]
     assert not lately.intersection(first_round)
+
+
+def test_a_disk_that_has_no_room_leaves_no_file_open(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attached again and again where there is no room: no descriptor stays behind."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(OSError, match="No space left"):
+            host.disks.attach("vdb", "p", "base")
+    assert len(os.listdir("/proc/self/fd")) == before
