@@ -106,13 +106,16 @@ class Cluster:
     def down(self) -> int:
         """End every process, guests first, while their disks and networks are there; return how many ran."""
         with self._alone():
-            if not self.layout.agents:
-                return processes.stop((*self.layout.services, self.layout.notifier))
+            # Also agents that could not be started again: who runs is told by the pid files.
+            agents = tuple(self.layout.agent(role) for role in AGENTS)
+            everyone = (*self.layout.services, *agents, self.layout.notifier)
+            if not self.layout.has_cloud:
+                return processes.stop(everyone)
             from . import hosting
 
             agent = self.layout.agent(COMPUTE_AGENT)
             ended = processes.stop((agent,), 2 * hosting.STOP_SECONDS)
-            ended += processes.stop((*self.layout.services, self.layout.notifier))
+            ended += processes.stop(everyone)
             hosting.clear(self.layout)
             return ended
 

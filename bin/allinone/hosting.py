@@ -26,13 +26,15 @@ from ...common.errors import ApusError
 from ...compute.network.host.execution import Host
 from ...compute.server.keys import console_key, host_key
 from .confs import ini
-from .identity import Identity
+from .identity import Identity, await_end
 from .layout import AGENTS, BLOCK_SERVER, COMPUTE_AGENT, CONSOLES, NETWORK_AGENT, Layout
 from .tenants import Secrets, store_login
 
 PHYSICAL_NETWORK = "public"
 STOP_SECONDS = 20
 """So long a guest has to shut down when the cluster goes down."""
+PLUG_SECONDS = 5.0
+"""And so long QEMU has to end, where nobody is left to ask the guest."""
 QEMU_USER = "libvirt-qemu"
 _RANGES = tuple(f"172.24.{third}.0/24" for third in range(4, 20))
 _PROGRAMS: Mapping[str, Mapping[str, str]] = {
@@ -152,8 +154,11 @@ def clear(layout: Layout) -> None:
     Raises:
         Unavailable: some of it could not be removed.
     """
-    for machine in left_machines(layout):
+    left = left_machines(layout)
+    for machine in left:
         machine.signal(signal.SIGTERM)
+    for machine in await_end(left, PLUG_SECONDS):  # Their disks are not served any more.
+        machine.signal(signal.SIGKILL)
     folder = layout.cloud / "network"
     if folder.is_dir():
         Host(folder).clear(_table(layout))

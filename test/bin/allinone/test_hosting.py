@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import configparser
 import ipaddress
+import signal
+import subprocess
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from apus.bin.allinone import hosting
-from apus.bin.allinone.layout import AGENTS, COMPUTE_AGENT, NETWORK_AGENT, Layout
+from apus.bin.allinone import hosting, processes
+from apus.bin.allinone.cluster import Cluster
+from apus.bin.allinone.layout import AGENTS, COMPUTE_AGENT, NETWORK_AGENT, Layout, Service
 from apus.bin.allinone.tenants import Secrets
 from apus.compute.block.host import SOCKET_PATH_BYTES_MAX
 
@@ -68,3 +72,45 @@ def test_who_is_not_root_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert set(hosting.obstacles()) == set(AGENTS)
     assert "sudo make up" in hosting.obstacles()[COMPUTE_AGENT]
+
+
+def test_a_machine_whose_agent_was_killed_ends_with_the_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its plug is pulled when it does not listen; other clouds' machines go on."""
+    monkeypatch.setattr(hosting, "PLUG_SECONDS", 0.2)
+    layout = a_cloud(tmp_path)
+    deaf = ["qemu-system-x86_64", "-c", "trap '' TERM; echo; read line"]
+    ours, other = (
+        subprocess.Popen(
+            [*deaf, f"{cloud.short_cloud}/libvirt"],
+            executable="/bin/sh",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for cloud in (layout, a_cloud(tmp_path / "other"))
+    )
+    with ours, other:
+        for machine in (ours, other):
+            assert machine.stdout
+            machine.stdout.readline()
+        hosting.clear(layout)
+        assert ours.wait(30) == -signal.SIGKILL
+        assert other.poll() is None
+        other.kill()
+
+
+def test_agents_that_could_not_be_started_again_are_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An obstacle that came up later takes them off the list of those that should run, not off the machine."""
+    ended: list[str] = []
+
+    def stop(services: Iterable[Service], _patience_seconds: float = 0) -> int:
+        ended.extend(service.role for service in services)
+        return 0
+
+    monkeypatch.setattr(processes, "stop", stop)
+    Cluster(replace(a_cloud(tmp_path), agents=())).down()
+    assert ended[0] == COMPUTE_AGENT
+    assert set(AGENTS) < set(ended)
