@@ -78,7 +78,8 @@ def meta_data(guest: Guest) -> dict[str, Any]:
         document["meta"] = dict(guest.metadata)
     if guest.public_key and guest.key_name:
         document["public_keys"] = {guest.key_name: guest.public_key}
-        document["keys"] = [{"name": guest.key_name, "type": "ssh", "data": guest.public_key}]
+        kind = "x509" if "CERTIFICATE-----" in guest.public_key else "ssh"
+        document["keys"] = [{"name": guest.key_name, "type": kind, "data": guest.public_key}]
     if guest.admin_password:
         document["admin_pass"] = guest.admin_password
     if guest.random_seed:

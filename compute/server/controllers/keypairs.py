@@ -1,4 +1,4 @@
-"""Key pairs: public keys that servers get; each person has their own.
+"""Key pairs: public keys, or certificates (type x509), that servers get; each person has their own.
 
 POST {"keypair": {"name", "public_key"}} ──▶ imported      without a key, up to 2.91 ──▶ made here, told once
 """
@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -24,7 +25,7 @@ from ...api.paging import Page, next_link
 from ...api.reply import answer, empty
 from ...api.routing import served
 from ...api.times import plain
-from .. import fleet, tables
+from .. import certificates, fleet, tables
 from ..quotas import check, limits_of
 from ..world import World
 from .rim import minor, text
@@ -44,7 +45,10 @@ def fingerprint(public_key: str) -> str:
         serialization.load_ssh_public_key(" ".join(parts[:2]).encode())
         digest = hashlib.md5(base64.b64decode(parts[1]), usedforsecurity=False).hexdigest()
     except (ValueError, IndexError, UnsupportedAlgorithm, binascii.Error) as problem:
-        raise BadRequest("Keypair data is invalid: failed to generate fingerprint") from problem
+        raise BadRequest(
+            "Keypair data is invalid: failed to generate fingerprint: public_key must be one of OpenSSH; a"
+            " certificate is imported with the type x509, since 2.2."
+        ) from problem
     return ":".join(digest[at : at + 2] for at in range(0, 32, 2))
 
 
@@ -64,10 +68,12 @@ class KeypairController:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def _owner(self, call: Call, asked: str | None) -> str:
+    def _owner(self, call: Call, asked: object) -> str:
         """Return whose key pairs are meant: one's own, or (since 2.10, administrators) another person's."""
         if asked is None or asked == call.identity.user_id or minor(call) < 10:
             return call.identity.user_id
+        if not isinstance(asked, str):
+            raise BadRequest("Invalid input for field/attribute user_id: it must be a text.")
         if not call.is_admin:
             raise Forbidden("Policy doesn't allow os_compute_api:os-keypairs to be performed.")
         return asked
@@ -120,26 +126,27 @@ class KeypairController:
         name = text(asked, "name")
         if not (_NAME if minor(call) >= 92 else _NAME_OLD).fullmatch(name):
             raise BadRequest("Keypair data is invalid: Keypair name contains unsafe characters")
-        if asked.get("type", "ssh") != "ssh":
-            raise BadRequest("Key pairs of the type ssh are taken; x509 is not.")
+        kind = _kind(call, asked)
         owner = self._owner(call, asked.get("user_id"))
         private = None
         public = asked.get("public_key")
         if public is None:
             if minor(call) >= 92:
                 raise BadRequest("Keypair generation is not supported since 2.92: public_key is required.")
-            private, public = generated()
+            private, public = (
+                certificates.generated(owner, self._world.clock()) if kind == "x509" else generated()
+            )
         if not isinstance(public, str) or len(public) > 16384:
             raise BadRequest("Keypair data is invalid: public_key must be a text.")
-        mark = fingerprint(public)
-        self._add(call, owner, name, public, mark)
+        mark = certificates.fingerprint(public) if kind == "x509" else fingerprint(public)
+        self._add(call, owner, name=name, type=kind, public_key=public.strip(), fingerprint=mark)
         row = self._row(owner, name)
         document = {**_short(row, call), "user_id": owner}
         if private is not None:
             document["private_key"] = private
         return answer(201 if minor(call) >= 2 else 200, {"keypair": document})
 
-    def _add(self, call: Call, owner: str, name: str, public: str, mark: str) -> None:
+    def _add(self, call: Call, owner: str, **pair: str) -> None:
         table = tables.keypairs
 
         def write(connection: Any) -> None:
@@ -148,21 +155,12 @@ class KeypairController:
             ).scalar_one()
             own = fleet.own_limits(connection, call.project_id)
             check(limits_of(own), {"key_pairs": count}, {"key_pairs": 1})
-            connection.execute(
-                insert(table).values(
-                    user_id=owner,
-                    name=name,
-                    type="ssh",
-                    fingerprint=mark,
-                    public_key=public.strip(),
-                    created_at=self._world.clock(),
-                )
-            )
+            connection.execute(insert(table).values(user_id=owner, created_at=self._world.clock(), **pair))
 
         try:
             self._world.catalogue.transaction(write)
         except IntegrityError as problem:
-            raise Conflict(f"Key pair '{name}' already exists.") from problem
+            raise Conflict(f"Key pair '{pair['name']}' already exists.") from problem
 
     @served("DELETE", "/v2.1/os-keypairs/{name}")
     def remove(self, call: Call, name: str) -> Response:
@@ -173,6 +171,18 @@ class KeypairController:
         with self._world.catalogue.write() as connection:
             connection.execute(delete(table).where(table.c.user_id == owner, table.c.name == name))
         return empty(204 if minor(call) >= 2 else 202)
+
+
+def _kind(call: Call, asked: Mapping[str, Any]) -> str:
+    """Return the type that is asked for; raise BadRequest for one that is not there in this microversion."""
+    kind = asked.get("type", "ssh")
+    if kind not in ("ssh", "x509"):
+        raise BadRequest("Invalid input for field/attribute type: it must be ssh or x509.")
+    if kind == "x509" and minor(call) < 2:
+        raise BadRequest(
+            "Key pairs of the type x509 are there since 2.2: ask for that microversion or later."
+        )
+    return str(kind)
 
 
 def _short(row: Any, call: Call) -> dict[str, Any]:
