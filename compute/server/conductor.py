@@ -290,6 +290,26 @@ class Conductor:
                 bare = BlockDevice(**{**_fields(device), "attachment_id": None, "connection": None})
                 self.attach(moved, bare, state=device.state)
 
+    def reserve(self, server: Server, device: BlockDevice) -> None:
+        """Keep the volume for the server while no host has it; what a host had of it ends.
+
+        The new attachment is there before the old one goes, so that nobody else takes the volume meanwhile.
+
+        Raises:
+            Fault: the volume service does not give it.
+        """
+        assert device.volume_id is not None
+        volumes, table = self._world.volumes, tables.block_devices
+        attachment_id = volumes.reserve(server.project_id, device.volume_id, server.id)
+        if device.attachment_id and device.attachment_id != attachment_id:
+            volumes.detach(server.project_id, device.attachment_id)
+        with self._world.catalogue.write() as connection:
+            connection.execute(
+                update(table)
+                .where(table.c.id == device.id)
+                .values(attachment_id=attachment_id, connection=None)
+            )
+
     def unplug(self, server: Server, device: BlockDevice) -> None:
         """Say to the volume service that no host has the volume, and forget how it was connected."""
         if device.attachment_id:

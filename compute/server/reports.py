@@ -92,7 +92,7 @@ class Reports:
             world.images.fill(server.task["image_id"], report["map"])
             return {"map_id": world.images.map_of(server.task["image_id"]) or report["map"]}
         if task is Task.OFFLOADING:
-            self._unplug_all(server)
+            self._reserve_all(server)
             return {"host": None}
         if task is Task.RESIZE_MIGRATING:
             return self._move(server, report)
@@ -129,11 +129,15 @@ class Reports:
             "task": _still(server),
         }
 
-    def _unplug_all(self, server: Server) -> None:
+    def _reserve_all(self, server: Server) -> None:
+        """Take the volumes from the host, and keep them for the server; one that was to go, goes."""
         with self._world.catalogue.read() as connection:
             devices = fleet.devices_of(connection, [server.id])[server.id]
         for device in devices:
-            self._conductor.unplug(server, device)
+            if device.volume_id and device.state != "detaching":
+                self._conductor.reserve(server, device)
+            else:
+                self._conductor.unplug(server, device)
 
     def _drop_surplus(self, server: Server) -> None:
         for image_id in server.task.get("surplus", ()):

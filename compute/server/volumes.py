@@ -65,7 +65,8 @@ class VolumeClient:
             "platform": "x86_64",
             "mountpoint": device,
         }
-        for attachment_id in self._attachments(project_id, volume_id, server_id):
+        for listed in self._listed(project_id, volume_id, server_id):
+            attachment_id = str(listed["id"])
             try:
                 path = f"/{project_id}/attachments/{attachment_id}"
                 known = self.peer.ask("PUT", path, {"attachment": {"connector": connector}}, headers=VERSION)
@@ -79,7 +80,19 @@ class VolumeClient:
         found = self.peer.ask("POST", f"/{project_id}/attachments", document, headers=VERSION)["attachment"]
         return str(found["id"]), dict(found.get("connection_info") or {})
 
-    def _attachments(self, project_id: str, volume_id: str, server_id: str) -> list[str]:
+    def reserve(self, project_id: str, volume_id: str, server_id: str) -> str:
+        """Keep the volume for a server that is on no host; return the attachment's id.
+
+        A reservation that is there already, since whoever made it was killed, is taken.
+        """
+        for known in self._listed(project_id, volume_id, server_id):
+            if known["status"] == "reserved":
+                return str(known["id"])
+        document = {"attachment": {"volume_uuid": volume_id, "instance_uuid": server_id}}
+        found = self.peer.ask("POST", f"/{project_id}/attachments", document, headers=VERSION)
+        return str(found["attachment"]["id"])
+
+    def _listed(self, project_id: str, volume_id: str, server_id: str) -> list[dict[str, Any]]:
         """Return the attachments of a volume to a server, as far as the service user may see them."""
         query = {
             "all_tenants": "1",
@@ -88,7 +101,7 @@ class VolumeClient:
             "instance_id": server_id,
         }
         found = self.peer.ask("GET", f"/{project_id}/attachments", query=query, headers=VERSION)
-        return [str(each["id"]) for each in found["attachments"]]
+        return list(found["attachments"])
 
     def attached(self, project_id: str, attachment_id: str) -> None:
         """Say that the guest has the volume."""

@@ -162,6 +162,9 @@ class Volumes:
         self.attachments[attachment] = volume_id
         return attachment, {"driver_volume_type": "apus-block", "data": {"map_id": volume_id}}
 
+    def reserve(self, project_id: str, volume_id: str, server_id: str) -> str:
+        return self.attach(project_id, volume_id, server_id, "")[0]
+
     def attached(self, project_id: str, attachment_id: str) -> None:
         self.known[self.attachments[attachment_id]]["status"] = "in-use"
 

@@ -111,12 +111,12 @@ class DeviceController:
         with self._world.catalogue.write() as connection:
             connection.execute(insert(tables.block_devices).values(**values))
             record(connection, call, server, "attach_volume", self._world.clock())
-        if server.host is not None:
-            try:
-                self._conductor.attach(server, device)
-            except Exception:
-                self._forget(device)
-                raise
+        give = self._conductor.reserve if server.host is None else self._conductor.attach
+        try:
+            give(server, device)
+        except Exception:
+            self._forget(device)
+            raise
         return answer(200, {"volumeAttachment": _attachment(device, minor(call))})
 
     def _forget(self, device: BlockDevice) -> None:
