@@ -118,10 +118,13 @@ class HostDisks:
                 self._reopen(name)
             server = self._servers.get(name)
             if server is None:
-                shutil.rmtree(self._folder(name), ignore_errors=True)  # Of an attempt that failed.
-                disk = Disk.attach(
-                    self._project(project_id).maps, self._folder(name), map_id, is_writable=is_writable
-                )
+                shutil.rmtree(self._folder(name), ignore_errors=True)  # Of an attempt that was cut off.
+                maps = self._project(project_id).maps
+                try:
+                    disk = Disk.attach(maps, self._folder(name), map_id, is_writable=is_writable)
+                except BaseException:  # Else the next start would serve what nobody knows of.
+                    shutil.rmtree(self._folder(name), ignore_errors=True)
+                    raise
                 server = self._serve(name, disk)
             elif (server.disk.project_id, server.disk.is_writable) != (project_id, is_writable):
                 raise Refused(f"{name} is another disk", 409)

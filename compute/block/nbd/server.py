@@ -73,7 +73,10 @@ class DiskServer:
         self._run(self._accept)
 
     def stop(self) -> None:
-        """End all connections; requests that are being served are finished, unless the store is away."""
+        """End all connections; requests that are being served are finished, unless the store is away.
+
+        Those whose turn has not come are dropped: nobody was told that they were done.
+        """
         self._is_stopping = True
         self.disk.be_short()
         with contextlib.suppress(OSError):
@@ -87,7 +90,7 @@ class DiskServer:
         for thread in self._threads:
             thread.join()
         for crew in (self._crews.durable, self._crews.fetching):
-            crew.shutdown(wait=True)
+            crew.shutdown(wait=True, cancel_futures=True)
         self.path.unlink(missing_ok=True)
 
     def _run(self, work: object, *arguments: object) -> None:

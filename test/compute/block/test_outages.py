@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from apus.compute.block import fetching
 from apus.compute.block.config import BlockConfig
 from apus.compute.block.fetching import Fetching, Patience
 from apus.compute.block.host import HostDisks
+from apus.compute.block.nbd.server import FETCHERS
 from apus.compute.block.project import Project
 from apus.compute.block.reading import read_range
 from apus.compute.block.stream import write_stream
@@ -129,6 +131,39 @@ def test_who_waits_is_let_go_at_the_end(outage: Outage) -> None:
         outage.disks.detach("vda", discard=True)
         with pytest.raises((EOFError, Refusal, ConnectionError)):
             reading.result(WAITING_SECONDS)
+
+
+def test_whose_turn_has_not_come_is_not_waited_for(outage: Outage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that takes its time to say no is asked by those who ask it already, and by nobody after them."""
+    crew = outage.disks._servers["vda"]._crews.fetching
+    is_told, shutdown = threading.Event(), crew.shutdown
+    asked_for: set[str] = set()
+
+    def hold(_method: str, what: str) -> None:
+        asked_for.add(what)
+        outage.asked.release()
+        assert is_told.wait(WAITING_SECONDS)
+        raise Unavailable("nobody answers")
+
+    def tell(*, wait: bool, cancel_futures: bool = False) -> None:
+        shutdown(wait=False, cancel_futures=cancel_futures)
+        is_told.set()
+        shutdown(wait=wait)
+
+    with NbdClient(outage.socket) as client:
+        client.read(39 * BLOCK, 1)  # Which blocks there are is known from here on.
+    monkeypatch.setattr(crew, "shutdown", tell)
+    outage.store.on_step = hold
+    with ThreadPoolExecutor(20) as pool, ExitStack() as stack:
+        clients = [stack.enter_context(NbdClient(outage.socket)) for _ in range(20)]
+        reading = [pool.submit(client.read, 2 * at * BLOCK, 100) for at, client in enumerate(clients)]
+        for _ in range(FETCHERS):
+            outage.wait_until_asked()
+        outage.disks.detach("vda", discard=True)
+        for each in reading:
+            with pytest.raises((EOFError, Refusal, ConnectionError)):
+                each.result(WAITING_SECONDS)
+    assert len(asked_for) == FETCHERS
 
 
 def test_patience_ends() -> None:

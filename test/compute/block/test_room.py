@@ -226,8 +226,10 @@ def test_the_hand_passes_over_what_was_used(count: int, used: list[tuple[int, in
     assert not lately.intersection(first_round)
 
 
-def test_a_disk_that_has_no_room_leaves_no_file_open(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Attached again and again where there is no room: no descriptor stays behind."""
+def test_a_disk_that_has_no_room_leaves_nothing(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attached again and again where there is no room: no descriptor stays behind, and no disk to be served."""
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -238,3 +240,4 @@ def test_a_disk_that_has_no_room_leaves_no_file_open(host: Host, monkeypatch: py
         with pytest.raises(OSError, match="No space left"):
             host.disks.attach("vdb", "p", "base")
     assert len(os.listdir("/proc/self/fd")) == before
+    assert os.listdir(tmp_path / "h" / "disks") == ["vda"]
