@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import delete, insert, update
 
 from ...common.errors import ApusError, Missing, Refused
+from ..api.faults import Fault
 from . import fleet, tables
 from .records import BlockDevice, Interface, Server
 from .scheduling import Wanted
@@ -367,6 +368,8 @@ class Conductor:
                 world.volumes.remove(server.project_id, device.volume_id)
         for interface in interfaces:
             self.let_go(interface)
+        if server.shelved_image:
+            self._discard(server.shelved_image)
         now = world.clock()
         with world.catalogue.write() as connection:
             connection.execute(
@@ -386,6 +389,25 @@ class Conductor:
                 power_state=0,
                 terminated_at=now,
             )
+
+    def drop_picture(self, server_id: str, place: str) -> None:
+        """Remove the picture that shelving made, if the server's disk is known to be the map at the place."""
+        world = self._world
+        with world.catalogue.read() as connection:
+            server = fleet.server_of(connection, server_id)
+        if not server.shelved_image or server.map_id != place:
+            return
+        self._discard(server.shelved_image)
+        with world.catalogue.write() as connection:
+            fleet.change(connection, server, world.clock(), shelved_image=None)
+
+    def _discard(self, image_id: str) -> None:
+        """Remove an image; one that is gone is fine, and one that its owner protects stays."""
+        try:
+            self._world.images.discard(image_id)
+        except Fault as problem:
+            if problem.status not in (403, 404):
+                raise
 
     def let_go(self, interface: Interface) -> None:
         """Remove a port that was made for the server; give back one that was its owner's."""

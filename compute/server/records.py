@@ -65,6 +65,7 @@ class Server(_Record):
     launch_index: int
     reservation_id: str
     map_id: str | None
+    shelved_image: str | None  # The picture that shelving made, until the server runs from a disk of its own.
     fault: Mapping[str, Any] | None
     created_at: float
     updated_at: float

@@ -77,12 +77,16 @@ class Reports:
         self._write(server, task, values, failure=failure, started=started)
         if task is Task.SNAPSHOT_UPLOADING and not failure:
             self._drop_surplus(server)
+        if task is Task.SPAWNING and server.shelved_image and "map_id" in values:
+            self._conductor.drop_picture(server.id, values["map_id"])
 
     def _follow(self, server: Server, task: Task, report: Mapping[str, Any]) -> dict[str, Any]:
         """Do elsewhere what the task's end asks for; return what to write beside the state."""
         world, now = self._world, self._world.clock()
         if task in (Task.SPAWNING, Task.REBUILD_SPAWNING):
-            return {"launched_at": now, "fault": None, "before_resize": None}
+            begun = {"launched_at": now, "fault": None, "before_resize": None}
+            own = server.shelved_image and task is Task.SPAWNING and report.get("disk")
+            return {**begun, "map_id": own} if own else begun
         if task in (Task.SNAPSHOT, Task.BACKUP):
             disk = {"map_id": report["disk"]} if report.get("disk") else {}
             return {"task": {**server.task, "map": report["map"]}, **disk}
@@ -90,7 +94,8 @@ class Reports:
             world.images.fill(server.task["image_id"], server.task["map"])
         if task is Task.SHELVING and "image_id" in server.task:
             world.images.fill(server.task["image_id"], report["map"])
-            return {"map_id": world.images.map_of(server.task["image_id"]) or report["map"]}
+            image_id = server.task["image_id"]
+            return {"map_id": world.images.map_of(image_id) or report["map"], "shelved_image": image_id}
         if task is Task.OFFLOADING:
             self._reserve_all(server)
             return {"host": None}

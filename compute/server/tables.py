@@ -66,6 +66,7 @@ servers = Table(
     Column("launch_index", Integer, nullable=False),
     Column("reservation_id", String(36), nullable=False),
     Column("map_id", String(255)),
+    Column("shelved_image", String(36)),
     Column("fault", JSON),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),

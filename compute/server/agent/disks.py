@@ -43,6 +43,10 @@ class Disks(Protocol):
         """Return the server's own disk, made from the place if it is not there."""
         ...
 
+    def own(self, server_id: str, project_id: str) -> str:
+        """Return the place of the map that the server's own disk rests on; "" where it is not attached."""
+        ...
+
     def volume(self, volume_id: str, connection: Mapping[str, Any], device: str) -> Disk:
         """Return a volume's disk."""
         ...
@@ -131,6 +135,11 @@ class BlockDisks:
             own = self._own_root(server_id, project_id, place, size_gib)
             status = ask(self._control, do="attach", disk=name, project_id=project_id, map_id=own)
         return Disk(device=device, socket=status["socket"], export=name, boot_order=1, serial=server_id)
+
+    def own(self, server_id: str, project_id: str) -> str:
+        """Return the place of the map that the server's own disk rests on; "" where it is not attached."""
+        found = self.standing(root_name(server_id))
+        return f"{project_id}/{found['map_id']}" if found else ""
 
     def _own_root(self, server_id: str, project_id: str, place: str, size_gib: int) -> str:
         """Make a root of the server's own for the content at the place, as large as the flavor says."""
@@ -256,8 +265,13 @@ class NoDisks:
     def root(self, server_id: str, project_id: str, place: str, size_gib: int, device: str) -> Disk:
         """Return a disk that nobody opens."""
         del project_id, size_gib
-        self._places[server_id] = place
+        self._places.setdefault(server_id, place)  # Nobody writes: a picture of it has the same, and may go.
         return Disk(device=device, path=f"/nonexistent/{server_id}")
+
+    def own(self, server_id: str, project_id: str) -> str:
+        """Return what the disk was first made from."""
+        del project_id
+        return self._places.get(server_id, "")
 
     def volume(self, volume_id: str, connection: Mapping[str, Any], device: str) -> Disk:
         """Return a disk that nobody opens."""

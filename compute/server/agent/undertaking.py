@@ -51,7 +51,7 @@ class Undertaker:
         self._stop_seconds = stop_seconds
         self._accelerated = accelerated
         self._steps: dict[Task, Callable[[Order, Tell], dict[str, Any]]] = {
-            Task.SPAWNING: self._start,
+            Task.SPAWNING: self._spawn,
             Task.STARTING: self._start,
             Task.RESUMING: self._start,
             Task.STOPPING: self._stop,
@@ -176,6 +176,12 @@ class Undertaker:
             return {}
         self._driver.start(self.machine(order))
         return {}
+
+    def _spawn(self, order: Order, tell: Tell) -> dict[str, Any]:
+        """Start, and say which map of its own the server's disk rests on."""
+        self._start(order, tell)
+        own = self._disks.own(order["id"], order["project_id"]) if order["map"] else ""
+        return {"disk": own} if own else {}
 
     def _cut_power(self, order: Order) -> None:
         self._driver.remove(order["id"])

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nbd_client import NbdClient
 from servers import Images
 from volume_host import VolumeHost
 from volume_world import BLOCK
 
+from apus.compute.api.faults import Fault
 from apus.compute.block.copying import copied
 from apus.compute.block.project import Project
 
@@ -22,6 +24,7 @@ class ImagesWithMaps(Images):
         super().__init__()
         self._store, self._config = host.store, host.config
         self.maps = Project.open(host.store, "images", host.config).maps
+        self.refused: dict[str, int] = {}
 
     def fill(self, image_id: str, place: str) -> None:
         project_id, _, map_id = place.partition("/")
@@ -30,6 +33,8 @@ class ImagesWithMaps(Images):
         super().fill(image_id, f"images/{image_id}")
 
     def discard(self, image_id: str) -> None:
+        if image_id in self.refused:
+            raise Fault(self.refused[image_id], "no")
         self.maps.delete(image_id)
         super().discard(image_id)
 
@@ -123,3 +128,76 @@ def test_a_reservation_made_twice_is_one(host: VolumeHost) -> None:
     first, second = (host.cloud.volumes.reserve("p1", volume_id, server_id) for _ in range(2))
     assert first == second
     assert len(host.volumes.asked("GET", "/attachments")["attachments"]) == 1
+
+
+def pictures(host: VolumeHost) -> list[str]:
+    """Return the ids of the images that shelving made."""
+    known = host.cloud.images.known.items()
+    return [image_id for image_id, image in known if str(image.get("name")).endswith("-shelved")]
+
+
+def content(host: VolumeHost, server_id: str, on: str = "host-a") -> bytes:
+    """Return the first block of the server's own disk on the host."""
+    (disk,) = [each for each in host.disks(on) if each["disk"] == f"server-{server_id}"]
+    with NbdClient(disk["socket"], disk["disk"]) as guest:
+        return guest.read(0, BLOCK)
+
+
+def write(host: VolumeHost, server_id: str, letter: bytes) -> None:
+    """Write the first block of the server's own disk on host-a, as its guest would."""
+    (disk,) = [each for each in host.disks() if each["disk"] == f"server-{server_id}"]
+    with NbdClient(disk["socket"], disk["disk"]) as guest:
+        guest.write(0, letter * BLOCK)
+        guest.flush()
+
+
+def test_its_picture_goes_when_it_runs_again_and_its_disk_stays(host: VolumeHost) -> None:
+    """The disk that a lost host had is the server's own by then: evacuated, it is as it was when shelved."""
+    server_id = host.boot()
+    write(host, server_id, b"s")
+    shelve(host, server_id)
+    assert len(pictures(host)) == 1
+    unshelve(host, server_id)
+    assert not pictures(host)
+    assert not list(Project.open(host.store, "images", host.config).maps.list())
+    assert content(host, server_id) == b"s" * BLOCK
+    host.cloud.live("host-b")
+    host.cloud.now += 3600
+    host.cloud.live("host-b")
+    status, fault = host.cloud.act(server_id, "evacuate", {}, token=host.cloud.admin, version="2.95")
+    assert status == 200, fault
+    host.work("host-b")
+    assert content(host, server_id, "host-b") == b"s" * BLOCK
+
+
+def test_it_is_shelved_and_unshelved_again_and_again(host: VolumeHost) -> None:
+    """Each time with one picture, and with what was written since."""
+    server_id = host.boot()
+    for letter in (b"1", b"2", b"3"):
+        write(host, server_id, letter)
+        shelve(host, server_id)
+        assert len(pictures(host)) == 1
+        unshelve(host, server_id)
+        assert not pictures(host)
+        assert content(host, server_id) == letter * BLOCK
+
+
+def test_its_picture_goes_with_the_server(host: VolumeHost) -> None:
+    """A shelved server that is deleted leaves no image."""
+    server_id = host.boot()
+    shelve(host, server_id)
+    assert host.cloud.ask("DELETE", f"/servers/{server_id}")[0] == 204
+    assert not pictures(host)
+
+
+@pytest.mark.parametrize("refusal", [403, 404])
+def test_a_picture_that_cannot_go_holds_nothing_up(host: VolumeHost, refusal: int) -> None:
+    """One that its owner protects or has removed is no reason for the server not to run, or not to go."""
+    server_id = host.boot()
+    shelve(host, server_id)
+    (image_id,) = pictures(host)
+    host.cloud.images.refused[image_id] = refusal  # type: ignore[attr-defined]
+    unshelve(host, server_id)
+    assert host.cloud.ask("DELETE", f"/servers/{server_id}")[0] == 204
+    host.work()
+    assert host.cloud.ask("GET", f"/servers/{server_id}")[0] == 404
