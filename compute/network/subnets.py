@@ -96,13 +96,15 @@ class SubnetCollection(Resources):
     def removed(self, work: Work, row: Row) -> None:
         """Refuse while ports were given addresses of it; DHCP's own go, and those that guests make."""
         books, ports = tables.allocations, tables.ports
-        places = {each["port_id"]: each for each in work.rows(books, books.c.subnet_id == row["id"])}
-        held = work.rows(ports, ports.c.id.in_(places))
+        booked = work.rows(books, books.c.subnet_id == row["id"])
+        held = work.rows(ports, ports.c.id.in_({each["port_id"] for each in booked}))
         if row["ipv6_address_mode"] in MAKES_ITS_OWN:
-            guests = [port for port in held if not port["device_owner"].startswith("network:")]
-            for port in guests:
-                free(work, port["id"], [(row["id"], places[port["id"]]["ip_address"])])
-            held = [port for port in held if port not in guests]
+            ours = [port for port in held if port["device_owner"].startswith("network:")]
+            keepers = {port["id"] for port in ours}
+            for each in booked:
+                if each["port_id"] not in keepers:
+                    free(work, each["port_id"], [(row["id"], each["ip_address"])])
+            held = ours
         if any(port["device_owner"] not in OURS for port in held):
             raise Conflict(
                 f"Unable to complete operation on subnet {row['id']}: One or more ports have an IP "

@@ -510,7 +510,9 @@ def test_a_subnet_whose_addresses_guests_make_goes_from_under_them(ask: Ask) -> 
     """SLAAC's addresses are nobody's gift: the ports stay, without them; a router's interface still holds it."""
     modes = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
     mine = subnet(ask, "2001:db8::/64", **modes)
-    port = made(ask, "port", network_id=mine["network_id"])
+    both = [{"subnet_id": mine["id"], "ip_address": f"2001:db8::{last}"} for last in (7, 8)]
+    port = made(ask, "port", network_id=mine["network_id"], fixed_ips=both)
+    assert len(port["fixed_ips"]) == 2
     router = made(ask, "router")["id"]
     assert ask("PUT", f"routers/{router}/add_router_interface", {"subnet_id": mine["id"]})[0] == 200
     assert refused(ask("DELETE", f"subnets/{mine['id']}")) == (409, "SubnetInUse")
