@@ -299,5 +299,6 @@ def _make_folders(node: Node) -> None:
 def _write(texts: dict[Path, str]) -> None:
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.chmod(0o600)  # Before there is a secret in it.
         path.write_text(text)
-        path.chmod(0o600)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from apus.bin.allinone import hosting, processes
+from apus.bin.allinone import cluster, hosting, processes
 from apus.bin.allinone.cluster import Cluster
 from apus.bin.allinone.layout import AGENTS, COMPUTE_AGENT, NETWORK_AGENT, Layout, Service
 from apus.bin.allinone.tenants import Secrets
@@ -114,3 +114,19 @@ def test_agents_that_could_not_be_started_again_are_ended(
     Cluster(replace(a_cloud(tmp_path), agents=())).down()
     assert ended[0] == COMPUTE_AGENT
     assert set(AGENTS) < set(ended)
+
+
+def test_a_conf_is_never_open_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even between its making and its being written."""
+    modes: list[int] = []
+    write = Path.write_text
+
+    def noted(path: Path, text: str) -> int:
+        modes.append(path.stat().st_mode & 0o777)
+        return write(path, text)
+
+    monkeypatch.setattr(Path, "write_text", noted)
+    old = tmp_path / "old.conf"
+    old.touch(mode=0o644)
+    cluster._write({tmp_path / "etc" / "new.conf": "key = secret\n", old: "key = secret\n"})
+    assert modes == [0o600, 0o600]
