@@ -1,6 +1,6 @@
 """How jobs end, well or not: what the catalogue says then, and what is left for the client to read.
 
-publish(…) ──▶ True, or False when the row is gone or was taken away meanwhile
+publish(…) ──▶ the row, or None when it is gone or was taken away meanwhile
 tell(…) ──▶ a row of `messages`
 """
 
