@@ -9,6 +9,7 @@ addresses that users name. The token goes nowhere else, and no redirect is follo
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from .image import CONTAINER_FORMATS, DISK_FORMATS
 from .web_fetch import Fetched
 
 PIECE_BYTES = 1 << 20
+ALGORITHM = "sha512"
 FORMATS = {"disk_format": DISK_FORMATS, "container_format": CONTAINER_FORMATS}
 COPIED = ("hw_", "trait:", "os_distro", "os_secure_boot", "os_type")
 """How properties begin that belong to an image's data, and come along with it."""
@@ -58,7 +60,8 @@ class OtherRegions:
             raise Refused("the image of the other region is not active")
         with self._asked(f"{place}/file", wanted.token) as answer:
             length = answer.headers.get("Content-Length", "")
-            yield document, Fetched(int(length) if length.isdigit() else None, _pieces(answer))
+            pieces = _verified(_pieces(answer), document)
+            yield document, Fetched(int(length) if length.isdigit() else None, pieces)
 
     def _image_service(self, wanted: Wanted) -> str:
         """Return the URL of a region's image service."""
@@ -105,6 +108,16 @@ def copied(document: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]
         name: value for name, value in document.items() if name.startswith(COPIED) and isinstance(value, str)
     }
     return formats, properties
+
+
+def _verified(pieces: Iterator[bytes], document: Mapping[str, Any]) -> Iterator[bytes]:
+    """Pass the data on; raise Refused at their end where they are not what is said of the image."""
+    digest = hashlib.new(ALGORITHM)
+    for piece in pieces:
+        digest.update(piece)
+        yield piece
+    if document.get("os_hash_algo") == ALGORITHM and document.get("os_hash_value") != digest.hexdigest():
+        raise Refused("the data of the other region's image do not have its hash; ask for it again")
 
 
 def _object(answer: requests.Response) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import json
 import threading
@@ -16,6 +17,8 @@ SOURCE = "36d4b546-64a2-4bb9-bdd0-ba676aa48f2c"
 DATA = b"a disk of another region" * 100
 SAID = {
     "status": "active",
+    "os_hash_algo": "sha512",
+    "os_hash_value": hashlib.sha512(DATA).hexdigest(),
     "disk_format": "raw",
     "container_format": "bare",
     "hw_cpu_cores": "5",
@@ -99,8 +102,9 @@ def test_data_formats_and_some_properties_come_along(world: World) -> None:
         ({}, {"status": "queued"}),
         ({}, {"disk_format": "odd"}),
         ({}, {"disk_format": "qcow2"}),
+        ({}, {"os_hash_algo": "sha512", "os_hash_value": "0" * 128}),
     ],
-    ids=["region", "interface", "image", "no data", "unknown format", "another format"],
+    ids=["region", "interface", "image", "no data", "unknown format", "another format", "other bytes"],
 )
 def test_what_cannot_be_had_fails_the_task(
     world: World, method: dict[str, str], said: dict[str, str]
