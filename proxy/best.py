@@ -51,6 +51,8 @@ class Survey:
     buried_at: str = NO_TIMESTAMP
     """Newest tombstone seen; nothing older than this may be served."""
     absent_primaries: int = 0
+    witnesses: int = 0
+    """Primaries that have said anything, and whoever else has a tombstone."""
     refusals: dict[int, int] = field(default_factory=dict)
     refused_at: str = NO_TIMESTAMP
     refusal: object | None = None
@@ -59,6 +61,8 @@ class Survey:
 
     def hear(self, answer: object, status: int, timestamp: str, *, primary: bool) -> None:
         """Count one answer; `answer` is opaque and comes back as `chosen` if it wins."""
+        if status < 500 and (primary or (status in (404, 410) and timestamp != NO_TIMESTAMP)):
+            self.witnesses += 1
         if is_found(status):
             self._hear_found(answer, timestamp)
         elif status in (404, 410):
@@ -106,7 +110,7 @@ class Survey:
         assert self.chosen is None
         if self.refusal is not None and self.refused_at >= self.buried_at:
             return max(self.refusals)
-        if self.buried_at != NO_TIMESTAMP:
+        if self.buried_at != NO_TIMESTAMP and self.witnesses >= (self.primaries + 1) // 2:
             return 404
         if self.absent_primaries > self.primaries // 2:
             return 404

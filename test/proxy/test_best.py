@@ -63,12 +63,13 @@ def test_the_order_of_answers_does_not_matter_to_the_newest(words: list[Word]) -
 
 @given(WORDS)
 def test_a_404_has_proof(words: list[Word]) -> None:
-    """404 is said only with a tombstone in hand, or when most primaries have nothing."""
+    """404 is said only with a tombstone in hand and a quorum heard, or when most primaries have nothing."""
     survey = survey_of(words, newest=False)
     if survey.chosen is None and survey.status() == 404:
         tombstones = [word for word in words if word.status == 404 and word.timestamp]
         empty = [word for word in words if word.status == 404 and word.primary and not word.timestamp]
-        assert tombstones or len(empty) >= 2
+        heard = [word for word in words if word.status < 500 and (word.primary or word in tombstones)]
+        assert (tombstones and len(heard) >= 2) or len(empty) >= 2
 
 
 @given(st.lists(st.one_of(ABSENT.filter(lambda word: not word.primary), FAILED), max_size=8))
@@ -81,6 +82,15 @@ def test_an_empty_primary_does_not_outvote_two_failures() -> None:
     """One primary that has been swapped for an empty disk, two that are down: 503, not a false 404."""
     words = [Word(404, NO_TIMESTAMP, primary=True), Word(503, NO_TIMESTAMP, primary=True)]
     assert survey_of(words, newest=False).status() == 503
+
+
+@given(TIMES, st.booleans(), st.lists(FAILED, max_size=5))
+def test_a_tombstone_beside_silence_is_no_proof(buried: str, primary: bool, silent: list[Word]) -> None:
+    """What was written after it may be acknowledged, and lie on those that are silent: 503, not a false 404."""
+    words = [*silent, Word(404, buried, primary)]
+    assert survey_of(words, newest=False).status() == survey_of(words).status() == 503
+    again = Word(404, buried, primary=False)
+    assert survey_of([*words, again]).status() == 404
 
 
 @given(FOUND)
