@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Dialect, Engine, event, text
 
 from .problems import Collision
 
@@ -70,6 +70,7 @@ def _tame_sqlite(engine: Engine) -> None:
 
 def _tame_postgresql(engine: Engine) -> None:
     """A writer waits in its first statement, so the others must see the newest: READ COMMITTED."""
+    _have_resets_heard(engine.dialect)
 
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _record: Any) -> None:
@@ -84,6 +85,19 @@ def _tame_postgresql(engine: Engine) -> None:
             connection.execute(text(f"SELECT pg_advisory_xact_lock({TURN})"))
         else:
             connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+
+
+def _have_resets_heard(dialect: Dialect) -> None:
+    """Count a reset as a connection that was cut: where it comes while pg8000 reads, it is an OSError."""
+    ping = dialect.do_ping
+
+    def do_ping(connection: Any) -> bool:
+        try:
+            return ping(connection)
+        except OSError:
+            return False
+
+    dialect.do_ping = do_ping  # type: ignore[assignment, method-assign]
 
 
 def _tame_mariadb(engine: Engine) -> None:
