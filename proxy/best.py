@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from .quorum import quorum_size
+
 NO_TIMESTAMP: Final = ""
 """Sorts before every internal timestamp, which are fixed-width text."""
 
@@ -110,7 +112,7 @@ class Survey:
         assert self.chosen is None
         if self.refusal is not None and self.refused_at >= self.buried_at:
             return max(self.refusals)
-        if self.buried_at != NO_TIMESTAMP and self.witnesses >= (self.primaries + 1) // 2:
+        if self.buried_at != NO_TIMESTAMP and self.witnesses >= quorum_size(self.primaries):
             return 404
         if self.absent_primaries > self.primaries // 2:
             return 404

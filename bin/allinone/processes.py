@@ -55,7 +55,8 @@ def start(services: Sequence[Service], *, ip_of: dict[str, str]) -> None:
     Raises:
         StartFailed: when a port is taken or a process has ended again.
     """
-    missing = [service for service in services if service not in running(services)]
+    alive = running(services)
+    missing = [service for service in services if service not in alive]
     if not missing:
         return
     for service in missing:

@@ -29,9 +29,11 @@ class Records:
 
     def put(self, kind: str, record_id: str, document: Mapping[str, Any]) -> None:
         """Keep a record; one of the same kind and id is replaced."""
-        body = orjson.dumps(dict(document), option=orjson.OPT_SORT_KEYS)
         self._store.put(
-            self.container, _name(kind, record_id), body, headers={"Content-Type": "application/json"}
+            self.container,
+            _name(kind, record_id),
+            body_of(document),
+            headers={"Content-Type": "application/json"},
         )
 
     def get(self, kind: str, record_id: str) -> dict[str, Any]:
@@ -65,6 +67,11 @@ class Records:
                 continue
             except Corrupt as problem:
                 log.error("record not readable", extra={"why": str(problem)})
+
+
+def body_of(document: Mapping[str, Any]) -> bytes:
+    """Return a record as it is written: the same document gives the same bytes."""
+    return orjson.dumps(dict(document), option=orjson.OPT_SORT_KEYS)
 
 
 def projects(store: Store) -> Iterator[str]:

@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from .s3_signature import signing_key
+
 V4 = "AWS4-HMAC-SHA256"
 AGE_SECONDS_MAX = 15 * 60
 
@@ -47,9 +49,7 @@ def request_holds(secret: str, asked: Mapping[str, Any], now: float) -> bool:
     query = "" if verb.upper() == "POST" else _query(params)
     canonical = "\n".join((verb.upper(), path, query, lines, words["SignedHeaders"], body_hash))
     hashed = hashlib.sha256(canonical.encode()).hexdigest()
-    key = f"AWS4{secret}".encode()
-    for word in scope:
-        key = hmac.digest(key, word.encode(), "sha256")
+    key = signing_key(secret, [word.encode() for word in scope])
     expected = hmac.digest(key, f"{V4}\n{date}\n{'/'.join(scope)}\n{hashed}".encode(), "sha256").hex()
     return hmac.compare_digest(expected.encode(), signature.encode())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ..api.faults import BadRequest
+from ..api.times import seconds_of
 
 
 def written(seconds: float) -> str:
@@ -19,7 +20,6 @@ def read(text: object) -> float:
         BadRequest: it is none.
     """
     try:
-        moment = datetime.fromisoformat(str(text))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return seconds_of(str(text))
     except (ValueError, OverflowError) as problem:
         raise BadRequest(f"{text!r} is no time; say it as in 2026-01-02T03:04:05Z") from problem

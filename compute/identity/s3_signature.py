@@ -11,8 +11,17 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+from collections.abc import Iterable
 
 V4 = b"AWS4-HMAC-SHA256"
+
+
+def signing_key(secret: str, scope: Iterable[bytes]) -> bytes:
+    """Return the key of version 4 that signs for a day, region and service, and nothing else."""
+    key = b"AWS4" + secret.encode()
+    for word in scope:
+        key = hmac.digest(key, word, "sha256")
+    return key
 
 
 def holds(secret: str, text: str, signature: str) -> bool:
@@ -27,7 +36,5 @@ def holds(secret: str, text: str, signature: str) -> bool:
         return hmac.compare_digest(expected.encode(), signature.encode())
     if len(lines) != 4 or lines[2].count(b"/") != 3:
         return False
-    key = b"AWS4" + secret.encode()
-    for word in lines[2].split(b"/"):
-        key = hmac.digest(key, word, "sha256")
+    key = signing_key(secret, lines[2].split(b"/"))
     return hmac.compare_digest(hmac.digest(key, signed, "sha256").hex().encode(), signature.encode())

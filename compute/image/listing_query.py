@@ -13,9 +13,9 @@ import csv
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from ..api.faults import BadRequest
+from ..api.times import seconds_of
 from .image import MemberStatus, Status, Visibility
 from .properties import NUMBER_MAX
 
@@ -165,12 +165,9 @@ def _time(name: str, text: str) -> tuple[str, str, float]:
             )
         operator, rest = "eq", text
     try:
-        moment = datetime.fromisoformat(rest)
+        return name, operator, seconds_of(rest)
     except ValueError:
         raise BadRequest(f"{name}: {rest!r} is no time in ISO 8601") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return name, operator, moment.timestamp()
 
 
 def _sort(pairs: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -17,13 +17,12 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, Table, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from ...common.errors import Corrupt
 from ..api.faults import BadRequest
-from ..block.records import Records, projects
+from ..block.records import Records, body_of, projects
 from ..catalogue import Catalogue
 from ..store.interface import Store
 from . import fleet, tables
@@ -33,10 +32,16 @@ from .states import Power, VmState
 log = logging.getLogger(__name__)
 
 KIND = "servers"
-_PASSING = frozenset(
-    {"task", "task_state", "power_state", "updated_at", "terminated_at", "fault", "admin_password"}
-)
-"""What no record says: it is over when the record is read, or nobody's business."""
+_PASSING: Mapping[str, Any] = {
+    "task": {},
+    "task_state": None,
+    "power_state": int(Power.NONE),
+    "updated_at": None,
+    "terminated_at": None,
+    "fault": None,
+    "admin_password": None,
+}
+"""What no record says, for it is over or nobody's business; and what a server has instead."""
 
 Documents = dict[str, dict[str, Any]]
 
@@ -111,16 +116,8 @@ def _add(connection: Connection, *, document: Mapping[str, Any]) -> bool:
     server, devices, ports = document["server"], document["devices"], document["interfaces"]
     if connection.execute(select(tables.servers.c.id).where(tables.servers.c.id == server["id"])).first():
         return False
-    passing = {
-        "task": {},
-        "task_state": None,
-        "power_state": int(Power.NONE),
-        "updated_at": server["created_at"],
-        "terminated_at": None,
-        "fault": None,
-        "admin_password": None,
-    }
-    connection.execute(insert(tables.servers).values(**_columns(tables.servers, {**server, **passing})))
+    facts = {**server, **_PASSING, "updated_at": server["created_at"]}
+    connection.execute(insert(tables.servers).values(**_columns(tables.servers, facts)))
     for table, entries in ((tables.block_devices, devices), (tables.interfaces, ports)):
         (key,) = table.primary_key
         for entry in entries:
@@ -190,5 +187,4 @@ def _listed(store: Store, project_id: str) -> dict[str, str]:
 
 def _digest(document: Mapping[str, Any]) -> str:
     """Return the MD5 of the record as `Records` writes it."""
-    body = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
-    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+    return hashlib.md5(body_of(document), usedforsecurity=False).hexdigest()

@@ -151,6 +151,18 @@ def disk_config_of(asked: Mapping[str, Any]) -> str:
     return str(value)
 
 
+def changes_of(asked: Mapping[str, Any]) -> dict[str, str]:
+    """Return the columns of the access addresses and the disk configuration that are asked for, no others."""
+    found = {
+        f"access_ipv{version}": access_address(asked[f"accessIPv{version}"], version=version)
+        for version in (4, 6)
+        if f"accessIPv{version}" in asked
+    }
+    if disk_config := disk_config_of(asked):
+        found["disk_config"] = disk_config
+    return found
+
+
 def tags_of(tags: Any) -> tuple[str, ...]:
     """Return tags, in order and each once; raise BadRequest for what is none."""
     if not isinstance(tags, list) or len(tags) > TAGS_MAX:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Boolean, ColumnElement, Double, Integer, Table, or_
@@ -19,6 +18,7 @@ from sqlalchemy import Boolean, ColumnElement, Double, Integer, Table, or_
 from ..api.call import Call
 from ..api.faults import BadRequest
 from ..api.paging import Page
+from ..api.times import seconds_of
 from .rows import Ask
 
 _COMPARISONS = ("gt", "gte", "lt", "lte", "eq", "neq")
@@ -184,10 +184,9 @@ def _moments(column: ColumnElement[Any], text: str) -> list[ColumnElement[bool]]
 
 def _moment(text: str) -> float:
     try:
-        moment = datetime.fromisoformat(text.strip())
+        return seconds_of(text.strip())
     except ValueError as problem:
         raise BadRequest(f"{text!r} is no time; say it as in 2026-01-31T12:00:00") from problem
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def truth(word: str, value: object) -> bool:

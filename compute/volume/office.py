@@ -12,6 +12,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from ..catalogue import Catalogue
+from .back_end import NAME
 from .disks import Disks
 from .images import Images
 from .jobs import Jobs
@@ -32,9 +33,14 @@ class Office:
     clock: Callable[[], float]
 
     @property
+    def back_end(self) -> str:
+        """The one back end, as hosts are named: host@backend."""
+        return f"{self.config.host}@{NAME}"
+
+    @property
     def pool(self) -> str:
-        """The one back end, as hosts and pools are named: host@backend#pool."""
-        return f"{self.config.host}@apus#apus"
+        """Its one pool: host@backend#pool."""
+        return f"{self.back_end}#{NAME}"
 
     def written(self, work: Callable[[Connection], T]) -> T:
         """Run the work in a transaction, and have the jobs that it ordered begun."""

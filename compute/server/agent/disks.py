@@ -251,9 +251,7 @@ class BlockDisks:
 
     def forget(self, server_id: str, project_id: str) -> None:
         """Remove every map that was the server's own; the blocks go with the next sweep."""
-        maps = Project.open(self._store, project_id, self._config).maps
-        for map_id in list(maps.list(f"server-{server_id}-")):
-            maps.delete(map_id)
+        self.tidy(project_id, f"server-{server_id}-", kept="")
 
 
 class NoDisks:

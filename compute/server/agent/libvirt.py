@@ -55,6 +55,7 @@ _POWERS: Mapping[int, Power] = {
     libvirt.VIR_DOMAIN_CRASHED: Power.CRASHED,
     libvirt.VIR_DOMAIN_PMSUSPENDED: Power.SUSPENDED,
 }
+_WAITS_FOR_DISK = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
 
 
 class LibvirtDriver:
@@ -120,7 +121,7 @@ class LibvirtDriver:
         """Resume what stands still because its disk failed: the guest's request is made again."""
         for domain in self._ask(lambda connection: connection.listAllDomains()):
             try:
-                if domain.name().startswith(PREFIX) and _waits_for_disk(domain):
+                if domain.name().startswith(PREFIX) and tuple(domain.state()) == _WAITS_FOR_DISK:
                     domain.resume()
             except libvirt.libvirtError:
                 continue  # It went while we looked.
@@ -265,12 +266,8 @@ class LibvirtDriver:
 
 def _power(domain: Any) -> Power:
     """Return the domain's state; one that waits for its disk runs, as far as anybody wants to know."""
-    return Power.RUNNING if _waits_for_disk(domain) else _POWERS.get(domain.state()[0], Power.NONE)
-
-
-def _waits_for_disk(domain: Any) -> bool:
     state, reason = domain.state()
-    return (state, reason) == (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
+    return Power.RUNNING if (state, reason) == _WAITS_FOR_DISK else _POWERS.get(state, Power.NONE)
 
 
 def _prepare_embedded(root: Path) -> None:

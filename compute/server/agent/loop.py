@@ -34,14 +34,13 @@ from .fake import FakeDriver
 from .leases import Leases
 from .service_client import ServiceClient
 from .settings import AgentConfig
-from .undertaking import Undertaker, nic_of
+from .undertaking import RUNNING, Undertaker, nic_of
 
 log = logging.getLogger(__name__)
 
 TASKS_AT_ONCE = 8
 _WITH_MACHINES = (VmState.ACTIVE, VmState.PAUSED, VmState.RESCUED)
 MIB, GIB = 1 << 20, 1 << 30
-_RUNNING = (Power.RUNNING, Power.PAUSED)
 
 
 class Agent:
@@ -119,14 +118,14 @@ class Agent:
 
     def forget_memories(self, orders: list[dict[str, Any]]) -> None:
         """Remove what a killed agent left of guests that were saved, where they run and nobody moves them."""
-        running = {each for each, power in self._driver.machines().items() if power in _RUNNING}
+        running = {each for each, power in self._driver.machines().items() if power in RUNNING}
         for order in orders:
             if order["id"] in running and not order["task_state"]:
                 self._undertaker.forget_memory(order["id"])
 
     def _stop_machines(self) -> None:
         """Have all guests shut down, side by side."""
-        running = [each for each, power in self._driver.machines().items() if power in _RUNNING]
+        running = [each for each, power in self._driver.machines().items() if power in RUNNING]
         with ThreadPoolExecutor(len(running) + 1, "end") as crew:
             for server_id in running:
                 crew.submit(self._driver.stop, server_id, self._config.stop_seconds)
@@ -167,7 +166,7 @@ class Agent:
         if order["task_state"]:
             report: dict[str, Any] = {"task": order["task_state"], "ok": True}
             try:
-                report |= self._undertaker.do(order, tell)
+                report |= self._undertaker.do(order)
             except ApusError as problem:
                 report |= {"ok": False, "message": str(problem)}
                 log.warning("a task failed", extra={"server": order["id"], "reason": str(problem)})
@@ -176,7 +175,7 @@ class Agent:
                 is_elsewhere = self._service.is_elsewhere(order["id"])
                 self._undertaker.settle(order, is_elsewhere=is_elsewhere)
             return
-        runs = self._driver.machines().get(order["id"]) in (Power.RUNNING, Power.PAUSED)
+        runs = self._driver.machines().get(order["id"]) in RUNNING
         for device in order["devices"]:
             if device["state"] in ("attaching", "detaching"):
                 tell(self._device(order, device, runs=runs))

@@ -24,7 +24,7 @@ from .leases import Leases
 
 _SERVER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Order = Mapping[str, Any]
-Tell = Callable[[Mapping[str, Any]], None]
+RUNNING = (Power.RUNNING, Power.PAUSED)
 ROOT_DEVICE = "vda"
 RESCUE_SUFFIX = "-rescue"
 MEMORY = "memory"
@@ -50,26 +50,26 @@ class Undertaker:
         self._folder = folder
         self._stop_seconds = stop_seconds
         self._accelerated = accelerated
-        self._steps: dict[Task, Callable[[Order, Tell], dict[str, Any]]] = {
+        self._steps: dict[Task, Callable[[Order], dict[str, Any]]] = {
             Task.SPAWNING: self._spawn,
             Task.STARTING: self._start,
             Task.RESUMING: self._start,
             Task.STOPPING: self._stop,
             Task.REBOOTING: self._reboot,
             Task.REBOOTING_HARD: self._restart,
-            Task.PAUSING: lambda order, _: self._plain(self._driver.pause, order),
-            Task.UNPAUSING: lambda order, _: self._plain(self._driver.unpause, order),
-            Task.SUSPENDING: lambda order, _: self._plain(self._driver.suspend, order),
+            Task.PAUSING: lambda order: self._plain(self._driver.pause, order),
+            Task.UNPAUSING: lambda order: self._plain(self._driver.unpause, order),
+            Task.SUSPENDING: lambda order: self._plain(self._driver.suspend, order),
             Task.RESCUING: self._rescue,
             Task.UNRESCUING: self._unrescue,
             Task.REBUILD_SPAWNING: self._anew,
             Task.RESIZE_FINISHING: self._anew,
             Task.RESIZE_REVERTING: self._revert,
             Task.MIGRATING: self._migrate,
-            Task.RESIZE_CONFIRMING: lambda _order, _tell: {},
+            Task.RESIZE_CONFIRMING: lambda _order: {},
             Task.SNAPSHOT: self._snapshot,
             Task.BACKUP: self._snapshot,
-            Task.SNAPSHOT_UPLOADING: lambda _order, _tell: {},
+            Task.SNAPSHOT_UPLOADING: lambda _order: {},
             Task.SHELVING: self._shelve,
             Task.OFFLOADING: self._offload,
             Task.RESIZE_MIGRATING: self._leave,
@@ -77,7 +77,7 @@ class Undertaker:
             Task.DELETING: self._delete,
         }
 
-    def do(self, order: Order, tell: Tell) -> dict[str, Any]:
+    def do(self, order: Order) -> dict[str, Any]:
         """Do the order's task; return what the report must say beside that it went well.
 
         Raises:
@@ -87,7 +87,7 @@ class Undertaker:
         step = self._steps.get(task)
         if step is None:
             raise DriverFailed(f"{task} is not possible between hosts of this kind")
-        return step(order, tell)
+        return step(order)
 
     def machine(self, order: Order, *, rescue: str = "") -> Machine:
         """Return the machine that the order describes, its disks attached to this host."""
@@ -167,8 +167,7 @@ class Undertaker:
         step(order["id"])
         return {}
 
-    def _start(self, order: Order, tell: Tell) -> dict[str, Any]:
-        del tell
+    def _start(self, order: Order) -> dict[str, Any]:
         memory = self.home(order["id"]) / MEMORY
         if memory.exists():  # A move that came to nothing.
             self._driver.restore(self.machine(order), memory)
@@ -177,9 +176,9 @@ class Undertaker:
         self._driver.start(self.machine(order))
         return {}
 
-    def _spawn(self, order: Order, tell: Tell) -> dict[str, Any]:
+    def _spawn(self, order: Order) -> dict[str, Any]:
         """Start, and say which map of its own the server's disk rests on."""
-        self._start(order, tell)
+        self._start(order)
         own = self._disks.own(order["id"], order["project_id"]) if order["map"] else ""
         return {"disk": own} if own else {}
 
@@ -187,41 +186,38 @@ class Undertaker:
         self._driver.remove(order["id"])
         self.forget_memory(order["id"])
 
-    def _stop(self, order: Order, tell: Tell) -> dict[str, Any]:
-        del tell
+    def _stop(self, order: Order) -> dict[str, Any]:
         self._driver.stop(order["id"], self._stop_seconds)
         return {}
 
-    def _reboot(self, order: Order, tell: Tell) -> dict[str, Any]:
-        self._stop(order, tell)
-        return self._start(order, tell)
+    def _reboot(self, order: Order) -> dict[str, Any]:
+        self._stop(order)
+        return self._start(order)
 
-    def _restart(self, order: Order, tell: Tell) -> dict[str, Any]:
+    def _restart(self, order: Order) -> dict[str, Any]:
         self._cut_power(order)
-        return self._start(order, tell)
+        return self._start(order)
 
-    def _anew(self, order: Order, tell: Tell) -> dict[str, Any]:
+    def _anew(self, order: Order) -> dict[str, Any]:
         """Start from the order's map, whatever this host had of the server before; if it shall run at all."""
         self._cut_power(order)
         self._disks.release(root_name(order["id"]), discard=True)
         if order["task"].get("stays_off"):
             self.machine(order)  # Its disks are here, for whoever starts it.
             return {}
-        return self._start(order, tell)
+        return self._start(order)
 
-    def _rescue(self, order: Order, tell: Tell) -> dict[str, Any]:
-        del tell
+    def _rescue(self, order: Order) -> dict[str, Any]:
         self._cut_power(order)
         self._driver.start(self.machine(order, rescue=order["task"]["rescue_map"]))
         return {}
 
-    def _unrescue(self, order: Order, tell: Tell) -> dict[str, Any]:
+    def _unrescue(self, order: Order) -> dict[str, Any]:
         self._cut_power(order)
         self._disks.release(root_name(order["id"] + RESCUE_SUFFIX), discard=True)
-        return self._start(order, tell)
+        return self._start(order)
 
-    def _snapshot(self, order: Order, tell: Tell) -> dict[str, Any]:
-        del tell
+    def _snapshot(self, order: Order) -> dict[str, Any]:
         return self._picture(order, f"image-{order['task']['image_id']}")
 
     def _picture(self, order: Order, name: str) -> dict[str, Any]:
@@ -232,17 +228,17 @@ class Undertaker:
         place, disk = self._disks.snapshot(order["id"], order["project_id"], map_id, order["kept"])
         return {"map": place, "disk": disk}
 
-    def _shelve(self, order: Order, tell: Tell) -> dict[str, Any]:
-        self._stop(order, tell)
-        return self._snapshot(order, tell) if order["map"] else {}
+    def _shelve(self, order: Order) -> dict[str, Any]:
+        self._stop(order)
+        return self._snapshot(order) if order["map"] else {}
 
-    def _migrate(self, order: Order, tell: Tell) -> dict[str, Any]:
+    def _migrate(self, order: Order) -> dict[str, Any]:
         """Save the guest with its memory and hand all of it over, or let it go on here.
 
         What is here stays until the service says where the server is (`settle`).
         """
         if order["task"].get("arriving"):
-            return self._arrive(order, tell)
+            return self._arrive(order)
         memory, move = self.home(order["id"]) / MEMORY, order["task"]["move"]
         self._driver.save(order["id"], memory)
         found = self._picture(order, f"left-{move}")
@@ -256,12 +252,11 @@ class Undertaker:
         if volume_id and connection and not self._leases.hand_over(volume_id, connection):
             raise DriverFailed(f"the lease of volume {volume_id} has ended")
 
-    def _arrive(self, order: Order, tell: Tell) -> dict[str, Any]:
+    def _arrive(self, order: Order) -> dict[str, Any]:
         """Let the guest go on here, whatever this host had of the server before."""
-        del tell
         home = self.home(order["id"])
         memory, begun = home / MEMORY, home / f"arriving-{order['task']['move']}"
-        runs = self._driver.machines().get(order["id"]) in (Power.RUNNING, Power.PAUSED)
+        runs = self._driver.machines().get(order["id"]) in RUNNING
         if not (runs and begun.exists()):
             self._driver.remove(order["id"])
             self._disks.release(root_name(order["id"]), discard=True)
@@ -279,20 +274,16 @@ class Undertaker:
             self.clear(order["id"])
             return
         if (self.home(order["id"]) / MEMORY).exists():
-            self._start(order, lambda _: None)
+            self._start(order)
 
-    def _offload(self, order: Order, tell: Tell) -> dict[str, Any]:
-        del tell
-        self._driver.remove(order["id"])
-        self._disks.release(root_name(order["id"]), discard=True)
-        for device in order["devices"]:
-            self.let_go(order["id"], device)
+    def _offload(self, order: Order) -> dict[str, Any]:
+        self._vacate(order)
         self._disks.forget(order["id"], order["project_id"])
         return {}
 
-    def _leave(self, order: Order, tell: Tell) -> dict[str, Any]:
+    def _leave(self, order: Order) -> dict[str, Any]:
         """Stop and hand over all that the guest wrote, so that another host can go on."""
-        self._stop(order, tell)
+        self._stop(order)
         found = self._picture(order, f"left-{order['task']['move']}")
         self._vacate(order)
         return found
@@ -303,21 +294,19 @@ class Undertaker:
         for device in order["devices"]:
             self.let_go(order["id"], device)
 
-    def _revert(self, order: Order, tell: Tell) -> dict[str, Any]:
+    def _revert(self, order: Order) -> dict[str, Any]:
         """Start from the disk of before; on another host, first end here what came of it since."""
         if not order["task"].get("leaving"):
-            return self._anew(order, tell)
-        self._stop(order, tell)
+            return self._anew(order)
+        self._stop(order)
         self._vacate(order)
         return {}
 
-    def _password(self, order: Order, tell: Tell) -> dict[str, Any]:
-        del tell
+    def _password(self, order: Order) -> dict[str, Any]:
         self._driver.set_password(order["id"], order["admin_password"])
         return {}
 
-    def _delete(self, order: Order, tell: Tell) -> dict[str, Any]:
-        del tell
+    def _delete(self, order: Order) -> dict[str, Any]:
         self._driver.remove(order["id"])
         for device in order["devices"]:
             self.let_go(order["id"], device)

@@ -17,7 +17,7 @@ from ...api.faults import BadRequest, Conflict, Fault, Forbidden, NotFound
 from ...api.reply import answer, empty
 from ...api.routing import served
 from .. import fleet
-from ..ordering import access_address, disk_config_of, files_of, hostname_of, reference_of
+from ..ordering import changes_of, files_of, hostname_of, reference_of
 from ..records import Server
 from ..states import VmState, begin
 from ..views import server as view
@@ -154,12 +154,7 @@ class ActionController:
         if "key_name" in values:
             with self._world.catalogue.read() as connection:
                 values["public_key"] = public_key(connection, call, values["key_name"])
-        for version in (4, 6):
-            if f"accessIPv{version}" in asked:
-                given = asked[f"accessIPv{version}"]
-                values[f"access_ipv{version}"] = access_address(given, version=version)
-        if disk_config := disk_config_of(asked):
-            values["disk_config"] = disk_config
+        values |= changes_of(asked)
         if "hostname" in values:
             values["hostname"] = hostname_of(asked["hostname"], minor(call))
         if "personality" in asked:

@@ -28,6 +28,7 @@ from ..ordering import DISK_CONFIG, AskedDisk, Order, order_of
 from ..quotas import OverQuota, check, limits_of
 from ..records import Flavor
 from ..states import Task, VmState
+from ..views.links import links
 from ..world import World, record_action
 from .rim import api_url, minor
 
@@ -78,13 +79,9 @@ class CreationController:
         if order.wants_reservation:
             return answer(202, {"reservation_id": reservation})
         url = api_url(call)
-        links = [
-            {"rel": "self", "href": f"{url}/servers/{made[0]}"},
-            {"rel": "bookmark", "href": f"{call.base_url}/servers/{made[0]}"},
-        ]
         document = {
             "id": made[0],
-            "links": links,
+            "links": links(url, f"servers/{made[0]}"),
             DISK_CONFIG: order.disk_config,
             "adminPass": password,
             "security_groups": [{"name": name} for name in order.security_groups or ("default",)],

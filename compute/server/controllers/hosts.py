@@ -18,6 +18,7 @@ from ...api.routing import served
 from ...api.times import plain
 from .. import fleet, tables
 from ..records import Host, Server
+from ..views.migration import facts_of
 from ..world import World
 from .rim import minor, truth, until
 
@@ -291,23 +292,11 @@ def _amounts(host: Host | None, servers: list[Server]) -> dict[str, int]:
 
 def _migration(row: Any, call: Call) -> dict[str, Any]:
     written = {
-        "id": row.id,
+        **facts_of(row, minor(call)),
         "instance_uuid": row.server_id,
-        "source_compute": row.source,
-        "source_node": row.source,
-        "dest_compute": row.target,
-        "dest_node": row.target,
-        "dest_host": None,
-        "status": row.status,
         "old_instance_type_id": None,  # Clients read a number here, and flavors have none.
         "new_instance_type_id": None,
-        "created_at": plain(row.created_at),
-        "updated_at": plain(row.updated_at),
     }
     if minor(call) >= 23:
         written["migration_type"] = row.kind
-    if minor(call) >= 59:
-        written["uuid"] = row.uuid
-    if minor(call) >= 80:
-        written |= {"user_id": row.user_id, "project_id": row.project_id}
     return written

@@ -15,6 +15,7 @@ from ...api.faults import BadRequest, NotFound
 from ...api.reply import answer, empty
 from ...api.routing import served
 from ..ordering import reference_of
+from ..views.links import links
 from ..world import World
 from .rim import api_url, pairs, until
 
@@ -188,10 +189,7 @@ def _status(image: Mapping[str, Any]) -> str:
 
 
 def _links(call: Call, image: Mapping[str, Any]) -> list[dict[str, str]]:
-    return [
-        {"rel": "self", "href": f"{api_url(call)}/images/{image['id']}"},
-        {"rel": "bookmark", "href": f"{call.base_url}/images/{image['id']}"},
-    ]
+    return links(api_url(call), f"images/{image['id']}")
 
 
 def _document(call: Call, image: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,10 +207,6 @@ def _document(call: Call, image: Mapping[str, Any]) -> dict[str, Any]:
         "OS-EXT-IMG-SIZE:size": image.get("size") or 0,
     }
     if image.get("instance_uuid"):
-        server = f"servers/{image['instance_uuid']}"
-        links = [
-            {"rel": "self", "href": f"{api_url(call)}/{server}"},
-            {"rel": "bookmark", "href": f"{call.base_url}/{server}"},
-        ]
-        written["server"] = {"id": image["instance_uuid"], "links": links}
+        server_id = image["instance_uuid"]
+        written["server"] = {"id": server_id, "links": links(api_url(call), f"servers/{server_id}")}
     return written

@@ -17,12 +17,12 @@ from ...api.call import Call
 from ...api.faults import BadRequest, NotFound
 from ...api.reply import answer, empty
 from ...api.routing import served
-from ...api.times import plain
 from .. import fleet, tables
+from ..views.migration import facts_of
 from ..world import World
 from .rim import minor, since
 
-FORCED_SINCE, LISTED_SINCE, ABORTED_SINCE, UUID_SINCE, OWNER_SINCE = 22, 23, 24, 59, 80
+FORCED_SINCE, LISTED_SINCE, ABORTED_SINCE = 22, 23, 24
 # Nothing counts the bytes; what is under way is whole or not there.
 UNCOUNTED = tuple(
     f"{what}_{which}_bytes" for what in ("memory", "disk") for which in ("total", "processed", "remaining")
@@ -88,21 +88,4 @@ class ServerMigrationController:
 
 
 def _written(row: Any, version: int) -> dict[str, Any]:
-    written: dict[str, Any] = {
-        "id": row.id,
-        "server_uuid": row.server_id,
-        "source_compute": row.source,
-        "source_node": row.source,
-        "dest_compute": row.target,
-        "dest_node": row.target,
-        "dest_host": None,
-        "status": row.status,
-        "created_at": plain(row.created_at),
-        "updated_at": plain(row.updated_at),
-        **dict.fromkeys(UNCOUNTED),
-    }
-    if version >= UUID_SINCE:
-        written["uuid"] = row.uuid
-    if version >= OWNER_SINCE:
-        written |= {"user_id": row.user_id, "project_id": row.project_id}
-    return written
+    return {**facts_of(row, version), "server_uuid": row.server_id, **dict.fromkeys(UNCOUNTED)}

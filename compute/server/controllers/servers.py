@@ -20,7 +20,7 @@ from ...api.reply import answer, empty
 from ...api.routing import served
 from ...api.times import seconds_of
 from .. import fleet, tables
-from ..ordering import access_address, disk_config_of, hostname_of
+from ..ordering import changes_of, hostname_of
 from ..records import Server
 from ..states import begin, states_of
 from ..views import server as view
@@ -156,12 +156,7 @@ class ServerController:
                 values[column] = asked[member]
         if "hostname" in values:
             values["hostname"] = hostname_of(asked["hostname"], minor(call))
-        for version in (4, 6):
-            if f"accessIPv{version}" in asked:
-                given = asked[f"accessIPv{version}"]
-                values[f"access_ipv{version}"] = access_address(given, version=version)
-        if disk_config := disk_config_of(asked):
-            values["disk_config"] = disk_config
+        values |= changes_of(asked)
         with self._world.catalogue.write() as connection:
             server = fleet.server_of(connection, server_id, scope_of(call))
             fleet.change(connection, server, self._world.clock(), **values)

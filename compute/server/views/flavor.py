@@ -9,18 +9,15 @@ from typing import Any
 
 from ...api.versions import Version
 from ..records import Flavor
+from .links import links
 
 
 def reference(flavor: Flavor, base_url: str, version: Version) -> dict[str, Any]:
     """Return what the short list says."""
-    root = base_url.rsplit("/", 1)[0]
     written: dict[str, Any] = {
         "id": flavor.id,
         "name": flavor.name,
-        "links": [
-            {"rel": "self", "href": f"{base_url}/flavors/{flavor.id}"},
-            {"rel": "bookmark", "href": f"{root}/flavors/{flavor.id}"},
-        ],
+        "links": links(base_url, f"flavors/{flavor.id}"),
     }
     if version.minor >= 55:
         written["description"] = flavor.description

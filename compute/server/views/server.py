@@ -17,6 +17,7 @@ from typing import Any
 from ...api.times import plain, zulu
 from ...api.versions import Version
 from ..records import BlockDevice, Interface, Server
+from .links import bookmark, links
 
 _IN_PROGRESS = ("ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING", "PASSWORD", "REBOOT")
 
@@ -92,19 +93,14 @@ def changed(shown: Shown, form: Form) -> dict[str, Any]:
 
 def reference(server: Server, base_url: str) -> dict[str, Any]:
     """Return what the short list says: id, name, links."""
-    root = base_url.rsplit("/", 1)[0]
     return {
         "id": server.id,
         "name": server.name,
-        "links": [
-            {"rel": "self", "href": f"{base_url}/servers/{server.id}"},
-            {"rel": "bookmark", "href": f"{root}/servers/{server.id}"},
-        ],
+        "links": links(base_url, f"servers/{server.id}"),
     }
 
 
 def _facts(server: Server, base_url: str) -> dict[str, Any]:
-    root = base_url.rsplit("/", 1)[0]
     written: dict[str, Any] = {
         "status": server.status,
         "tenant_id": server.project_id,
@@ -118,8 +114,8 @@ def _facts(server: Server, base_url: str) -> dict[str, Any]:
         "image": "",
     }
     if server.image_id:
-        links = [{"rel": "bookmark", "href": f"{root}/images/{server.image_id}"}]
-        written["image"] = {"id": server.image_id, "links": links}
+        place = f"images/{server.image_id}"
+        written["image"] = {"id": server.image_id, "links": [bookmark(base_url, place)]}
     if server.status in _IN_PROGRESS:
         written["progress"] = 100 if server.status == "ACTIVE" else 0
     if server.fault is not None and server.status in ("ERROR", "DELETED"):
@@ -181,9 +177,8 @@ def flavor(server: Server, form: Form) -> dict[str, Any]:
     """Return the flavor: a reference up to 2.46, since then as it was when the server was made."""
     picture = server.flavor
     if form.version.minor < 47:
-        root = form.base_url.rsplit("/", 1)[0]
-        links = [{"rel": "bookmark", "href": f"{root}/flavors/{picture['id']}"}]
-        return {"id": picture["id"], "links": links}
+        place = f"flavors/{picture['id']}"
+        return {"id": picture["id"], "links": [bookmark(form.base_url, place)]}
     return {
         "vcpus": picture["vcpus"],
         "ram": picture["ram"],

@@ -109,7 +109,7 @@ class OperatorController:
     def _binaries(self) -> dict[str, str]:
         """Return where each program of a Cinder would run."""
         host = self.office.config.host
-        return {"cinder-scheduler": host, "cinder-volume": f"{host}@apus", "cinder-backup": host}
+        return {"cinder-scheduler": host, "cinder-volume": self.office.back_end, "cinder-backup": host}
 
     def _service(self, call: Call, binary: str, host: str) -> dict[str, Any]:
         service: dict[str, Any] = {
@@ -173,10 +173,10 @@ class OperatorController:
     def capabilities(self, call: Call, host: str) -> Response:
         """Tell what the one back end can do (administrators)."""
         call.require("admin")
-        if host not in (self.office.pool, f"{self.office.config.host}@apus"):
+        if host not in (self.office.pool, self.office.back_end):
             raise NotFound(f"Host {host} could not be found.")
         document: dict[str, Any] = {
-            "namespace": f"OS::Storage::Capabilities::{self.office.config.host}@apus",
+            "namespace": f"OS::Storage::Capabilities::{self.office.back_end}",
             "vendor_name": back_end.VENDOR,
             "volume_backend_name": back_end.NAME,
             "pool_name": "apus",
@@ -211,7 +211,7 @@ class OperatorController:
     def host(self, call: Call, host: str) -> Response:
         """Count what it has (administrators)."""
         call.require("admin")
-        if host not in (self.office.pool, f"{self.office.config.host}@apus"):
+        if host not in (self.office.pool, self.office.back_end):
             raise NotFound(f"Host {host} could not be found.")
         with self.office.catalogue.read() as connection:
             counted = select(func.count(), func.coalesce(func.sum(volumes.c.size), 0))
