@@ -242,11 +242,7 @@ class Disk:
         with self.using(offset, length):
             while True:
                 with self._gate.shared():
-                    lacking = None
-                    for index, begin, end in spans:
-                        if self._local.states[index] == ABSENT and self._is_lacking(index, begin, end):
-                            lacking = index
-                            break
+                    lacking = next((span[0] for span in spans if self._is_lacking(*span)), None)
                     if lacking is None:
                         for index, begin, end in spans:
                             self._change_block(index, begin, end, change)
@@ -375,7 +371,9 @@ class Disk:
             self._patience.try_again(lambda: self._fetching.once(index))
 
     def _fetch(self, index: int) -> None:
-        """Fetch a block that isn't here."""
+        """Fetch a block, unless it has come meanwhile."""
+        if self._local.states[index] != ABSENT:
+            return
         base = self._base
         digest, length = base.digest(index), base.length_of(index)
         data = None if digest is None else read_block(self._maps, base, index)

@@ -15,6 +15,7 @@ import logging
 import os
 import shutil
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -206,21 +207,19 @@ class HostDisks:
 
     def make_room(self) -> None:
         """Evict blocks that the store has too, where the disks take more room than they may."""
-        excess = self._excess()
-        if excess <= 0:
-            return
         with self._lock:
             servers = list(self._servers.values())
+        excess = self._excess(servers)
+        if excess <= 0:
+            return
         for server in sorted(servers, key=lambda each: -each.disk.bytes_used):
             if excess > 0:
                 excess -= server.disk.evict(excess)
 
-    def _excess(self) -> int:
+    def _excess(self, servers: Sequence[DiskServer]) -> int:
         """Return how many bytes more are taken than may be."""
-        with self._lock:
-            servers = list(self._servers.values())
-        used = sum(server.disk.bytes_used for server in servers)
-        over = used - self._room.bytes_max if self._room.bytes_max else 0
+        bytes_max = self._room.bytes_max
+        over = sum(server.disk.bytes_used for server in servers) - bytes_max if bytes_max else 0
         return max(over, self._room.bytes_free - shutil.disk_usage(self._disks_folder).free)
 
     def _reopen(self, name: str) -> None:
@@ -243,7 +242,8 @@ class HostDisks:
 
     def _status(self, server: DiskServer) -> dict[str, Any]:
         disk = server.disk
-        changed_bytes = disk.changed_blocks * disk.block_size
+        changed_blocks = disk.changed_blocks
+        changed_bytes = changed_blocks * disk.block_size
         free = shutil.disk_usage(self._disks_folder).free
         return {
             "disk": server.name,
@@ -252,7 +252,7 @@ class HostDisks:
             "map_id": disk.map_id,
             "size": disk.size,
             "is_writable": disk.is_writable,
-            "changed_blocks": disk.changed_blocks,
+            "changed_blocks": changed_blocks,
             "fetched_blocks": disk.fetched,
             "bytes_used": disk.bytes_used,
             "connections": server.connections,
