@@ -17,6 +17,7 @@ from typing import Any
 import openstack
 import pytest
 from clusters import AllInOne, all_in_one
+from guest_disk import guest_disk
 from openstack.config import OpenStackConfig
 from programs import openstack as command
 from programs import run
@@ -24,8 +25,6 @@ from terminals import console
 
 from apus.bin.allinone import hosting
 from apus.bin.allinone.layout import COMPUTE_AGENT, NETWORK_AGENT
-from apus.bin.guest.image import build
-from apus.common.errors import ApusError
 
 PATIENCE_SECONDS = 180
 LOOK_SECONDS = 0.3
@@ -92,12 +91,7 @@ class Story:
 @pytest.fixture(scope="module")
 def guest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny guest's disk."""
-    path = tmp_path_factory.mktemp("guest") / "guest.img"
-    try:
-        build(path)
-    except ApusError as problem:
-        pytest.skip(f"the guest cannot be built here: {problem}")
-    return path
+    return guest_disk(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,9 @@ VolumeHost(folder) ──▶ .boot(), .attach(server, volume), .write(…), .wor
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -27,6 +30,10 @@ from apus.compute.server.agent.fake import FakeDriver
 from apus.compute.server.agent.loop import Agent
 from apus.compute.server.agent.settings import AgentConfig
 from apus.compute.server.volumes import VolumeClient
+
+
+class Killed(BaseException):
+    """The agent is gone; nothing of its code runs any more."""
 
 
 class VolumePeer:
@@ -164,3 +171,14 @@ class VolumeHost:
             control.stop()
         for disks in self.block_servers.values():
             disks.stop()
+
+
+@contextmanager
+def volume_host() -> Iterator[VolumeHost]:
+    """Have such hosts in a folder of their own, whose path is short as paths of sockets must be."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = VolumeHost(Path(folder))
+        try:
+            yield made
+        finally:
+            made.end()

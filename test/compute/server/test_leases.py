@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from nbd_client import NbdClient
 from servers import Door
-from volume_host import VolumeHost
+from volume_host import Killed, VolumeHost, volume_host
 from volume_world import BLOCK
 
 from apus.common.errors import Refused, Unavailable
@@ -19,18 +17,10 @@ from apus.compute.block.host import Room
 from apus.compute.server.agent.loop import Agent
 
 
-class Killed(BaseException):
-    """The agent is gone; nothing of its code runs any more."""
-
-
 @pytest.fixture
 def host() -> Iterator[VolumeHost]:
-    with tempfile.TemporaryDirectory() as folder:  # Paths of sockets must be short.
-        made = VolumeHost(Path(folder))
-        try:
-            yield made
-        finally:
-            made.end()
+    with volume_host() as made:
+        yield made
 
 
 def test_a_backup_has_what_the_guest_wrote_before_it(host: VolumeHost) -> None:

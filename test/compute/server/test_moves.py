@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from nbd_client import NbdClient
-from volume_host import VolumeHost
+from volume_host import Killed, VolumeHost, volume_host
 from volume_world import BLOCK
 
 from apus.common.errors import Unavailable
@@ -19,18 +17,10 @@ from apus.compute.server.agent.loop import Agent
 from apus.compute.server.states import Power
 
 
-class Killed(BaseException):
-    """The agent is gone; nothing of its code runs any more."""
-
-
 @pytest.fixture
 def host() -> Iterator[VolumeHost]:
-    with tempfile.TemporaryDirectory() as folder:  # Paths of sockets must be short.
-        made = VolumeHost(Path(folder))
-        try:
-            yield made
-        finally:
-            made.end()
+    with volume_host() as made:
+        yield made
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from block_store import MemoryStore
+from guest_disk import guest_disk
 from real_console import try_consoles
 from servers import IMAGE, VOLUME, Cloud, Door
 from volume_host import join
 from volume_world import VolumeWorld
 
-from apus.bin.guest.image import build
 from apus.common.errors import ApusError
 from apus.compute.block.config import BlockConfig
 from apus.compute.block.control import ControlServer
@@ -168,12 +168,7 @@ def until(look: Callable[[], str], right: Callable[[str], bool]) -> str:
 
 @pytest.fixture(scope="module")
 def guest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("guest") / "guest.img"
-    try:
-        build(path)
-    except ApusError as problem:
-        pytest.skip(f"the guest cannot be built here: {problem}")
-    return path
+    return guest_disk(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from nbd_client import NbdClient
 from servers import Images
-from volume_host import VolumeHost
+from volume_host import VolumeHost, volume_host
 from volume_world import BLOCK
 
 from apus.compute.api.faults import Fault
@@ -41,14 +39,10 @@ class ImagesWithMaps(Images):
 
 @pytest.fixture
 def host() -> Iterator[VolumeHost]:
-    with tempfile.TemporaryDirectory() as folder:  # Paths of sockets must be short.
-        made = VolumeHost(Path(folder))
+    with volume_host() as made:
         made.cloud.images = ImagesWithMaps(made)
         object.__setattr__(made.cloud.world, "images", made.cloud.images)
-        try:
-            yield made
-        finally:
-            made.end()
+        yield made
 
 
 def shelve(host: VolumeHost, server_id: str) -> None:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from servers import IMAGE
-from volume_host import VolumeHost
+from volume_host import VolumeHost, volume_host
 from volume_world import BLOCK
 
 
 @pytest.fixture
 def host() -> Iterator[VolumeHost]:
-    with tempfile.TemporaryDirectory() as folder:  # Paths of sockets must be short.
-        made = VolumeHost(Path(folder))
-        try:
-            yield made
-        finally:
-            made.end()
+    with volume_host() as made:
+        yield made
 
 
 def boot(host: VolumeHost, **facts: Any) -> tuple[str, str]:
